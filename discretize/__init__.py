@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .library.schemes import schemes as schemes
     from .linear.state_space import NotLTI as NotLTI
     from .linear.state_space import StateSpace as StateSpace
+    from .programs.control import Repeat as Repeat
+    from .programs.control import Select as Select
+    from .programs.stages import at as at
     from .programs.substeps import Flow as Flow
     from .programs.substeps import Integrator as Integrator
     from .programs.substeps import Let as Let

@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from .discretize import Flow as Flow
     from .discretize import Integrator as Integrator
     from .discretize import Let as Let
+    from .discretize import Repeat as Repeat
     from .discretize import Scheme as Scheme
+    from .discretize import Select as Select
     from .discretize import Sweep as Sweep
     from .discretize import Tableau as Tableau
     from .discretize import Trajectory as Trajectory
     from .discretize import algorithm as algorithm
     from .discretize import algorithms as algorithms
+    from .discretize import at as at
     from .discretize import cite as cite
     from .discretize import derive as derive
     from .discretize import immerse as immerse

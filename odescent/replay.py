@@ -38,9 +38,9 @@ KEYS = {
     "check": "name text left right residual",
     "algorithm": "name system fields scheme where tuning parameters init program next outputs latex calls exact",
     "exact": "name reference provenance system scheme step where tuning clock outputs positive program",
-    "sized": "name reference provenance system scheme step size small where tuning clock outputs positive program",
     "program": "blocks counter instructions next outputs",
 }
+KEYS["sized"] = KEYS["exact"].replace(" step", " step size small")  # the step depends on the state
 Env = dict[str, Any]  # values of symbols, by their trees written out
 ODD = (AttributeError, LookupError, TypeError, ValueError, RecursionError)  # data of another form
 
@@ -116,7 +116,7 @@ def check_form(document: Any) -> Any:
     if not all(d["verified"] is True for d in (document, *document["steps"])):
         raise Malformed("it says itself that it is not verified.")
     exact = _fields("algorithm", document["algorithm"])["exact"]
-    _fields("sized" if "size" in exact else "exact", exact)  # whether the step depends on the state
+    _fields("sized" if "size" in exact else "exact", exact)
     _fields("program", exact["program"])
     return document
 
@@ -177,14 +177,12 @@ FUNCTIONS: dict[str, Any] = {
     "coth": lambda x: 1 + 2 / ((2 * x).exp() - 1), "sign": lambda x: Number((x > 0) - (x < 0)), "abs": abs,
     "pi": lambda: 4 * atan(Number(1)), "e": lambda: Number(1).exp(), "max": max, "min": min, "inner": dot,
     "hadamard": lambda u, v: Vector(a * b for a, b in zip(u, v, strict=bool(u and v))),
-    "outer": lambda u, v: Vector(a * b for a in u for b in v),
     "apply": lambda m, v: Vector(dot(row, c) for row in rows(m) for c in rows(v, len(v) > SIZE)),
     "identity": lambda: Vector(Number(i == j) for i in range(SIZE) for j in range(SIZE)),
     "transpose": lambda m: Vector(a for column in rows(m, True) for a in column),
     "diagonal": lambda v: Vector(a * (i == j) for i, a in enumerate(v) for j in range(SIZE)),
-    "entries": lambda m: Vector(m[:: SIZE + 1]),
-    "newest": lambda: Vector(Number(i == 0) for i in range(SIZE)),
-    "oldest": lambda: Vector(Number(i == SIZE - 1) for i in range(SIZE)),
+    "entries": lambda m: Vector(m[:: SIZE + 1]), "newest": lambda: Vector(Number(i == 0) for i in range(SIZE)),
+    "outer": lambda u, v: Vector(a * b for a in u for b in v), "oldest": lambda: Vector(FUNCTIONS["newest"]()[::-1]),
     "delay": lambda: Vector(Number(j == i + 1) for i in range(SIZE) for j in range(SIZE)),
 }  # fmt: skip
 
@@ -204,9 +202,6 @@ def inverse(m: Any) -> Any:
         for i in {*range(SIZE)} - {k}:
             left[i] = [a - left[i][k] * b for a, b in zip(left[i], left[k], strict=True)]
     return Vector(a for row in left for a in row[SIZE:])
-
-
-FUNCTIONS["inverse"] = inverse
 
 
 def rational(text: str) -> Number:
@@ -243,13 +238,10 @@ class World:
         return found
 
     def symbol(self, tree: Any) -> Any:
-        if tree[0] == "sample":
-            return self.draw(tree, SIZE)
-        if tree[0] == "block":
-            drawn = self.draw(
-                tree, SIZE**2 if {"matrix", "symmetric", "window"} & {*tree[2:]} else SIZE
-            )
-            return drawn + FUNCTIONS["transpose"](drawn) if "symmetric" in tree[2:] else drawn
+        if tree[0] in ("block", "sample"):
+            kind = {"matrix", "symmetric", "window"} & {*tree[2:]} if tree[0] == "block" else set()
+            drawn = self.draw(tree, SIZE**2 if kind else SIZE)
+            return drawn + FUNCTIONS["transpose"](drawn) if "symmetric" in kind else drawn
         negative = not {"negative", "nonpositive"}.isdisjoint(tree[2:])
         signed = negative or not {"positive", "nonnegative"}.isdisjoint(tree[2:])
         (number,) = self.draw(tree, 1, signed)
@@ -269,18 +261,14 @@ class World:
         """D^k of a sum of exp(a . x + b . p + c), of its gradient, or of a sum of u exp(...) or its adjoint."""
         total: Any = Number(0) if kind == "value" else Vector()
         name, several, slot = of if isinstance(of, list) else (of, [], "")
-        family, size = (
-            [kind * (kind in ("prox", "named")), name],
-            len(point) or SIZE * (SLOTS if several else 1),
-        )
+        family = [kind * (kind in ("prox", "named")), name]
+        size = len(point) or SIZE * (SLOTS if several else 1)
         part, image = self.place(slot) if slot else slice(None), SIZE if several else size
         slopes = [self.draw(["slope", i, *family], size) for i in range(SIZE)]
         if (weights := self.weights.get(place := (*family, tuple(point), tuple(extra)))) is None:
             more = [self.draw(["extra", i, *family], len(extra) + 1) for i in range(SIZE)]
-            powers = (
-                dot(s, point) + dot(b, [*extra, 1]) for s, b in zip(slopes, more, strict=True)
-            )
-            weights = self.weights[place] = [power.exp() for power in powers]
+            pairs = zip(slopes, more, strict=True)
+            weights = self.weights[place] = [(dot(s, point) + dot(b, [*extra, 1])).exp() for s, b in pairs]  # fmt: skip
         for i, (slope, weight) in enumerate(zip(slopes, weights, strict=True)):
             other = self.draw(["other", "map" if kind == "vjp" else kind, i, *family], image)
             sides = ((other if isinstance(d, Dual) else slope, d) for d in along)
@@ -411,11 +399,11 @@ class Arithmetic:
         """Whether the checks hold, by name, every claim matters to one, and is so in the exact data."""
         claims, noticed = {c["name"]: c["value"] for c in step["claims"]}, set[str]()
         with decimal.localcontext(self.context):
-            about = _about(exact, step).items() if exact else ()
-            done = {
-                f"claim {what} is what the exact data give": self.agree(sides, claims)[0]
-                for what, sides in about
-            }
+            about, said = (
+                _about(exact, step) if exact else {},
+                "claim {} is what the exact data give",
+            )
+            done = {said.format(w): self.agree(of, claims)[0] for w, of in about.items()}
             for check in step["checks"]:
                 trees = check["left"], check["right"]
                 sides = lambda world, trees=trees: [world(tree, {}) for tree in trees]
@@ -448,6 +436,16 @@ def _execute(world: World, program: Any, env: Env, answer: Any) -> tuple[Env, di
         if "assign" in i:
             values[json.dumps(i["assign"])] = world(i["value"], values)
             continue
+        if names := i.get("choose") or i.get("loop"):  # guards accept, and a loop is one iteration
+            first = zip(names, i.get("begin", ()), strict=False)
+            values |= {json.dumps(s): world(e, values) for s, e in first}
+            values, more = _execute(world, inner := i.get("body") or i["accept"], values, answer)
+            last = zip(names, inner["values"], strict=False)
+            values, asked = (
+                values | {json.dumps(s): world(e, values) for s, e in last},
+                asked | more,
+            )
+            continue
         target = next(iter(i.values()))
         parts = {word: world(i[key], values) for key, word in PARTS.items() if key in i}
         for key, word in (("directions", "direction"), ("parameters", "argument")):
@@ -475,22 +473,20 @@ def _about(exact: Any, step: Any) -> dict[str, Any]:
     program, fields = exact["program"], exact["system"]["fields"].values()
     claims, found = {c["name"]: c["value"] for c in step["claims"]}, dict[str, Any]()
     blocks = [(b["symbol"], b["symbol"][1], b["init"]) for b in program["blocks"]]
-    names = [json.dumps(symbol) for symbol, _, _ in blocks]
+    names, h = [json.dumps(symbol) for symbol, _, _ in blocks], json.dumps(exact["step"])
 
-    def compare(
-        what: str, claim: Any, of: Any, bindings: str = "tuning", answer: Any = None
-    ) -> None:
+    def compare(what: str, claim: Any, of: Any, by: str = "tuning", answer: Any = None) -> None:
         def sides(world: World) -> list[Any]:
-            env = _bound(world, exact[bindings])
-            within = env if answer is None else env | taken(world, env, answer)
-            return [world(claim, within), of(world, env)]
+            env = _bound(world, exact[by])
+            return [world(claim, env | taken(world, env, answer)), of(world, env)]
 
         found[what] = sides
 
     def taken(world: World, env: Env, answer: Any) -> Env:
         """The step that the program takes, where it depends on the state."""
-        step = json.dumps(exact["step"])
-        return {step: _execute(world, program, env, answer)[0][step]} if "size" in exact else {}
+        if answer is None or "size" not in exact:
+            return {}
+        return {h: _execute(world, program, env, answer)[0][h]}
 
     def move(symbol: Any, answer: Any) -> Any:
         (after,) = (e for s, e in program["next"] if s == symbol)
@@ -513,8 +509,7 @@ def _about(exact: Any, step: Any) -> dict[str, Any]:
             asked = lambda w, env, what=what: _execute(w, program, env, lambda *_: None)[1][what]
             compare(what, check["right"], asked)
         if check["name"] == "the step of the program" and "size" in exact:
-            step = lambda w, env: taken(w, env, _by_oracle)[json.dumps(exact["step"])]
-            compare("step", check["right"], step)
+            compare("step", check["right"], lambda w, env: taken(w, env, _by_oracle)[h])
     for _, name, init in blocks:
         if f"{name}[0]" in claims:
             compare(f"{name}[0]", claims[f"{name}[0]"], lambda world, _, init=init: world(init, {}))

@@ -13,7 +13,16 @@ import numpy as np
 import sympy as sp
 from scipy import optimize
 
-from odescent.discretize.programs.program import Assign, CallOracle, Program, SweepCoordinates
+from odescent.discretize.programs.guards import Guard, Joined
+from odescent.discretize.programs.program import (
+    Assign,
+    CallOracle,
+    Choose,
+    Instruction,
+    Loop,
+    Program,
+    SweepCoordinates,
+)
 from odescent.dynamics.algebra.elementwise import Elementwise, slots
 from odescent.dynamics.algebra.operators import Inverse, OracleDerivative, identity
 from odescent.dynamics.algebra.products import Product, Unary
@@ -148,14 +157,45 @@ class Machine:
         self, state: Mapping[str, Any], k: int = 0, draws: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         env: dict[str, Any] = {**state, **(draws or {}), "k": k}
-        for i in self.program.instructions:
+        self._perform(self.program.instructions, env)
+        return {s.name: self.evaluate(e, env) for s, e in self.program.next.items()}
+
+    def _perform(self, instructions: Sequence[Instruction], env: dict[str, Any]) -> None:
+        for i in instructions:
             if isinstance(i, Assign):
                 env[i.target.name] = self.evaluate(i.value, env)
             elif isinstance(i, CallOracle):
                 env[i.target.name] = self._call(i, env)
             elif isinstance(i, SweepCoordinates):
                 env[i.target.name] = self._sweep(i, env)
-        return {s.name: self.evaluate(e, env) for s, e in self.program.next.items()}
+            elif isinstance(i, Choose):
+                branch = i.accept if self.holds(i.guard, env) else i.reject
+                self._perform(branch.instructions, env)
+                env |= self._named(i.names, branch.values, env)
+            elif isinstance(i, Loop):
+                self._repeat(i, env)
+
+    def _repeat(self, i: Loop, env: dict[str, Any]) -> None:
+        env |= self._named(i.names, i.begin, env)
+        for n in range(1, round(float(self.scalar(i.limit, env))) + 1):
+            env[i.count.name] = float(n)
+            self._perform(i.body.instructions, env)
+            ended = i.until is not None and self.holds(i.until, env)
+            env |= self._named(i.names, i.body.values, env)
+            if ended:
+                return
+        if i.until is not None:
+            raise ArithmeticError(f"the loop until {i.said} has not ended")
+
+    def _named(self, names: Any, values: Any, env: Mapping[str, Any]) -> dict[str, Any]:
+        return {s.name: self.evaluate(e, env) for s, e in zip(names, values, strict=True)}
+
+    def holds(self, guard: Guard, env: Mapping[str, Any]) -> bool:
+        if isinstance(guard, Joined):
+            found = [self.holds(part, env) for part in guard.parts]
+            return all(found) if guard.every else any(found)
+        left, right = self.scalar(guard.left, env), self.scalar(guard.right, env)
+        return bool(left < right if guard.strict else left <= right)
 
     def _call(self, i: CallOracle, env: Mapping[str, Any]) -> Any:
         point = self.evaluate(i.point, env)

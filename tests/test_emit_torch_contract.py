@@ -260,12 +260,26 @@ def test_what_cannot_be_optimized_gets_a_sentence():
     assert not opt.state
 
 
+def test_a_value_is_a_function_of_the_tensors():
+    """x+ = x - f(x) f'(x) of f = x^2 / 2, two tensors: the value is of both."""
+    inside = od.method({x: x - f.grad(x) * f.value(x)}, output=x, name="inside")
+    params = [tensor([1.0, 2.0]), tensor([3.0])]
+    value = lambda given: sum((t**2).sum() for t in given) / 2
+    opt = inside.to_torch(params, value=value)
+    for _ in range(2):
+        before = [p.detach().clone() for p in params]
+        loss = float(value(before))
+        for p in params:
+            p.grad = p.detach().clone()
+        opt.step()
+        for p, old in zip(params, before, strict=True):
+            torch.testing.assert_close(p.detach(), old - loss * old)
+
+
 def test_refusals_say_why():
-    values_inside = od.method({x: x - f.grad(x) * f.value(x)}, output=x)
     two = od.method({x: x - f.grad(x) * s - od.Objective("r").grad(x) * b}, output=x)
     curved = od.method({x: x - derivative(f.grad(x), {x: y}) * s}, output=x)
     for alg, why in [
-        (values_inside, "no values of the function"),
         (two, "gradients of one function"),
         (curved, "multiplies by a Hessian"),
     ]:

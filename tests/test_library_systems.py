@@ -26,7 +26,7 @@ NOT_LINEAR = {  # or not around the minimizer alone: other maps than a gradient,
     "cbo", "diagonally_preconditioned_gradient", "jump_cbo", "kkt_newton_flow", "lagrangian_flow", "mirror_cbo",
     "mirror_flow", "nag_flow", "newton_flow", "polar_cbo", "relativistic", "rescaled_flow", "rmsprop", "sign_flow",
     "steepest_flow",
-    "adahessian", "zeroth_order_flow",
+    "adahessian", "zeroth_order_flow", "scaled_gradient_flow",
     "implicit_bilevel", "penalty_bilevel",
     "riccati_flow", "orthogonalization_flow", "inverse_filter", "mkor", "regularized_newton_flow",
 }  # fmt: skip

@@ -85,6 +85,12 @@ def product_with_hessian(params, along):
     return on_tensors(lambda v: MATRIX @ v)(along)
 
 
+def value_of(params):
+    """The value of the quadratic whose gradient is `PLAIN`, of all tensors together."""
+    x = np.concatenate([t.detach().numpy() for t in params])
+    return float((x - CENTER) @ MATRIX @ (x - CENTER)) / 2
+
+
 @functools.cache
 def carried():
     """Names of the registered algorithms that the backend carries."""
@@ -103,4 +109,5 @@ def made(name, params, **options):
     asked = inspect.signature(cls.__init__).parameters
     oracles = {n: on_tensors(f) for n, f in ORACLES.items() if n in asked}
     oracles |= {"hvp": product_with_hessian} if "hvp" in asked else {}
+    oracles |= {"value": value_of} if "value" in asked else {}
     return alg.to_torch(params, **values(alg), **oracles, **options)

@@ -20,6 +20,7 @@ from ...dynamics.algebra.vectors import (
 )
 from ...dynamics.algebra.windows import of_window
 from ...dynamics.solves.routes import diagonal_by_products, right_sides, solve_in
+from ..programs.instructions import Choose
 from .printing.language import NUMPY, Syntax
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ POWERS = {
     "coefficient blocks": "has scalar blocks",
     "populations": "moves many particles that meet in a consensus point",
     "sweeps": "updates coordinates one after the other",
+    "choices": "chooses between substeps by a guard",
+    "loops": "repeats substeps until a guard holds",
     "initial call": "calls an oracle to make its initial state",
 }
 
@@ -101,6 +104,8 @@ def needs(program: Program) -> set[str]:
     spaces = zip(program.blocks, program.classes, strict=True)
     found |= {"several spaces"} if any(n > 0 and not b.operates for b, n in spaces) else set()
     found |= {"draws"} if program.draws else set()
+    found |= {"choices" if isinstance(i, Choose) else "loops" for i in program.guarded}
+    found |= {"scalars"} if program.guarded else set()
     found |= {"jumps"} if program.counts else set()
     found |= {"coefficient blocks"} if any(b.kind == "scalar" for b in program.blocks) else set()
     if any(isinstance(b.init, Vector) and b.init.calls() for b in program.blocks):

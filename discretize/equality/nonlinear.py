@@ -219,7 +219,7 @@ class _Steps:
         places = dict(zip(known, self.blocks, strict=True))
         draws, others = iter(self.draws), itertools.count()
         self.records: list[tuple[object, list[sp.Expr]]] = []
-        for i in self.program.inlined().instructions:
+        for i in self.program.inlined().plain:
             if isinstance(i, CallOracle):
                 known[i.target] = self._answer(i, known)
             elif isinstance(i, Draw):

@@ -33,14 +33,14 @@ def fewest_normals(program: Program, order: Sequence[int] | None = None) -> Prog
     """
     flat = program.inlined()
     drawn = [d for d in flat.draws if _normal(d)]
-    if not drawn or any(not isinstance(i, (CallOracle, Draw)) for i in flat.instructions):
+    if not drawn or any(not isinstance(i, (CallOracle, Draw)) for i in flat.plain):
         return program
     symbols: list[VectorSymbol] = [d.target for d in drawn if isinstance(d.target, VectorSymbol)]
     spaces = flat._spaces()
     if len({spaces.of(s) for s in symbols}) != 1:
         return program
     state = [flat.blocks[i].symbol for i in order or range(len(flat.blocks))]
-    calls = [c for c in flat.instructions if isinstance(c, CallOracle)]
+    calls = [c for c in flat.plain if isinstance(c, CallOracle)]
     places: dict[Any, Expr] = {id(c): c.point for c in calls} | {s: flat.next[s] for s in state}
     weights = {place: _weights(e, symbols, program) for place, e in places.items()}
     rows = [w for w in weights.values() if w is not None]
@@ -64,7 +64,7 @@ def fewest_normals(program: Program, order: Sequence[int] | None = None) -> Prog
 
     like = next(s for s in state if spaces.of(s) == spaces.of(symbols[0]))
     instructions: list[Instruction] = []
-    for i in flat.instructions:
+    for i in flat.plain:
         if isinstance(i, CallOracle):
             instructions.append(replace(i, point=rewritten(id(i))))
         elif isinstance(i, Draw) and i.target in kept:

@@ -24,7 +24,7 @@ from ...dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol
 from ...dynamics.vector_fields.block import start
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import Values, different, samples
-from ..programs.program import Assign, CallOracle, Count, Draw, Instruction, Program
+from ..programs.program import Assign, CallOracle, Count, Draw, Plain, Program
 from .coordinates import CoordinateValues, Matrix
 from .numbers import NoNumber, Normal, Number, apart, number, over, plus, precise, times, variance
 
@@ -235,12 +235,12 @@ class _Run(CoordinateValues):
             self.known.update(state)
             if program.counter is not None:
                 self.known[program.counter] = Fraction(self.step)
-            for i in program.instructions:
+            for i in program.plain:
                 self.known[i.target] = self._target(i)
             state = {s: self.value(e) for s, e in program.next.items()}
         return self.made
 
-    def _target(self, i: Instruction) -> Any:
+    def _target(self, i: Plain) -> Any:
         if isinstance(i, CallOracle):
             return self._answer(i)
         if isinstance(i, Assign):

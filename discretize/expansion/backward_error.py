@@ -50,7 +50,7 @@ def step_series(algorithm: Iteration, order: int) -> list[Drift]:
     Coefficient blocks move by their recurrence, expanded where they are positive, and time by h. Samples stay in them
     as symbols. Raises OdescentError if the step does not tend to the identity.
     """
-    return _series(algorithm, order, algorithm.sized_program, algorithm.limit_symbol)[0]
+    return _series(algorithm, order, algorithm.accepted_sized_program, algorithm.limit_symbol)[0]
 
 
 def _series(
@@ -137,7 +137,7 @@ def coefficient_drift(algorithm: Iteration) -> dict[Symbol, Expr]:
     moved = {s: target[s] for s in coefficients if s in target and not vanishes(target[s])}
     if not moved:
         return {}
-    update = algorithm.own_program.alive(*moved).update_map()
+    update = algorithm.accepted_program.alive(*moved).update_map()
     positive = positive_coefficients(algorithm)
     for s, drift in moved.items():
         series = taylor(substitute(update[s], positive), h, 1)
@@ -188,7 +188,7 @@ def _expanded_through(
                 f"the step has no expansion at {h} = 0: it computes {value}."
             ) from None
 
-    for i in program.instructions:
+    for i in program.plain:
         if isinstance(i, Assign):
             known[i.target] = expanded(i.value)
         elif isinstance(i, (Draw, Count)):

@@ -95,7 +95,7 @@ def asked_at(
     for k in itertools.count():
         if program.counter is not None:
             known[program.counter] = sp.Integer(k)
-        for i in program.instructions:
+        for i in program.plain:
             if isinstance(i, Assign):
                 known[i.target] = at.value(i.value)
                 continue

@@ -94,7 +94,7 @@ def _drawn(p: Program) -> Iterator[sp.Expr]:
     """Weights of a draw in the outputs of the next steps, where the step is linear in it; the simplest first."""
     yield from _pushed(p)
     instructions: list[Instruction] = []
-    for i in p.instructions:
+    for i in p.plain:
         drawn = isinstance(i, Draw) and isinstance(i.target, VectorSymbol)
         asked = CallOracle(i.target, Oracle("draw", str(i.target)), zero) if drawn else i
         instructions.append(asked)
@@ -135,7 +135,7 @@ def _pushed(p: Program) -> list[sp.Expr]:
         return total
 
     try:
-        for i in p.instructions:
+        for i in p.plain:
             if isinstance(i, Assign):
                 shares[i.target] = share(i.value, shares)
             elif not isinstance(i, (CallOracle, Draw)):

@@ -1,4 +1,4 @@
-"""One-step methods on first-order flows."""
+"""One-step methods on first-order flows, with steps that are given, searched, or accepted and rejected."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ...dynamics.algebra.scalars import parameters
+from ...dynamics.algebra.vectors import blocks, inner
 from ...dynamics.flows.system import System
 from ...dynamics.library import system
+from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.system import L, mu
 from ..faces import Algorithm
+from ..programs.control import Repeat, Select
+from ..programs.stages import at
+from ..programs.substeps import Flow, Let, Scheme
 from ..step.iteration import STEP
 from .schemes import scheme
 
+_HALVINGS = 100  # the change is below the rounding of every floating type before
+x, f = blocks("x"), Objective("f")
+s = sp.Symbol("s", real=True)
 _STEPS = {"1/L": 1 / L, "2/(L+mu)": 2 / (L + mu)}
 
 
@@ -58,3 +67,44 @@ def extragradient() -> Algorithm:
         system("saddle_flow"), scheme("extragradient"), tuning={STEP: 1 / sp.Symbol("L", positive=True)},
         name="extragradient", reference="korpelevich1976",
     )  # fmt: skip
+
+
+def armijo() -> Algorithm:
+    """x+ = x - s grad f(x) with the first s of 2 s_-, s_-, s_-/2, ... for which f(x+) <= f(x) - c s |grad f(x)|^2.
+
+    Explicit Euler of the gradient flow in a time of its own, x' = -s grad f(x), repeated from the same point until the
+    guard holds; s_- is the length of the step before, and h of the first one. c is 1/2.
+    """
+    c = parameters("c")
+    enough = f.value(x) <= f.value(at(x)) - c * s * STEP * inner(f.grad(at(x)), f.grad(at(x)))
+    search = Repeat([Let({s: s / 2, x: at(x)}), Flow("descent", "explicit")], enough, _HALVINGS)
+    return Algorithm(
+        system("scaled_gradient_flow"),
+        Scheme((Let({s: 4 * s}), search), "armijo"),
+        tuning={c: sp.Rational(1, 2)},
+        name="armijo",
+        reference="armijo1966",
+    )
+
+
+def bold_driver() -> Algorithm:
+    """x+ = x - s grad f(x) if f does not grow, and then s+ = 5 s/4; else x+ = x and s+ = s/2.
+
+    Explicit Euler of the gradient flow in a time of its own, accepted or rejected; s begins with the step h.
+    """
+    return Algorithm(
+        system("scaled_gradient_flow"),
+        Scheme(
+            (
+                Flow("descent", "explicit"),
+                Select(
+                    f.value(x) <= f.value(at(x)),
+                    accept=[Let({s: sp.Rational(5, 4) * s})],
+                    reject=[Let({x: at(x), s: s / 2})],
+                ),
+            ),
+            "accepted",
+        ),
+        name="bold_driver",
+        reference="vogl1988",
+    )

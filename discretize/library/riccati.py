@@ -5,8 +5,13 @@ from __future__ import annotations
 import sympy as sp
 
 from ...dynamics.algebra.scalars import parameters
+from ...dynamics.algebra.vectors import blocks, inner
 from ...dynamics.library import system
+from ...dynamics.vector_fields.objective import Objective
 from ..faces import Algorithm
+from ..programs.control import Select
+from ..programs.stages import at
+from ..programs.substeps import Flow, Let, Scheme
 from ..step.iteration import STEP
 from .first_order import by_euler
 from .schemes import scheme
@@ -71,3 +76,27 @@ def regularized_newton() -> Algorithm:
     """
     flow = system("regularized_newton_flow")
     return by_euler(flow, "regularized_newton", "doikov2024", tuning={STEP: sp.S.One})
+
+
+def adaptive_regularized_newton() -> Algorithm:
+    """x+ = x - (H + lam)^-1 g with lam = |g|/gam, accepted if f - f+ >= |g+|^2/(8 lam); gam doubles then, or is halved.
+
+    Explicit Euler on the regularized Newton flow, h = 1, whose radius gam is set from step to step, from 1 on.
+    """
+    x, f = blocks("x"), Objective("f")
+    gam = sp.Symbol("gam", real=True)
+    g, before = f.grad(x), f.grad(at(x))
+    # both sides times |g|, so that nothing is divided by a gradient of zero
+    gain = 8 * (f.value(at(x)) - f.value(x)) * sp.sqrt(inner(before, before))
+    accepted = Select(
+        gain >= gam * inner(g, g),
+        accept=[Let({gam: 2 * gam})],
+        reject=[Let({x: at(x), gam: gam / 2})],
+    )
+    return Algorithm(
+        system("regularized_newton_flow", held=True),
+        Scheme((Flow("descent", "explicit"), accepted), "accepted"),
+        tuning={STEP: sp.S.One},
+        name="adaptive_regularized_newton",
+        reference="semenov2025",
+    )

@@ -395,7 +395,7 @@ def explicit_proximal(program: Program) -> Program:
     if not any(c.oracle.kind == "prox" and len(c.parameters) == 1 for c in program.calls):
         return program
     instructions: list[Instruction] = []
-    for i in program.instructions:
+    for i in program.plain:
         if not (isinstance(i, CallOracle) and i.oracle.kind == "prox" and len(i.parameters) == 1):
             instructions.append(i)
             continue

@@ -158,7 +158,7 @@ def time_varying(program: Program) -> TimeVarying:
 def _within(program: Program) -> tuple[sp.Expr, ...]:
     """The scalars that a step computes from scalars, in terms of the state's."""
     known: dict[Any, sp.Expr] = {}
-    for i in program.instructions:
+    for i in program.plain:
         if (
             isinstance(i, Assign)
             and not isinstance(i.value, Vector)

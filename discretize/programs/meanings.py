@@ -29,6 +29,13 @@ class Meanings:
         self._waiting: dict[Symbol, Expr] = {}
         self.sizes = {name: _terms(value, {}) for name, value in self.known.items()}
 
+    def copied(self) -> Meanings:
+        """The same names with the same values, to which others can be added apart."""
+        made = Meanings()
+        made.known, made.sizes = dict(self.known), dict(self.sizes)
+        made._waiting = dict(self._waiting)
+        return made
+
     def define(self, name: Symbol, value: Expr) -> None:
         """Note what a name stands for, unless that is too large."""
         self._waiting[name] = value

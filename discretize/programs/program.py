@@ -1,7 +1,8 @@
 """The straight-line program of one step: oracle calls, draws and assignments.
 
 Everything follows from it: emitted code, runs, the state-space view, the limit flow and the
-modified equation. Names are assigned once; the next state is read off at the end.
+modified equation. Names are assigned once; the next state is read off at the end. Guarded substeps are instructions
+that have others inside of them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any
 
 import sympy as sp
 
@@ -34,159 +35,25 @@ from ...dynamics.algebra.vectors import (
     ScalarNode,
     Vector,
     VectorSymbol,
-    call,
 )
-from ...dynamics.samples.laws import Law, law_of
 from ...dynamics.samples.mean import mean as mean_of
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.spaces import Spaces
+from .instructions import (
+    Assign,
+    Branch,
+    CallOracle,
+    Choose,
+    Count,
+    Draw,
+    Guarded,
+    Instruction,
+    Loop,
+    Plain,
+    SweepCoordinates,
+    alive,
+)
 from .meanings import Meanings
-
-
-@dataclass(frozen=True)
-class Instructed(Rendered):
-    """The base of instructions: a target, and expressions in the fields named by ``computes``."""
-
-    computes: ClassVar[tuple[str, ...]] = ()
-
-    @property
-    def expressions(self) -> tuple[Expr, ...]:
-        """Everything that it computes with."""
-        found: list[Expr] = []
-        for name in self.computes:
-            value = getattr(self, name)
-            found += value if isinstance(value, tuple) else [value]
-        return tuple(found)
-
-    @property
-    def reads(self) -> set[Symbol]:
-        """The symbols that it reads, that of a shape among them."""
-        like = {self.like} if hasattr(self, "like") else set()
-        return like | {s for e in self.expressions for s in symbols_of(e)}
-
-    def changed(self, rule: Callable[[Any], Any]) -> Self:
-        """With its expressions rewritten."""
-        values = {name: getattr(self, name) for name in self.computes}
-        return replace(
-            self,
-            **{
-                n: tuple(map(rule, v)) if isinstance(v, tuple) else rule(v)
-                for n, v in values.items()
-            },
-        )
-
-
-@dataclass(frozen=True)
-class CallOracle(Instructed):
-    """``target = D^k F(point + implicit * target)[directions]``.
-
-    A nonzero ``implicit`` weight makes the step implicit: with a gradient and a negative weight -w,
-    point + implicit * target is prox_{w f}(point).
-    """
-
-    computes: ClassVar = ("point", "directions", "parameters", "implicit")
-    target: VectorSymbol
-    oracle: Oracle
-    point: Vector
-    directions: tuple[Vector, ...] = ()
-    parameters: tuple[sp.Expr, ...] = ()
-    implicit: sp.Expr = sp.S.Zero
-
-    def as_call(self, depth: int = 0) -> Vector:
-        """The call as an expression; an implicit one is unrolled ``depth`` times."""
-        point = self.point
-        if self.implicit != 0 and depth > 0:
-            point = point + self.as_call(depth - 1) * self.implicit
-        return call(self.oracle, point, self.directions, self.parameters)
-
-
-@dataclass(frozen=True)
-class Draw(Instructed):
-    """``target`` is drawn in the shape of block ``like``.
-
-    It is a standard normal, for the increment of a Wiener process, or a sample of a ``law``; see `dynamics.sample`.
-    """
-
-    target: Symbol
-    like: Symbol
-    process: str
-    law: str = ""
-
-    @property
-    def operates(self) -> bool:
-        """Whether a matrix is drawn."""
-        return isinstance(self.target, VectorSymbol) and self.target.operates
-
-    @property
-    def standardized(self) -> bool:
-        """Whether its coordinates are uncorrelated, of mean zero and variance one."""
-        return self.law != "uniform" or isinstance(self.target, VectorSymbol)
-
-    @property
-    def drawn_from(self) -> Law:
-        """Its law: a standard normal for the increment of a Wiener process."""
-        return law_of(self.law or "normal", scalar=not isinstance(self.target, VectorSymbol))
-
-
-@dataclass(frozen=True)
-class Count(Instructed):
-    """``target`` is a Poisson number of this mean: how often ``process`` jumps in a substep.
-
-    In an ensemble each particle, as block ``like`` has them, counts jumps of its own, or they all share one count
-    where it is ``common``.
-    """
-
-    computes: ClassVar = ("mean",)
-    target: sp.Symbol
-    mean: sp.Expr
-    like: Symbol
-    process: str
-    common: bool = False
-
-
-@dataclass(frozen=True)
-class Assign(Instructed):
-    """``target = value``."""
-
-    computes: ClassVar = ("value",)
-    target: Symbol
-    value: Expr
-
-
-@dataclass(frozen=True)
-class SweepCoordinates(Instructed):
-    """``target`` is ``start`` with its coordinates moved one after the other, each seeing those before it.
-
-    Coordinate i of the moving vector z becomes the u with
-    u = z_i + duration ((1 - implicit) slope_i(z) + implicit slope_i(z with u for z_i)).
-    ``slope`` is an expression in ``moving`` (z), its gradient or operator there, and other vectors,
-    element by element. With ``quotient``, the partial derivative of f in it is replaced by
-    (f(z with u for z_i) - f(z)) / (u - z_i), Itoh and Abe's discrete gradient, in the second slope.
-    """
-
-    computes: ClassVar = ("start", "slope", "duration")
-    target: VectorSymbol
-    start: Vector
-    moving: VectorSymbol
-    slope: Vector
-    duration: sp.Expr
-    implicit: sp.Expr
-    quotient: bool = False
-    backward: bool = False
-
-    @property
-    def oracles(self) -> set[Oracle]:
-        """The oracles of which it calls components."""
-        return {c.oracle for c in self.slope.calls()}
-
-    def to_first_order(self) -> Vector:
-        """The target but for what is of second order in the duration, whatever the rule and the order."""
-        rate = substitute(self.slope, {self.moving: self.start})
-        moved: Vector = self.start + rate * self.duration
-        return moved
-
-
-Instruction: TypeAlias = CallOracle | Draw | Count | Assign | SweepCoordinates
 
 
 def linear_coefficient(e: Expr, s: Symbol) -> sp.Expr:
@@ -253,13 +120,55 @@ class Program(Rendered):
     def __hash__(self) -> int:
         return hash((frozenset(self.next), len(self.instructions)))  # its mappings have none
 
+    @cached_property
+    def every(self) -> tuple[Instruction, ...]:
+        """The instructions, with those inside of others."""
+        return tuple(j for i in self.instructions for j in i.every)
+
+    @cached_property
+    def guarded(self) -> tuple[Choose | Loop, ...]:
+        """The choices and loops, with those inside of others."""
+        return tuple(i for i in self.every if isinstance(i, (Choose, Loop)))
+
+    @cached_property
+    def plain(self) -> tuple[Plain, ...]:
+        """The instructions of a program without guards: what knows none asks for these.
+
+        A loop without a guard is written out. Raises NotCarried where there are guards, with the first one.
+        """
+        taken = {s.name for s in (*self.state, *self.parameters, *self.defined)}
+        listed: list[Plain] = []
+        waiting = list(self.instructions)
+        while waiting:
+            i = waiting.pop(0)
+            if not isinstance(i, (Choose, Loop)):
+                listed.append(i)
+                continue
+            if isinstance(i, Loop) and i.often:
+                waiting = [*i.written_out(taken), *waiting]
+                continue
+            if isinstance(i, Choose):
+                raise NotCarried(
+                    f"a step goes one of two ways, by the guard {i.guard}; this is of one way: take a branch, "
+                    "as in algorithm.branch(True), where all guards accept."
+                )
+            raise NotCarried(
+                f"a step repeats substeps until {i.said or i.until}, so that it is no fixed sequence of them; this is "
+                "of such a sequence: repeat without a condition, a whole number of times."
+            )
+        return tuple(listed)
+
+    def accepted(self) -> Program:
+        """The program where guards accept, and each loop is one iteration: without guards."""
+        return replace(self, instructions=tuple(Branch(self.instructions, ()).accepted()))
+
     @property
     def calls(self) -> tuple[CallOracle, ...]:
-        return tuple(i for i in self.instructions if isinstance(i, CallOracle))
+        return tuple(i for i in self.every if isinstance(i, CallOracle))
 
     @property
     def sweeps(self) -> tuple[SweepCoordinates, ...]:
-        return tuple(i for i in self.instructions if isinstance(i, SweepCoordinates))
+        return tuple(i for i in self.every if isinstance(i, SweepCoordinates))
 
     @property
     def draws(self) -> tuple[Draw, ...]:
@@ -272,7 +181,7 @@ class Program(Rendered):
 
     @property
     def counts(self) -> tuple[Count, ...]:
-        return tuple(i for i in self.instructions if isinstance(i, Count))
+        return tuple(i for i in self.every if isinstance(i, Count))
 
     @property
     def state(self) -> tuple[Symbol, ...]:
@@ -288,11 +197,16 @@ class Program(Rendered):
     @property
     def parameters(self) -> tuple[sp.Symbol, ...]:
         """Scalar symbols that must be given a value, by name."""
-        defined = {i.target for i in self.instructions} | set(self.state) | {self.counter}
+        defined = {*self.defined, *self.state, self.counter}
         found: set[sp.Symbol] = set()
         for e in self._expressions():
             found |= {s for s in e.free_symbols if isinstance(s, sp.Symbol)}
         return tuple(sorted(found - defined, key=str))
+
+    @property
+    def defined(self) -> tuple[Symbol, ...]:
+        """The names that its instructions give values, those inside of others among them."""
+        return tuple(s for i in self.every for s in i.targets)
 
     def _expressions(self) -> list[Expr]:
         listed: list[Expr] = [
@@ -306,11 +220,18 @@ class Program(Rendered):
     def inlined(self) -> Program:
         """The same program with every assignment substituted: calls and draws remain, then the next state.
 
-        Raises TooLarge where the expressions grow without end.
+        Raises TooLarge where the expressions grow without end, and NotCarried where there are guards.
         """
+        return self._inlined(self.plain)
+
+    def opened(self) -> Program:
+        """The same where there are guards: what stands inside of these is left as it is."""
+        return self._inlined(self.instructions)
+
+    def _inlined(self, instructions: tuple[Instruction, ...]) -> Program:
         values = Meanings()
         kept: list[Instruction] = []
-        for i in self.instructions:
+        for i in instructions:
             if isinstance(i, Assign):
                 values.note(i.target, values.written_out(i.value))
             else:
@@ -334,12 +255,7 @@ class Program(Rendered):
     ) -> Program:
         """The program with its expressions rewritten, and its calls made of other oracles."""
         names = names or {}
-        instructions: list[Instruction] = []
-        for i in self.instructions:
-            i = i.changed(rule)
-            if isinstance(i, CallOracle):
-                i = replace(i, oracle=names.get(i.oracle, i.oracle))
-            instructions.append(i)
+        instructions: list[Instruction] = [i.changed(rule).asking(names) for i in self.instructions]
         return replace(
             self,
             blocks=tuple(
@@ -372,7 +288,7 @@ class Program(Rendered):
     def _spaces(self) -> Spaces:
         """Which of its vectors have one shape."""
         spaces = Spaces()
-        for i in self.instructions:
+        for i in self.every:
             if isinstance(i, CallOracle):
                 spaces.one(i.target, spaces.asked(i.oracle, i.point, i.directions))
             elif isinstance(i, Assign):
@@ -381,6 +297,9 @@ class Program(Rendered):
                 spaces.one(i.target, i.like)
             elif isinstance(i, SweepCoordinates):
                 spaces.equate(i.target, i.start)
+            elif isinstance(i, (Choose, Loop)):
+                for s, e in i.values():
+                    spaces.equate(s, e)
         for s, e in self.next.items():
             spaces.equate(s, e)
         return spaces
@@ -393,13 +312,12 @@ class Program(Rendered):
             size = len(needed)
             for s, e in self.next.items():
                 needed |= symbols_of(e) if s in needed else set()
-            for i in reversed(self.instructions):
-                needed |= i.reads if i.target in needed else set()
+            instructions, needed = alive(self.instructions, needed)
         gone = set(self.state) - needed
         return replace(
             self,
             blocks=tuple(b for b in self.blocks if b.symbol not in gone),
-            instructions=tuple(i for i in self.instructions if i.target in needed),
+            instructions=instructions,
             next={s: e for s, e in self.next.items() if s not in gone},
         )
 
@@ -407,9 +325,7 @@ class Program(Rendered):
         """The program with its samples made from standard normals, as it is run and emitted."""
         if not self.samples:
             return self
-        taken = {s.name for s in (*self.state, *self.parameters)} | {
-            i.target.name for i in self.instructions
-        }
+        taken = {s.name for s in (*self.state, *self.parameters, *self.defined)}
         made: list[Instruction] = []
         for i in self.instructions:
             if not (isinstance(i, Draw) and i.law):
@@ -454,7 +370,7 @@ class Program(Rendered):
                     "a draw enters nonlinearly, so that the mean of a step is not the step without it."
                 )
         quiet = flat.bind(at_zero)
-        kept = tuple(i for i in quiet.instructions if not isinstance(i, Draw))
+        kept = tuple(i for i in quiet.plain if not isinstance(i, Draw))
         return replace(quiet, instructions=kept)
 
     def update_map(self, depth: int = 0) -> dict[Symbol, Expr]:
@@ -481,11 +397,16 @@ class Program(Rendered):
 
 __all__ = [
     "Assign",
+    "Branch",
     "Call",
     "CallOracle",
+    "Choose",
     "Count",
     "Draw",
+    "Guarded",
     "Instruction",
+    "Loop",
+    "Plain",
     "Program",
     "SweepCoordinates",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,95 +12,19 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol
-from ...dynamics.algebra.operators import check_operator
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Expr, Vector, zero
 from ...dynamics.flows.tableaux import Tableau
+from .control import UNROLLED, Repeat, Select
+from .integrators import RULES, Integrator
+from .stages import START, staged_in
 
-START = "start"  # the stage that is always saved: the state at the beginning of the step
 PREVIOUS = "previous "  # before the name of a stage: the same in the step before; it may stand there repeatedly
 
 
 def previous(stage: str = START) -> str:
     """A stage of the step before, as one that substeps can read; before the first step it is the start."""
     return PREVIOUS + stage
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Properties of an integrator known before compilation; its step is a function in `step.integrate`.
-
-    Attributes:
-        noise: whether it supports noise in its fields.
-        sweep: the weight of the new coordinate where a sweep reads the field; None where it does not sweep.
-    """
-
-    noise: bool = False
-    sweep: sp.Rational | None = None
-
-
-RULES = {
-    "explicit": Rule(noise=True, sweep=sp.Rational(0)),
-    "implicit": Rule(noise=True, sweep=sp.Rational(1)),
-    "cayley": Rule(noise=True, sweep=sp.Rational(1, 2)),
-    "exact": Rule(noise=True),
-    "linearly_implicit": Rule(),
-    "linearly_implicit_midpoint": Rule(),
-    "discrete_gradient": Rule(sweep=sp.Rational(1)),
-    "tableau": Rule(),
-}
-
-
-@dataclass(frozen=True)
-class Integrator(Rendered):
-    """An integrator of a substep.
-
-    ``cayley`` (the trapezoidal rule) and ``exact`` (the exponential) need fields that are linear in
-    the blocks they move; ``exact`` also takes Riccati equations P' = a P - P S P with a and S held, and ``implicit``
-    (backward Euler) one oracle that has a prox. ``linearly_implicit`` (Rosenbrock-Euler, of order 1) is one step of
-    Newton's method for backward Euler, x + h (1 - h J)^-1 F(x) with the derivative J of the field, and
-    ``linearly_implicit_midpoint`` (of order 2) one for the midpoint rule, x + h (1 - h J/2)^-1 F(x); with an
-    ``operator`` in the place of J both are W-methods, of order 1.
-    With ``frozen_oracles`` the oracles are called once, at the start of the substep. ``discrete_gradient``
-    (Itoh and Abe's: difference quotients for derivatives) is for sweeps over coordinates.
-    """
-
-    kind: str
-    frozen_oracles: bool = False
-    tableau: Tableau | None = None
-    operator: Vector | None = None
-
-    def __post_init__(self) -> None:
-        if str(self.kind) not in RULES:
-            raise OdescentError(
-                f"an integrator must be one of {', '.join(RULES)}, not {self.kind!r}."
-            )
-        if (self.kind == "tableau") != (self.tableau is not None):
-            raise OdescentError("give a Tableau for the integrator 'tableau', and for no other.")
-        linearized = self.kind.startswith("linearly_implicit")
-        if self.operator is not None and not linearized:
-            raise OdescentError(
-                f"an operator stands for the derivative in 'linearly_implicit', not in {self.kind!r}."
-            )
-        if self.operator is not None:
-            check_operator(f"the integrator {self.kind!r}", self.operator)
-        if self.frozen_oracles and linearized:
-            raise OdescentError(
-                f"'frozen {self.kind}' is not an integrator: with the oracles held a field that is linear "
-                "otherwise has 'frozen implicit' and 'frozen cayley'."
-            )
-
-    @staticmethod
-    def of(value: Integrator | Tableau | str) -> Integrator:
-        """An integrator from itself, a tableau, or a name; "frozen " before the name freezes the oracles."""
-        if isinstance(value, Integrator):
-            return value
-        if isinstance(value, Tableau):
-            return Integrator("tableau", tableau=value)
-        if not isinstance(value, str):
-            raise expected("an integrator", "a name, a Tableau or an Integrator", value)
-        frozen = value.startswith("frozen ")
-        return Integrator(value.removeprefix("frozen "), frozen_oracles=frozen)
 
 
 @dataclass(frozen=True, init=False)
@@ -255,7 +179,7 @@ def _by_name(read: Mapping[Any, str] | None) -> dict[str, str]:
     return {_name(b): stage for b, stage in (read or {}).items()}
 
 
-Step: TypeAlias = Flow | Let
+Step: TypeAlias = Flow | Let | Repeat | Select
 
 
 @dataclass(frozen=True, init=False)
@@ -268,7 +192,9 @@ class Scheme(Rendered):
 
     def __init__(self, steps: Iterable[Step], name: str = "", reference: str = "") -> None:
         if not isinstance(steps, Iterable):
-            raise expected("the substeps of a Scheme", "a list of Flow, Sweep and Let", steps)
+            raise expected(
+                "the substeps of a Scheme", "a list of Flow, Sweep, Let, Repeat and Select", steps
+            )
         listed = tuple(steps)
         _check_stages(listed)
         for attribute, value in {"steps": listed, "name": name, "reference": reference}.items():
@@ -277,32 +203,170 @@ class Scheme(Rendered):
     def __str__(self) -> str:
         return "; ".join(_describe(s) for s in self.steps)
 
+    @property
+    def every(self) -> Iterator[Step]:
+        """The substeps, with those inside of others."""
+        return every_of(self.steps)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether it has guarded substeps."""
+        return any(isinstance(s, (Repeat, Select)) for s in self.steps)
+
+    def branch(self, *decisions: bool) -> Scheme:
+        """The scheme with one branch of each choice in its place.
+
+        Args:
+            decisions: whether guards accept, in the order in which a step meets them; the last stands for all others.
+        """
+        return Scheme(_taken(self.steps, list(decisions)), self.name, self.reference)
+
+    def unrolled(self, times: int = 1) -> Scheme:
+        """The scheme without loops: the substeps of one with a guard so many times, of others as often as they are."""
+        return Scheme(_unrolled(self.steps, times), self.name, self.reference)
+
+
+def every_of(steps: Iterable[Step]) -> Iterator[Step]:
+    """Substeps, with those inside of others."""
+    for step in steps:
+        yield step
+        yield from inside_of(step)
+
+
+def inside_of(step: Step) -> Iterator[Step]:
+    """The substeps inside of a guarded one."""
+    if isinstance(step, Repeat):
+        yield from every_of(step.steps)
+    elif isinstance(step, Select):
+        yield from every_of((*step.accept, *step.reject))
+
+
+def without(scheme: Scheme, held: Container[Symbol]) -> Scheme:
+    """The scheme, which has no guards, with some blocks assigned nothing."""
+    steps = [
+        Let({b: e for b, e in s.assign.items() if b not in held}, s.read, s.save)
+        if isinstance(s, Let)
+        else s
+        for s in scheme.steps
+    ]
+    return Scheme(steps, scheme.name, scheme.reference)
+
+
+def _taken(steps: Iterable[Step], decisions: list[bool]) -> list[Step]:
+    """The substeps of one way; decisions that are made are removed from the list, but for the last."""
+    found: list[Step] = []
+    for step in steps:
+        if isinstance(step, Select):
+            accepts = decisions.pop(0) if len(decisions) > 1 else decisions[0]
+            found += _taken(step.accept if accepts else step.reject, decisions)
+            found += [] if step.save is None else [Let({}, save=step.save)]
+        elif isinstance(step, Repeat):
+            found.append(replaced(step, _taken(step.steps, decisions)))
+        else:
+            found.append(step)
+    return found
+
+
+def replaced(step: Repeat, steps: Iterable[Step]) -> Repeat:
+    """The loop with other substeps."""
+    return Repeat(steps, step.until, step.max_steps, step.count, step.fixed_point, step.save)
+
+
+def _unrolled(steps: Iterable[Step], times: int) -> list[Step]:
+    found: list[Step] = []
+    for step in steps:
+        if not isinstance(step, Repeat):
+            found.append(step)
+            continue
+        often = times
+        if step.until is None and step.max_steps.is_Integer and step.max_steps <= UNROLLED:
+            often = int(step.max_steps)
+        inside = _unrolled(step.steps, times)
+        count = None if step.count is None else sp.Symbol(step.count, real=True)
+        for n in range(1, often + 1):
+            found += [] if count is None else [Let({count: n})]
+            found += inside
+        found += [] if step.save is None else [Let({}, save=step.save)]
+    return found
+
 
 def _check_stages(steps: tuple[Step, ...]) -> None:
     """Refuse what is no substep, and stages that are read before they are saved."""
+    every = {START, *(step.save for step in steps if getattr(step, "save", None) is not None)}
+    _check_list(steps, {START}, every, "", frozenset({START}))
+
+
+def _check_list(
+    steps: Iterable[Step], stages: set[str], every: set[Any], label: str, outside: frozenset[str]
+) -> set[str]:
+    """Check a list of substeps.
+
+    Args:
+        steps: the list.
+        stages: those that are saved before it.
+        every: those that the step before has saved.
+        label: what stands before the number of a substep.
+        outside: stages of lists that this one is inside of.
+
+    Returns:
+        the stages that are saved after it.
+    """
+    stages = set(stages)
     for i, step in enumerate(steps, 1):
-        if not isinstance(step, (Flow, Let)):
+        who = f"substep {label}{i}"
+        if not isinstance(step, (Flow, Let, Repeat, Select)):
             raise OdescentError(
-                f"substep {i} of the scheme is {step!r}; substeps are Flow, Sweep and Let."
+                f"{who} of the scheme is {step!r}; substeps are Flow, Sweep, Let, Repeat and Select."
             )
-    every = {START, *(step.save for step in steps if step.save is not None)}
-    stages = {START}
-    for i, step in enumerate(steps, 1):
-        for block, stage in step.read.items():
+        # A condition sees what is saved before it; that of a loop, what an iteration saves too.
+        seen = stages
+        if isinstance(step, Repeat):
+            seen = _check_list(step.steps, stages, every, f"{label}{i}.", frozenset(stages))
+        elif isinstance(step, Select):
+            for branch in (step.accept, step.reject):
+                _check_list(branch, stages, every, f"{label}{i}.", frozenset(stages))
+        for block, stage in _reads(step):
             earlier = stage.startswith(PREVIOUS) and _current(stage) in every
-            if stage not in stages and not earlier:
+            if stage not in seen and not earlier:
                 raise OdescentError(
-                    f"substep {i} reads {block!r} at the stage {stage!r}, which is not saved before it."
+                    f"{who} reads {block!r} at the stage {stage!r}, which is not saved before it."
                 )
-        if step.save is not None and _current(step.save) == START:
-            raise OdescentError(
-                f"substep {i} saves its state as {step.save!r}, the name of the start of the step; rename it."
-            )
-        if step.save is not None and step.save.startswith(PREVIOUS):
-            raise OdescentError(
-                f"substep {i} saves its state as {step.save!r}, the name of a stage of the previous step; rename it."
-            )
+        _check_saved(who, step.save, outside)
         stages |= {step.save} if step.save is not None else set()
+    return stages
+
+
+def _reads(step: Step) -> list[tuple[str, str]]:
+    """The blocks that a substep itself reads at stages."""
+    found = [] if isinstance(step, (Repeat, Select)) else [*step.read.items()]
+    return found + [(s.block, s.stage) for e in expressions_of(step) for s in staged_in(e)]
+
+
+def expressions_of(step: Step) -> list[Expr]:
+    """What a substep itself computes with, without the substeps inside of it."""
+    if isinstance(step, Let):
+        return [*step.assign.values()]
+    if isinstance(step, Flow):
+        operator = [] if step.by.operator is None else [step.by.operator]
+        return [step.fraction, step.time, *operator]
+    if isinstance(step, Select):
+        return [*step.condition.expressions]
+    return [step.max_steps, *(() if step.until is None else step.until.expressions)]
+
+
+def _check_saved(who: str, save: str | None, outside: frozenset[str]) -> None:
+    """Refuse the name of a stage that means another."""
+    if save is None:
+        return
+    for wrong, what in (
+        (_current(save) == START, "the start of the step"),
+        (save.startswith(PREVIOUS), "a stage of the previous step"),
+        (save in outside, "a stage outside of this list"),
+    ):
+        if wrong:
+            raise OdescentError(
+                f"{who} saves its state as {save!r}, the name of {what}; rename it."
+            )
 
 
 def _current(stage: str) -> str:
@@ -313,6 +377,16 @@ def _current(stage: str) -> str:
 
 
 def _describe(step: Step) -> str:
+    if isinstance(step, Repeat):
+        inside = "; ".join(map(_describe, step.steps))
+        times = f"{step.max_steps} times"
+        until = times if step.until is None else f"until {step.until}, at most {times}"
+        return f"repeat ({inside}) {until}"
+    if isinstance(step, Select):
+        accept, reject = ("; ".join(map(_describe, b)) for b in (step.accept, step.reject))
+        return f"if {step.condition} ({accept}) else ({reject})"
+    if isinstance(step, Let) and not step.assign:
+        return f"save {step.save}"
     if isinstance(step, Let):
         return "let " + ", ".join(str(getattr(s, "name", s)) for s in step.assign)
     what = "+".join(step.fields) or "all"
@@ -367,3 +441,9 @@ def in_shares(parts: Iterable[tuple[str, Integrator, sp.Expr]]) -> tuple[Flow, .
         time = begin if own_times else begin + share / 2
         steps.append(Flow((field,), by, share, time=time))
     return tuple(steps)
+
+
+__all__ = [
+    "PREVIOUS", "RULES", "START", "Flow", "Integrator", "Let", "Repeat", "Scheme", "Select", "Step", "Sweep",
+    "composition", "expressions_of", "in_shares", "inside_of", "previous", "without",
+]  # fmt: skip

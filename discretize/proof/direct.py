@@ -25,7 +25,7 @@ from ..expansion.backward_error import (
 )
 from ..expansion.generator import product
 from ..linear.state_space import z
-from ..programs.program import CallOracle, Count, Draw, Instruction, SweepCoordinates
+from ..programs.program import CallOracle, Count, Draw, Plain, SweepCoordinates
 from ..step.iteration import Iteration
 from .sized import steps_of_size
 from .steps import Claim, Equation, Step
@@ -104,6 +104,9 @@ def _second_order(algorithm: Iteration) -> Step | None:
 
 def _step_map(algorithm: Iteration) -> tuple[Step, ...]:
     """The map of one step written out where it is one of the state alone; else in its intermediate values."""
+    if algorithm.scheme.guarded:
+        way = ", where its guards accept and each loop is one iteration"
+        return _one_step(algorithm, way), _limit_only(algorithm)
     program = algorithm.program
     memories = any(b.role == "memory" for b in program.blocks)
     implicit = any(c.implicit != 0 for c in program.calls)
@@ -148,27 +151,27 @@ def _written_out(algorithm: Iteration) -> Step:
     )
 
 
-def _one_step(algorithm: Iteration) -> Step:
+def _one_step(algorithm: Iteration, where: str = "") -> Step:
     """The program of one step, the values that it is given (oracles, draws, counts, sweeps) by their names."""
-    flat = algorithm.program.inlined()
-    claims = [claim for i in flat.instructions for claim in _asked(i)]
+    flat = algorithm.program.accepted().inlined()
+    claims = [claim for i in flat.plain for claim in _asked(i)]
     claims += [Claim(f"{s}+", e, symbol_latex(f"{s}+")) for s, e in flat.next.items()]
     made = {claim.name: claim.value for claim in claims}
 
     def check(c: Values) -> dict[str, Equation]:
         return {f"{name} of one step": Equation(value, c[name]) for name, value in made.items()}
 
-    given = "; ".join(_given(i) for i in flat.instructions)
+    given = "; ".join(_given(i) for i in flat.plain)
     return Step(
         "One step",
-        f"The scheme ({algorithm.scheme}) makes this step"
+        f"The scheme ({algorithm.scheme}) makes this step{where}"
         + (f". In it {given}." if given else "."),
         tuple(claims),
         check,
     )
 
 
-def _asked(i: Instruction) -> list[Claim]:
+def _asked(i: Plain) -> list[Claim]:
     """The arguments of an instruction."""
     if isinstance(i, CallOracle):
         parts: dict[str, Expr] = {"point": i.point + i.target * i.implicit}
@@ -185,7 +188,7 @@ def _asked(i: Instruction) -> list[Claim]:
     ]
 
 
-def _given(i: Instruction) -> str:
+def _given(i: Plain) -> str:
     """The value of an instruction, in words."""
     shown = f"${symbol_latex(str(i.target))}$"
     if isinstance(i, CallOracle):

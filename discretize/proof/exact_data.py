@@ -19,8 +19,19 @@ from ...dynamics.flows.tableaux import Tableau
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Diffusion, Jumps
 from ...dynamics.vector_fields.system import Field
-from ..programs.program import Assign, CallOracle, Count, Draw, Program, SweepCoordinates
-from ..programs.substeps import Flow, Integrator, Let, Scheme, Sweep
+from ..programs.guards import Comparison, Joined
+from ..programs.program import (
+    Assign,
+    Branch,
+    CallOracle,
+    Choose,
+    Count,
+    Draw,
+    Loop,
+    Program,
+    SweepCoordinates,
+)
+from ..programs.substeps import Flow, Integrator, Let, Repeat, Scheme, Select, Sweep
 from ..step.iteration import Iteration
 
 # What is written of each kind of thing: keys in their order, and behind a colon the field that is meant if it is
@@ -34,12 +45,19 @@ _RECORDS: dict[type, str] = {
     Scheme: "name reference steps",
     Flow: "flow:fields by fraction on read time save commit increment",
     Let: "let:assign read save",
+    Repeat: "repeat:steps until max_steps count fixed_point save",
+    Select: "select:condition accept reject save",
+    Comparison: "left right strict",
+    Joined: "parts every",
     Integrator: "kind frozen_oracles tableau operator",
     Tableau: "a b",
     Program: "blocks counter instructions next outputs",
     Assign: "assign:target value",
     CallOracle: "call:target oracle point directions parameters implicit",
     SweepCoordinates: "sweep:target start moving slope duration implicit quotient backward",
+    Choose: "choose:names guard accept reject",
+    Loop: "loop:targets begin:begun body until limit fixed_point",
+    Branch: "instructions values",
     Count: "count:target mean like process common",
     Draw: "draw:target like process law",
 }

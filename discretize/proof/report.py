@@ -13,7 +13,8 @@ from typing import Any
 import sympy as sp
 
 from ..._support.rendering.brief import capital
-from ...dynamics.algebra.vectors import VectorSymbol
+from ...dynamics.algebra.calculus import Symbol
+from ...dynamics.algebra.vectors import Expr, VectorSymbol
 from ...dynamics.notation.line_breaks import broken as line_broken
 from ...dynamics.notation.line_breaks import text_lines
 from ...dynamics.notation.line_breaks import width as width_of
@@ -21,7 +22,18 @@ from ...dynamics.notation.show import latex, symbol_latex, text
 from ...dynamics.notation.unicode import pretty, unlatex
 from ...dynamics.vector_fields.block import start
 from ..emit.backends.latex import latex as algorithm_latex
-from ..programs.program import Assign, Count, Draw, Instruction, Program, SweepCoordinates
+from ..programs.program import (
+    Assign,
+    Branch,
+    Choose,
+    Count,
+    Draw,
+    Instruction,
+    Loop,
+    Plain,
+    Program,
+    SweepCoordinates,
+)
 from ..step.iteration import Iteration
 from .exact_data import exact_algorithm
 from .steps import Path, Step
@@ -49,8 +61,40 @@ def in_small_steps(d: Path, words: str, shown: str) -> str:
     return words.replace("h ->", f"{shown} ->").replace("O(h)", f"O({shown})")
 
 
-def instruction_text(i: Instruction) -> str:
-    """One instruction as a line of text."""
+def instruction_lines(i: Instruction) -> list[str]:
+    """One instruction as lines of text."""
+    if isinstance(i, Choose):
+        lines = [f"if {i.guard}:"]
+        for branch in (i.accept, i.reject):
+            inside = [*_branch_lines(branch), *_given(i.names, branch.values, " = ")]
+            lines += [f"    {line}" for line in inside or ["nothing changes"]]
+            lines += ["else:"] if branch is i.accept else []
+        return lines
+    if isinstance(i, Loop):
+        begin = ", ".join(_given(i.names, i.begin, " = "))
+        inside = [*_branch_lines(i.body), *_given(i.names, i.body.values, " <- ")]
+        ends = f"at most {text(i.limit)} times"
+        if i.until is not None:
+            ends = f"until {i.until}, {ends}"
+        return [
+            f"repeat for {i.count} = 1, 2, ..., beginning with {begin}:",
+            *(f"    {line}" for line in inside),
+            ends if i.until is not None else f"{text(i.limit)} times",
+        ]
+    return [instruction_text(i)]
+
+
+def _branch_lines(branch: Branch) -> list[str]:
+    return [line for i in branch.instructions for line in instruction_lines(i)]
+
+
+def _given(names: Sequence[Symbol], values: Sequence[Expr], sign: str) -> list[str]:
+    """Names that get a value, each as text."""
+    return [f"{s}{sign}{text(e)}" for s, e in zip(names, values, strict=True) if s != e]
+
+
+def instruction_text(i: Plain) -> str:
+    """One instruction without others inside of it as a line of text."""
     if isinstance(i, Draw):
         like = f" like {i.like}" if isinstance(i.target, VectorSymbol) else ""
         return f"{i.target.name} ~ {i.drawn_from.text}{like}"
@@ -92,7 +136,7 @@ def program_text(program: Program) -> str:
     # a parameter may have the name that steps are counted by
     taken = any(p.name == "k" and not p.is_integer for p in program.parameters)
     lines += [f"for {'n' if taken else 'k'} = 0, 1, 2, ..."]
-    lines += ["    " + instruction_text(i) for i in program.instructions]
+    lines += ["    " + line for i in program.instructions for line in instruction_lines(i)]
     moved = [(str(s), text(e)) for s, e in program.next.items() if text(e) != str(s)]
     lines += [f"    {name} <- {value}" for name, value in moved]
     lines += [f"output: {text(program.outputs['x'])}"]
@@ -263,7 +307,7 @@ def algorithm_dict(a: Iteration) -> dict[str, Any]:
         "tuning": {str(s): text(v) for s, v in a.tuning.items()},
         "parameters": [str(s) for s in a.parameters],
         "init": {b.name: text(b.init) for b in tuned.blocks},
-        "program": [instruction_text(i) for i in tuned.instructions],
+        "program": [line for i in tuned.instructions for line in instruction_lines(i)],
         "next": {str(s): text(e) for s, e in tuned.next.items()},
         "outputs": {n: text(e) for n, e in tuned.outputs.items()},
         "latex": [

@@ -21,7 +21,8 @@ from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Diffusion, Jumps, Noise
 from ...dynamics.vector_fields.system import Field
 from ..faces import Algorithm
-from ..programs.substeps import Flow, Integrator, Let, Scheme, Sweep
+from ..programs.guards import Comparison, Guard, Joined
+from ..programs.substeps import Flow, Integrator, Let, Repeat, Scheme, Select, Step, Sweep
 
 T = TypeVar("T")
 
@@ -156,8 +157,31 @@ def _noise(data: Any) -> tuple[Symbol, Noise]:
 
 
 def _scheme(data: Any) -> Scheme:
-    steps = [_let(p) if "let" in p else _flow(p) for p in data["steps"]]
-    return Scheme(steps, _text(data["name"]), _text(data["reference"]))
+    return Scheme(_steps(data["steps"]), _text(data["name"]), _text(data["reference"]))
+
+
+def _steps(data: Any) -> list[Step]:
+    """A list of substeps; which kind one is, its first key says."""
+    kinds: dict[str, Callable[[Any], Step]] = {"let": _let, "repeat": _repeat, "select": _select}
+    return [kinds.get(next(iter(p)), _flow)(p) for p in data]
+
+
+def _repeat(data: Any) -> Repeat:
+    until = None if data["until"] is None else _guard(data["until"])
+    steps, most = _steps(data["repeat"]), _scalar(data["max_steps"])
+    fixed, save = _flag(data["fixed_point"]), _saved(data["save"])
+    return Repeat(steps, until, most, _saved(data["count"]), fixed, save)
+
+
+def _select(data: Any) -> Select:
+    accept, reject = _steps(data["accept"]), _steps(data["reject"])
+    return Select(_guard(data["select"]), accept, reject, _saved(data["save"]))
+
+
+def _guard(data: Any) -> Guard:
+    if "parts" in data:
+        return Joined(tuple(map(_guard, data["parts"])), _flag(data["every"]))
+    return Comparison(_scalar(data["left"]), _scalar(data["right"]), _flag(data["strict"]))
 
 
 def _let(data: Any) -> Let:

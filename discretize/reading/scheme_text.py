@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sympy as sp
 
@@ -11,13 +11,28 @@ from ..._support.errors import OdescentError, unknown
 from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.vectors import Expr, Vector, zero
 from ...dynamics.flows.system import System
+from ...dynamics.grammar.calls import Evaluator, staged_name
+from ...dynamics.grammar.expressions import Value
 from ..library.schemes import scheme, schemes
-from ..programs.substeps import RULES, Flow, Integrator, Let, Scheme, Sweep
+from ..programs.guards import Guard, Joined, guard_of
+from ..programs.stages import at
+from ..programs.substeps import (
+    RULES,
+    Flow,
+    Integrator,
+    Let,
+    Repeat,
+    Scheme,
+    Select,
+    Step,
+    Sweep,
+)
 
 if TYPE_CHECKING:
     from ...dynamics.grammar.names import Names
 
 _EVERY = "all"
+_RELATIONS: dict[str, Any] = {"<": sp.Lt, "<=": sp.Le, ">": sp.Gt, ">=": sp.Ge}
 _KINDS = tuple(k for k in RULES if k != "tableau")
 
 
@@ -35,13 +50,103 @@ def scheme_of(tree: Any, names: Names, system: System | None = None) -> Scheme:
     try:
         if tree.data == "named_scheme":
             return _named(tree, names, system)
-        return Scheme(
-            [_flow(s, names, system) if s.data == "flow" else _let(s, names) for s in tree.children]
-        )
+        return Scheme(_listed(tree, _Scope(names, system, _staged(tree, names))))
     except OdescentError as error:
         if hasattr(error, "line"):
             raise
         raise names.source.error(str(error), tree) from None
+
+
+class _Scope(NamedTuple):
+    """What the substeps of a scheme know.
+
+    Attributes:
+        names: the symbols.
+        system: the system, if it is given.
+        stages: blocks at stages, by what they are called.
+    """
+
+    names: Names
+    system: System | None
+    stages: Mapping[str, Value]
+
+    def evaluator(self) -> Evaluator:
+        """Evaluates expressions in the symbols and in blocks at stages."""
+        return self.names.evaluator(self.stages)
+
+
+def _staged(tree: Any, names: Names) -> dict[str, Value]:
+    """The blocks at stages that are written in a scheme."""
+    found: dict[str, Value] = {}
+    for node in tree.find_data("staged"):
+        token, *words = node.children
+        _check(names, "block", [token], names.blocks)
+        block, stage = names.blocks[str(token)], " ".join(map(str, words))
+        found[staged_name(block.name, stage)] = Value(at(block.symbol, stage), block.values)
+    return found
+
+
+def _listed(node: Any, scope: _Scope) -> list[Step]:
+    """The substeps of a list."""
+    return [_SUBSTEPS[s.data](s, scope) for s in node.children]
+
+
+def _repetition(node: Any, scope: _Scope) -> Repeat:
+    bound, steps, *rest = node.children
+    until = [_guard(n, scope) for n in rest if n.data == "guard"]
+    most = scope.evaluator().scalar(bound, "the largest number of iterations")
+    endings = [n for n in rest if n.data != "guard"]
+    settings = _endings(endings, scope, ("counting", "settling", "save"))
+    return Repeat(
+        _listed(steps, scope),
+        until[0] if until else None,
+        most,
+        settings.get("counting"),
+        "settling" in settings,
+        settings.get("save"),
+    )
+
+
+def _selection(node: Any, scope: _Scope) -> Select:
+    guard, accept, *rest = node.children
+    reject = [_listed(n, scope) for n in rest if n.data == "listed"]
+    settings = _endings([n for n in rest if n.data != "listed"], scope, ("save",))
+    return Select(
+        _guard(guard, scope),
+        _listed(accept, scope),
+        reject[0] if reject else (),
+        settings.get("save"),
+    )
+
+
+def _endings(nodes: Iterable[Any], scope: _Scope, known: tuple[str, ...]) -> dict[str, str]:
+    """What stands behind a guarded substep, each once."""
+    found: dict[str, str] = {}
+    for node in nodes:
+        if node.data not in known or node.data in found:
+            why = "twice" if node.data in found else "which belongs to a loop"
+            raise scope.names.source.error(f"this substep has {node.data} {why}.", node)
+        found[node.data] = str(node.children[0])
+    if "counting" in found:
+        _check(scope.names, "block", [found["counting"]], scope.names.blocks)
+    return found
+
+
+def _guard(node: Any, scope: _Scope) -> Guard:
+    """A guard: conjunctions, one of which has to hold."""
+    parts = [_joined([_comparison(c, scope) for c in n.children], True) for n in node.children]
+    return _joined(parts, False)
+
+
+def _joined(parts: list[Guard], every: bool) -> Guard:
+    return parts[0] if len(parts) == 1 else Joined(tuple(parts), every)
+
+
+def _comparison(node: Any, scope: _Scope) -> Guard:
+    first, sign, second = node.children
+    evaluator = scope.evaluator()
+    left, right = (evaluator.scalar(e, "a side of a guard") for e in (first, second))
+    return guard_of(_RELATIONS[str(sign)](left, right), "this guard")
 
 
 def _named(tree: Any, names: Names, system: System | None) -> Scheme:
@@ -98,7 +203,8 @@ def _tableau(name: str) -> Integrator | None:
     return step.by if isinstance(step, Flow) and step.by.tableau is not None else None
 
 
-def _flow(node: Any, names: Names, system: System | None) -> Flow:
+def _flow(node: Any, scope: _Scope) -> Flow:
+    names, system = scope.names, scope.system
     fields, by, *modifiers = node.children
     settings = _modifiers(modifiers, names, system)
     chosen = [] if [str(t) for t in fields.children] == [_EVERY] else fields.children
@@ -112,14 +218,15 @@ def _flow(node: Any, names: Names, system: System | None) -> Flow:
     return Sweep(tuple(map(str, chosen)), integrator, backward=sweep == "backward", **settings)
 
 
-def _let(node: Any, names: Names) -> Let:
+def _let(node: Any, scope: _Scope) -> Let:
+    names = scope.names
     assign: dict[Symbol, Expr] = {}
     modifiers = [m for m in node.children if m.data != "binding"]
     for binding in node.children[: len(node.children) - len(modifiers)]:
         token, right = binding.children
         _check(names, "block", [token], names.blocks)
         block = names.blocks[str(token)]
-        value = names.evaluator()(right)
+        value = scope.evaluator()(right)
         if block.symbol in assign:
             raise names.source.error(f"{token} is set twice.", token)
         nothing = value.expr == 0 and isinstance(block.symbol, Vector)
@@ -194,3 +301,8 @@ def _check(names: Names, kind: str, tokens: Iterable[Any], known: Iterable[str] 
     for token in tokens:
         if known is not None and token not in known:
             raise names.source.error(str(unknown(kind, str(token), known)), token)
+
+
+_SUBSTEPS: dict[str, Callable[[Any, _Scope], Step]] = {
+    "flow": _flow, "assignment": _let, "repetition": _repetition, "selection": _selection,
+}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Why a run ended where a solve failed: the step that was not finite, taken again with NumPy, which says it."""
+"""Why a run ended where a solve failed, or a loop: the step that was not finite, taken again with NumPy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def fault(
     states: Mapping[str, Any],
     step: int,
 ) -> str:
-    """What a solve says in the step that was not finite.
+    """What a solve or a loop says in the step that was not finite.
 
     Args:
         algorithm: the method, without draws.
@@ -33,10 +33,12 @@ def fault(
         step: its number, from 1.
 
     Returns:
-        a sentence; nothing where the method has no solve, or no solve failed.
+        a sentence; nothing where the method has no solve and no loop, or none failed.
     """
     program = algorithm.tuned
-    if program.draws or program.counter is not None or not inverses(program._expressions()):
+    if program.draws or program.counter is not None:
+        return ""
+    if not program.guarded and not inverses(program._expressions()):
         return ""
     if not all(isinstance(a, (np.ndarray, jax.Array)) for a in states.values()):
         return ""
@@ -52,8 +54,13 @@ def fault(
         with np.errstate(all="ignore"), jax.enable_x64(double):
             module.step(state, c=c, **oracles)
     except (ArithmeticError, np.linalg.LinAlgError) as error:
-        return f"the run ended in step {step}, where a solve failed: {error}"
+        said = str(error)
+        failed = "" if said.startswith(LOOP) else "a solve failed: "
+        return f"the run ended in step {step}, where {failed}{said}"
     return ""
+
+
+LOOP = "the loop until"  # what the message of a loop begins with
 
 
 def _on_arrays(function: Any) -> Any:

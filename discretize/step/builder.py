@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import replace
 
 import sympy as sp
@@ -18,9 +19,11 @@ from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Noise
 from ..programs.meanings import Meanings
 from ..programs.program import Assign, CallOracle, Count, Draw, Instruction
+from ..programs.stages import staged_in
 from ..programs.substeps import PREVIOUS, START, Flow, Let
 from .squares import with_lengths
 
+LOOP, CHOICE = "Repeat", "Select"
 Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
 
 
@@ -54,6 +57,24 @@ class Builder:
         ] = {}  # a stage of the step before, and a block
         self.draws: dict[tuple[str, str], Expr] = {}  # of increments that substeps share
         self.gaps: dict[Vector, Vector] = {}  # differences that were named
+        self.drawn = self.instructions  # where draws are made: before a choice, not in it
+        self.inside = ""  # what the instructions are inside of, for messages
+
+    def within(self, what: str, trial: bool = False) -> Builder:
+        """A program under construction inside of this one, which knows what is known here.
+
+        Args:
+            what: it is, for messages.
+            trial: whether it is thrown away, so that it takes no names and draws nothing.
+        """
+        inner = copy(self)
+        inner.instructions, inner.values, inner.inside = [], self.values.copied(), what
+        inner.alone, inner.made, inner.gaps = dict(self.alone), dict(self.made), dict(self.gaps)
+        inner.state, inner.stages = dict(self.state), dict(self.stages)
+        if trial:
+            inner.used, inner.drawn = set(self.used), []
+            inner.remembered, inner.draws = dict(self.remembered), dict(self.draws)
+        return inner
 
     @property
     def state_symbols(self) -> tuple[Symbol, ...]:
@@ -152,6 +173,21 @@ class Builder:
             seen[b.symbol] = self.state[b.name] if stage is None else self.at_stage(stage, b.name)
         return seen
 
+    def seen(self, e: Expr, view: Mapping[Symbol, Expr], offset: sp.Expr = sp.S.Zero) -> Expr:
+        """An expression of a substep in the names of the program.
+
+        Args:
+            e: in blocks, and in blocks at stages.
+            view: the values of the blocks.
+            offset: the time at which it is read, in steps after the start of the step.
+        """
+        stages: dict[Symbol, Expr] = {}
+        for s in staged_in(e):
+            if s.block not in self.kinds:
+                raise unknown("block", s.block, self.kinds)
+            stages[s] = self.at_stage(s.stage, s.block)
+        return substitute(self.at_time(e, offset), {**view, **stages})
+
     def at_stage(self, stage: str, block: str) -> Symbol:
         """The name of a block's value at a stage; one of the step before is in a memory of the program."""
         if not stage.startswith(PREVIOUS):
@@ -182,8 +218,16 @@ class Builder:
         target = (
             sp.Symbol(name, real=True) if self.kinds[like.name] == "scalar" else VectorSymbol(name)
         )
-        self.instructions.append(Draw(target, like, process))
+        self.refuse_in_loops("noise")
+        self.drawn.append(Draw(target, like, process))
         return target
+
+    def refuse_in_loops(self, what: str) -> None:
+        """Refuse what belongs to a whole step in a substep that is repeated."""
+        if self.inside == LOOP:
+            raise OdescentError(
+                f"a loop has {what} in it, which is drawn once in a step; move that substep out of the Repeat."
+            )
 
     def count(self, like: Symbol, mean: sp.Expr, process: str, common: bool) -> sp.Symbol:
         """Append a Poisson count to the program.
@@ -197,6 +241,11 @@ class Builder:
         Returns:
             its symbol.
         """
+        if self.inside:
+            raise OdescentError(
+                f"a substep inside of a {self.inside} counts jumps, whose mean is known before the step branches; "
+                "move it out."
+            )
         target = sp.Symbol(self.fresh("jumps", first=True), integer=True, nonnegative=True)
         self.instructions.append(Count(target, mean, like, process, common))
         return target
@@ -212,11 +261,12 @@ class Builder:
                 )
             if is_window(s):
                 self.check_push(s, e)
-            after[s] = self.lower(substitute(self.at_time(e, sp.S.Zero), view))
+            after[s] = self.lower(self.seen(e, view))
         self.finish(after, step.save, True)
 
     def check_push(self, window: VectorSymbol, e: Expr) -> None:
         """Refuse what is no push to this window, or the second one of a step."""
+        self.refuse_in_loops("a push to a window")
         found = pushed(e)
         if found is None or found[0] != window:
             raise OdescentError(f"a Let assigns {e} to the window {window}; push(...) fills it.")
@@ -231,8 +281,14 @@ class Builder:
             save: the name of the stage to save, or None.
             commit: whether they become the state.
         """
+        known = {
+            *self.state.values(),
+            *(s for stage in self.stages.values() for s in stage.values()),
+        }
         made = {
-            s.name: self.assign(s.name if commit else f"{s.name}_{save}", self.kinds[s.name], e)
+            s.name: e  # inside of a choice or a loop a block may go back to where it was
+            if self.inside and e in known
+            else self.assign(s.name if commit else f"{s.name}_{save}", self.kinds[s.name], e)
             for s, e in after.items()
         }
         self.keep(made, save, commit)

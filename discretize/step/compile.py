@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
@@ -15,11 +13,12 @@ from ...dynamics.algebra.vectors import Expr, VectorSymbol
 from ...dynamics.flows.system import System
 from ...dynamics.samples.sample import VectorSample, samples_in
 from ...dynamics.vector_fields.block import Block
-from ..programs.meanings import Meanings
-from ..programs.program import Assign, CallOracle, Draw, Program
-from ..programs.substeps import Flow, Let, Scheme, Sweep
+from ..programs.program import Assign, Draw, Program
+from ..programs.stages import STAGED, refuse_staged
+from ..programs.substeps import Flow, Repeat, Scheme, Select, Step, Sweep, expressions_of
 from . import increments as noise_of
 from .builder import Builder
+from .guarded import repeat, select
 from .integrate import advance
 from .sweep import sweep
 
@@ -54,21 +53,15 @@ def compile_scheme(
     if size is not None:
         clock = None if elapsed is None else elapsed.symbol
     builder = Builder(system, step, clock, {*reserved, *_names_in(scheme)})
+    refuse_staged(f"the system {system.name}".strip(), system.drift.values())
     if size is not None:
         builder.instructions.append(Assign(step, builder.lower(builder.at_time(size, sp.S.Zero))))
-    for i, part in enumerate(scheme.steps, 1):
-        try:
-            if isinstance(part, Sweep):
-                block, made = sweep(builder, part)
-                builder.keep({block.name: made}, part.save, part.commit)
-            elif isinstance(part, Flow):
-                _flow(builder, part)
-            else:
-                builder.let(part)
-        except OdescentError as error:
-            raise type(error)(
-                f"substep {i} of the scheme ({scheme.name or 'unnamed'}): {error}"
-            ) from None
+    try:
+        _perform(builder, scheme.steps)
+    except Misfit as error:
+        raise type(error.reason)(
+            f"substep {error.place} of the scheme ({scheme.name or 'unnamed'}): {error.reason}"
+        ) from None
     after = {b.symbol: builder.state[b.name] for b in system.blocks}
     memories = builder.memories()
     after |= {b.symbol: value for b, value in memories.items()}
@@ -86,6 +79,35 @@ def compile_scheme(
     for s in (b.symbol for b in program.blocks if b.kind == "symmetric"):
         check_symmetric(s, _written_out(program, s), "its value after a step")
     return program
+
+
+class Misfit(Exception):
+    """What is wrong with a substep, and its number, as 2.1 for the first one in the second."""
+
+    def __init__(self, place: str, reason: OdescentError) -> None:
+        super().__init__(place)
+        self.place, self.reason = place, reason
+
+
+def _perform(builder: Builder, steps: Iterable[Step]) -> None:
+    """Take substeps into a program, one after the other."""
+    for i, part in enumerate(steps, 1):
+        try:
+            if isinstance(part, Sweep):
+                block, made = sweep(builder, part)
+                builder.keep({block.name: made}, part.save, part.commit)
+            elif isinstance(part, Flow):
+                _flow(builder, part)
+            elif isinstance(part, Select):
+                select(builder, part, _perform)
+            elif isinstance(part, Repeat):
+                repeat(builder, part, _perform)
+            else:
+                builder.let(part)
+        except Misfit as inner:
+            raise Misfit(f"{i}.{inner.place}", inner.reason) from None
+        except OdescentError as error:
+            raise Misfit(str(i), error) from None
 
 
 def _written_out(program: Program, block: VectorSymbol) -> Expr:
@@ -125,102 +147,13 @@ def _flow(builder: Builder, step: Flow) -> None:
 
 def _names_in(scheme: Scheme) -> set[str]:
     """The names of the symbols that a scheme brings with it: fractions, times, and what is assigned."""
-    used: list[Expr] = []
-    for part in scheme.steps:
-        if isinstance(part, Let):
-            used += part.assign.values()
-        else:
-            operator = [] if part.by.operator is None else [part.by.operator]
-            used += [part.fraction, part.time, *operator]
-    return {s.name for e in used for s in symbols_of(e)}
+    used = {s for part in scheme.every for e in expressions_of(part) for s in symbols_of(e)}
+    return {s.name for s in used if not isinstance(s, STAGED)}
 
 
 def infinite_at_first(program: Program) -> bool:
     """Whether an expression of a program is singular in the step that is counted 0."""
     assert program.counter is not None
     first: dict[Symbol, Expr] = {program.counter: sp.S.Zero}
-    read = [e for i in program.instructions for e in i.expressions]
+    read = [e for i in program.every for e in i.expressions]
     return any(singular(substitute(e, first)) for e in (*program.next.values(), *read))
-
-
-def without_assignments(scheme: Scheme, blocks: set[Symbol]) -> Scheme:
-    """The scheme whose assignments leave these blocks as they are."""
-    steps = [
-        replace(s, assign={b: e for b, e in s.assign.items() if b not in blocks})
-        if isinstance(s, Let)
-        else s
-        for s in scheme.steps
-    ]
-    return replace(scheme, steps=tuple(steps))
-
-
-def reuse_across_steps(program: Program, declared: Iterable[Block] | None = None) -> Program:
-    """A call that an earlier step has made is not made again, but kept in a memory block.
-
-    It has to be the same call in everything that the oracle is asked with. What a call of the next step is asked
-    with is known a step ahead only where it reads nothing but the state: not the step number or a draw, which are
-    others in the next step, and no parameter, since those may be changed between two steps by a schedule. Memories
-    that nothing reads any more are left out, but for the ``declared`` blocks (all, by default).
-    """
-    held: list[CallOracle] = []  # the calls whose results are in memories, which are their targets
-    while (found := _known_ahead(program, held)) is not None:
-        again, now = found
-        program, kept = _kept(program, again, now)
-        held.append(replace(again, target=kept))
-    if declared is None:
-        return program
-    read = program.alive(*(b.symbol for b in declared), *program.outputs.values())
-    return read if len(read.blocks) < len(program.blocks) else program
-
-
-def _known_ahead(program: Program, held: list[CallOracle]) -> tuple[CallOracle, Symbol] | None:
-    """A call of the next step whose result this one has already, and the name of that result."""
-    if len(program.calls) + len(held) < 2:
-        return None
-    now = Meanings()
-    calls: list[CallOracle] = []
-    for i in program.instructions:
-        if isinstance(i, Assign):
-            now.define(i.target, i.value)
-        elif isinstance(i, CallOracle):
-            calls.append(i.changed(now))
-    after = Meanings({s: now(e) for s, e in program.next.items()})
-    for again in calls:
-        if not _reads_the_state_alone(again, program) or after.of(again.point) is None:
-            continue
-        ahead = again.changed(after)
-        for known in (*calls, *held):
-            drawn = symbols_of(known.point) & set(program.samples)  # never carried to the next step
-            if known.target == again.target or drawn:
-                continue
-            if replace(known, target=again.target) == ahead:
-                return again, known.target
-    return None
-
-
-def _kept(program: Program, again: CallOracle, now: Symbol) -> tuple[Program, VectorSymbol]:
-    """The program that has what ``now`` is in this step as the result of ``again`` in the next, and its memory."""
-    taken = {s.name for s in (*program.state, *program.parameters)} | {
-        i.target.name for i in program.instructions
-    }
-    kept = VectorSymbol(next(n for n in _candidates(f"{again.target.name}_kept") if n not in taken))
-    initial = {b.symbol: b.init for b in program.blocks}
-    block = Block(kept.name, "vector", "memory", substitute(again.as_call(), initial))
-    trimmed = replace(
-        program, instructions=tuple(i for i in program.instructions if i.target != again.target)
-    )
-    renamed = trimmed.bind({again.target: kept})
-    blocks, after = (*renamed.blocks, block), {**renamed.next, kept: now}
-    with_memory = replace(renamed, blocks=blocks, next=after)
-    return with_memory.alive(*with_memory.state), kept
-
-
-def _reads_the_state_alone(c: CallOracle, program: Program) -> bool:
-    """Whether a call is a plain one (no direction, parameter or implicit weight) at a function of the state."""
-    plain = not c.directions and not c.parameters and c.implicit == 0
-    return plain and symbols_of(c.point) <= set(program.state)
-
-
-def _candidates(stem: str) -> Iterator[str]:
-    yield stem
-    yield from (f"{stem}_{i}" for i in itertools.count(1))

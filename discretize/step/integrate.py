@@ -19,6 +19,7 @@ from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol, scalar
 from ...dynamics.flows.tableaux import stages
 from ..linear.matrices import inverse
 from ..programs.program import linear_coefficient
+from ..programs.stages import staged_in
 from ..programs.substeps import Flow, Integrator
 from .exponential import exponential
 from .increments import Noise, exact, increments
@@ -167,7 +168,7 @@ def _linearized(share: sp.Rational, one: Substep) -> dict[Symbol, Expr]:
     else:
         entries = _given(one, by.operator)
     lower = one.builder.lower
-    entries = {place: lower(substitute(e, one.view)) for place, e in entries.items()}
+    entries = {place: lower(one.builder.seen(e, one.view)) for place, e in entries.items()}
     rates = {s: lower(substitute(e, one.view)) for s, e in drift.items()}
 
     def named(s: Symbol, e: Expr) -> Expr:
@@ -185,7 +186,7 @@ def _given(one: Substep, operator: Vector) -> Entries:
             f"an operator in the place of the derivative needs a substep that moves one vector block, not {moved}; "
             "name it by on=."
         )
-    known = {*one.builder.state_symbols}
+    known = {*one.builder.state_symbols, *staged_in(operator)}
     if strange := {s for s in symbols_of(operator) if isinstance(s, VectorSymbol)} - known:
         raise OdescentError(
             f"the operator in the place of the derivative has {listed(sorted(s.name for s in strange))}, "

@@ -13,9 +13,14 @@ from typing import Any, ClassVar, Self
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_choice, listed
+from ..._support.errors import (
+    NotConsistent,
+    OdescentError,
+    TooLarge,
+    check_choice,
+    listed,
+)
 from ..._support.registry import title_of
-from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.scalars import as_scalar, check_known, check_name, exact_values
@@ -36,16 +41,18 @@ from ..programs.bindings import (
     value_of,
 )
 from ..programs.program import Program
-from ..programs.substeps import Let, Scheme
+from ..programs.substeps import (
+    Flow,
+    Let,
+    Scheme,
+    expressions_of,
+)
 from .carried_noise import check_assigned_noise, check_noise
-from .compile import (
-    COUNTER,
-    compile_scheme,
-    infinite_at_first,
-    reuse_across_steps,
-    without_assignments,
-)  # fmt: skip
-from .sizes import checked_size, clock_blocks, depends_on_state, no_limit, small_factor
+from .carrying import carried_by_choices
+from .compile import COUNTER, compile_scheme, infinite_at_first
+from .reuse import reuse_across_steps
+from .sizes import checked_size, clock_blocks, depends_on_state, small_factor
+from .ways import Ways
 from .words import Assignment, Words, assignments, spoken
 
 STEP = sp.Symbol("h", positive=True)
@@ -63,7 +70,7 @@ def taken_as_consistent() -> Iterator[None]:
         _COMPARED.reset(token)
 
 
-class Iteration(Rendered):
+class Iteration(Ways):
     """A system discretized by a scheme: the core of `Algorithm`, which documents the arguments.
 
     It provides its program and the linear forms of it, and has no imports from their users.
@@ -71,6 +78,7 @@ class Iteration(Rendered):
 
     _of_the_tuning: ClassVar = (
         "tuned",
+        "arriving",
         "tuning_values",
         "_state_space",
         "_mean_state_space",
@@ -166,12 +174,12 @@ class Iteration(Rendered):
         fields = self.bound.fields.values()
         read: list[Expr] = [e for f in fields for e in f.drift.values()]
         read += [e for f in fields for d in f.noise.values() for e in d.expressions]
-        read += [e for s in self.scheme.steps if isinstance(s, Let) for e in s.assign.values()]
+        read += [e for s in self.scheme.every if not isinstance(s, Flow) for e in expressions_of(s)]
         return any(self.bound.time in symbols_of(e) for e in read)
 
     def _check_real(self) -> None:
         """Refuse parameters that are declared as no real numbers."""
-        lets = [s.assign for s in self.scheme.steps if isinstance(s, Let)]
+        lets = [s.assign for s in self.scheme.every if isinstance(s, Let)]
         read = {s for of in lets for e in of.values() for s in symbols_of(e)}
         for s in (*self.system.parameters, *sorted(read, key=str)):
             if isinstance(s, sp.Symbol) and (s.is_real is False or s.is_finite is False):
@@ -235,54 +243,12 @@ class Iteration(Rendered):
         return self._compiled(self.scheme)
 
     @cached_property
-    def held_program(self) -> Program:
-        """The same with the coefficient blocks held where they are: what the limit of small steps is taken of."""
-        held = self._held_scheme
-        return self.own_program if held is None else self._compiled(held)
-
-    @cached_property
-    def held_sized_program(self) -> Program:
-        """The same with the step as it is taken."""
-        held = self._held_scheme
-        return self.sized_program if held is None else self._compiled(held, self.bound_size)
-
-    @property
-    def _held_scheme(self) -> Scheme | None:
-        held = {b.symbol for b in self.system.blocks if b.role == "coefficient"}
-        return without_assignments(self.scheme, held) if held else None
-
-    @cached_property
-    def sized_program(self) -> Program:
-        """The same with the step as it is taken, where that depends on the state."""
-        if self.size is None:
-            return self.own_program
-        elapsed = self._clocks[0] if self._reads_time() else None
-        return self._compiled(self.scheme, self.bound_size, elapsed)
-
-    @property
-    def limit_symbol(self) -> sp.Symbol:
-        """The symbol in which limits and modified equations are taken: the step, or its small factor.
-
-        Raises OdescentError for a step that depends on the state and has no small factor.
-        """
-        if self.size is None:
-            return self.step
-        if self.small is None:
-            raise no_limit(self.size, self.name or "this algorithm")
-        return self.small
-
-    @cached_property
     def unsized(self) -> Self:
         """The same with a step that is a parameter."""
         if self.size is None:
             return self
         needed = {*self.own_program.parameters, *self.bound.parameters} - {STEP}
         return self.replace(step=STEP, small=None, tuning=reachable(self.tuning, needed))
-
-    @property
-    def bound_size(self) -> sp.Expr | None:
-        """The step as it is taken, where it depends on the state, with the bindings."""
-        return None if self.size is None else substitute(self.size, chained(self.where))
 
     @cached_property
     def _clocks(self) -> tuple[Block, Block]:
@@ -299,7 +265,9 @@ class Iteration(Rendered):
         blocks, after = (*program.blocks, last), {**program.next, last.symbol: self.step}
         program = replace(program, blocks=blocks, next=after)
         made.clocks = (elapsed.name, last.name)
-        made.__dict__["program"] = reuse_across_steps(program, (*self.bound.blocks, elapsed, last))
+        made.__dict__["program"] = carried_by_choices(
+            reuse_across_steps(program, (*self.bound.blocks, elapsed, last))
+        )
         return made
 
     def _compiled(
@@ -321,12 +289,20 @@ class Iteration(Rendered):
     @cached_property
     def program(self) -> Program:
         """The program of one step, with the step and the parameters free; a call is made once across steps."""
-        return reuse_across_steps(self.sized_program, self.bound.blocks)
+        return carried_by_choices(reuse_across_steps(self.sized_program, self.bound.blocks))
 
     @cached_property
     def tuned(self) -> Program:
         """The program with the tuning bound."""
         return self.program.bind(self.tuning_values)
+
+    @cached_property
+    def arriving(self) -> Program:
+        """The tuned program of an optimizer to which gradients come: it keeps none where a choice stays in place."""
+        if not self.program.guarded:
+            return self.tuned
+        reused = reuse_across_steps(self.sized_program, self.bound.blocks)
+        return carried_by_choices(reused, calls=False).bind(self.tuning_values)
 
     @cached_property
     def tuning_values(self) -> dict[sp.Symbol, sp.Expr]:
@@ -462,6 +438,21 @@ class Iteration(Rendered):
         """All names and aliases of parameters, with the parameter that each sets."""
         return spoken(self.words, self._own, self.step)
 
+    @checked
+    def branch(self, *decisions: bool) -> Self:
+        """The algorithm that takes one way at each choice; it is compared with no system.
+
+        Args:
+            decisions: whether guards accept, in the order in which a step meets them; the last stands for all others.
+        """
+        if not decisions:
+            raise OdescentError(
+                "a branch needs the decision of a guard, as in algorithm.branch(True)."
+            )
+        with taken_as_consistent():
+            made = self.replace(scheme=self.scheme.branch(*decisions), tuning={})
+            return made.replace(tuning=reachable(self.tuning, made.program.parameters))
+
     def replace(self, **changes: Any) -> Self:
         """The algorithm with some constructor arguments changed."""
         if changes.keys() == {"tuning"}:
@@ -497,9 +488,10 @@ class Iteration(Rendered):
 
     def _check_consistent(self) -> None:
         """Refuse substeps and assignments with which a step has another noise than the system."""
-        check_noise(self.system, self.scheme)
+        way = self.scheme.branch(True).unrolled() if self.scheme.guarded else self.scheme
+        check_noise(self.system, way)
         if any(f.noise for f in self.system.fields.values()):
-            check_assigned_noise(self.bound, self.scheme, self.step, self.clock, self._reserved())
+            check_assigned_noise(self.bound, way, self.step, self.clock, self._reserved())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or 'unnamed'}: {self.scheme.name or 'scheme'} ({self.scheme})>"

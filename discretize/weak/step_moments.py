@@ -95,7 +95,7 @@ def step_map(
     counts: dict[sp.Symbol, sp.Expr] = {}
     known: dict[sp.Symbol, sp.Expr] = {}  # coordinates of calls' results
     opened: dict[Symbol, Expr] = {}  # results that stay expressions in vectors
-    for i in program.instructions:
+    for i in program.plain:
         if isinstance(i, Draw):
             draws.append((form.symbols(i.target), i.drawn_from))
         elif isinstance(i, Count):

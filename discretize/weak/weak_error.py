@@ -123,7 +123,7 @@ def step_operators(
     form = Coordinates(dimension, functions)
     known: dict[Symbol, Expr] = {}
     draws: list[tuple[tuple[sp.Symbol, ...], Law]] = []
-    for i in program.instructions:
+    for i in program.plain:
         if isinstance(i, Draw):
             draws.append((form.symbols(i.target), i.drawn_from))
         elif isinstance(i, CallOracle):

@@ -56,6 +56,11 @@ _PARTS = {
 _HIGHEST = 9  # order of a derivative
 
 
+def staged_name(block: str, stage: str) -> str:
+    """What a block at a stage is called among the names of a scheme."""
+    return f"at({block}, {stage})"
+
+
 def name(self: Evaluator, token: Token) -> Value:
     """The value of a name that stands alone."""
     if token in CONSTANTS:
@@ -81,6 +86,9 @@ def call_or_oracle(self: Evaluator, node: Any) -> Value:
     """The value of NAME(...), grad, hess, D, prox."""
     if node.data in ("prox", "batch"):
         return _with_scalar(self, node)
+    if node.data == "staged":
+        block, *stage = node.children
+        return self.lookup(block.update(value=staged_name(str(block), " ".join(map(str, stage)))))
     if node.data == "hole":
         return Value(HOLE, "vector")
     if node.data in {"partial", "adjoint"} or (

@@ -234,6 +234,8 @@ class Names:
         return Evaluator(self.source, lookup, self.oracles, self.arguments)
 
     def _not_known(self, name: str, known: Iterable[str]) -> str:
+        if name.startswith("at("):
+            return f"{name} is read by the substeps of a scheme, where {name[3:].partition(',')[0]} is a block."
         if name == START:
             return "x0, the starting point, has a meaning in initial values only."
         if name == "t" and self.time is None:

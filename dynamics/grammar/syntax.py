@@ -51,6 +51,11 @@ A substep is `fields: integrator` with modifiers:
     descent: cayley on x sweep       # coordinate by coordinate; `sweep backward` from the last one
     heat: explicit for 1/2 sharing W1   # substeps that name one increment share its draw
     set m = b*m + grad f(x)          # assignment of a memory; `and` joins simultaneous ones
+    if f(x) <= f(at(x, start)) { set r = 2*r } else { set x = at(x, start) and r = r/2 }   # a choice by a guard
+    repeat 30 { set s = s/2, kick: explicit } until s < 1/8 counting n   # at most 30 times; n is a scalar block
+
+A guard compares scalars by <, <=, > or >=, joined by `and` and `or`; at(x, stage) is a block at a stage. A loop whose
+blocks settle at a fixed point is marked by `settling`; `save` goes with choices and loops too.
 
 Integrators are explicit, implicit, cayley, exact, discrete_gradient (in sweeps), and midpoint, heun, rk4
 and the like. Noise goes with explicit, implicit, cayley and exact.
@@ -119,6 +124,15 @@ scheme: NAME ("(" argument ("," argument)* ")")?             -> named_scheme
     | NAME                                                   -> plain
 ?substep: names ":" integrator modifier*                     -> flow
     | "set" binding ("and" binding)* modifier*               -> assignment
+    | "repeat" sum listed ("until" guard)? ending*           -> repetition
+    | "if" guard listed ("else" listed)? ending*             -> selection
+listed: "{" (substep ("," substep)*)? "}"
+?ending: "counting" NAME                                     -> counting
+    | SETTLING                                               -> settling
+    | "save" NAME                                            -> save
+guard: conjunction ("or" conjunction)*
+conjunction: comparison ("and" comparison)*
+comparison: sum (LESS | RELATION) sum
 integrator: FROZEN? NAME
 ?modifier: "for" sum                                         -> fraction
     | "on" names                                             -> restriction
@@ -139,6 +153,7 @@ names: NAME ("+" NAME)*
     | NAME                                                   -> name
     | "(" sum ")"
     | NAME "(" sum ("," sum)* ")"                            -> call
+    | "at" "(" NAME "," NAME+ ")"                            -> staged
     | "grad" NAME "(" sum ")"                                -> grad
     | "hess" NAME "(" sum ")" "[" direction "]"              -> hess
     | DERIVATIVE NAME "(" point ")" "[" along ("," along)* "]" -> derivative
@@ -156,6 +171,8 @@ point: sum ("," sum)*
 CLOCK: "clock"
 FROZEN: "frozen"
 RELATION: ">=" | ">"
+LESS: "<=" | "<"
+SETTLING: "settling"
 PRIME: "'"
 PLUS: "+"
 MINUS: "-"
@@ -179,7 +196,8 @@ ADJOINT.2: /adjoint(_[A-Za-z0-9_]+)?(?=[ \t]+[A-Za-z_])/
 _WORDS = {
     "NAME": "a name", "NUMBER": "a number", "STRING": "words in double quotes", "INCREMENT": "an increment such as dW",
     "PRIME": "'", "RELATION": "> or >=", "EQUAL": "=", "COLON": ":", "COMMA": "a comma", "LPAR": "(", "RPAR": ")",
-    "LSQB": "[", "RSQB": "]", "__ANON_0": "+=", "FROM": "from", "HOLE": "a dot",
+    "LESS": "< or <=", "LBRACE": "{", "RBRACE": "}", "LSQB": "[", "RSQB": "]",
+    "__ANON_0": "+=", "FROM": "from", "HOLE": "a dot",
 }  # fmt: skip
 _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "HADAMARD", "POW"}
 _SENTENCES = {"FIELD", "BLOCKS", "OUTPUT"}  # what is expected where a statement may begin
@@ -234,7 +252,14 @@ def parse(source: Source, start: str = "file") -> Tree[Token]:
 def _check_nesting(source: Source, tokens: list[Token]) -> None:
     depth = 0
     for token in tokens:
-        depth += {"LPAR": 1, "LSQB": 1, "RPAR": -1, "RSQB": -1}.get(token.type, 0)
+        depth += {
+            "LPAR": 1,
+            "LSQB": 1,
+            "LBRACE": 1,
+            "RPAR": -1,
+            "RSQB": -1,
+            "RBRACE": -1,
+        }.get(token.type, 0)
         if depth > MAX_NESTING:
             raise source.error(
                 f"brackets are nested too deeply: more than {MAX_NESTING} levels.", token

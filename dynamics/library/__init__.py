@@ -42,6 +42,7 @@ REGISTRY: Registry[System] = Registry(
         "penalty_bilevel": ("bilevel", "Bilevel flow with a penalty"),
         "newton_flow": ("gradient", "Newton's flow"),
         "rescaled_flow": ("gradient", "Rescaled gradient flow"),
+        "scaled_gradient_flow": ("gradient", "Gradient flow in a time of its own"),
         "mirror_flow": ("mirror", "Mirror flow"),
         "accelerated_mirror": ("mirror", "Accelerated mirror flow"),
         "rmsprop": ("elementwise", "RMSprop's flow"),

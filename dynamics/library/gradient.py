@@ -9,6 +9,7 @@ from ..algebra.operators import identity, linear_solve
 from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import Vector, blocks, inner, zero
 from ..flows.system import System
+from ..vector_fields.block import Block
 from ..vector_fields.objective import Objective
 
 
@@ -17,6 +18,16 @@ def gradient_flow(objective: str = "f") -> System:
     x = blocks("x")
     f = Objective(objective)
     return System({"descent": {x: -f.grad(x)}}, name="gradient_flow")
+
+
+def scaled_gradient_flow() -> System:
+    """x' = -s grad f(x) with a number s that the flow holds: the gradient flow in a time of its own.
+
+    A method may set s from step to step: the length of its step, where h is 1.
+    """
+    x, s = blocks("x"), Block("s", "scalar", "coefficient", sp.S.One)
+    fields = {"descent": {x: -Objective("f").grad(x) * s.symbol}, "hold": {s.symbol: 0}}
+    return System(fields, blocks=[s], output=x, name="scaled_gradient_flow")
 
 
 def saddle_flow(operator: str = "F") -> System:

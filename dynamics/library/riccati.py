@@ -12,7 +12,7 @@ from ..algebra.products import apply, kronecker, outer, transpose
 from ..algebra.scalars import parameters
 from ..algebra.vectors import Vector, blocks, inner
 from ..flows.system import System
-from ..vector_fields.block import start
+from ..vector_fields.block import Block, start
 from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
 
@@ -102,14 +102,20 @@ def _of_two_factors(leak: str, rescaled: bool) -> System:
     )  # fmt: skip
 
 
-def regularized_newton_flow() -> System:
-    """x' = -(H + |g|/gam)^-1 g with g = grad f(x) and its derivative H: no faster than gam where H is positive."""
-    x, gam = blocks("x"), parameters("gam")
-    f = Objective("f")
+def regularized_newton_flow(held: bool = False) -> System:
+    """x' = -(H + |g|/gam)^-1 g with g = grad f(x) and its derivative H: no faster than gam where H is positive.
+
+    With ``held`` gam is a block that the flow holds, from 1 on, for a method to set from step to step.
+    """
+    x, f = blocks("x"), Objective("f")
+    radius = Block("gam", "scalar", "coefficient", sp.S.One)
+    gam = radius.symbol if held else parameters("gam")
     g = f.grad(x)
     length = sp.sqrt(inner(g, g))
+    descent = {x: -linear_solve(f.hessian(x) + identity * (length / gam), g)}
     return System(
-        {"descent": {x: -linear_solve(f.hessian(x) + identity * (length / gam), g)}},
+        {"descent": descent, "hold": {gam: sp.S.Zero}} if held else {"descent": descent},
+        blocks=[radius] if held else (),
         output=x,
         name="regularized_newton_flow",
         references=("doikov2024",),

@@ -55,7 +55,7 @@ class Population(Rendered):
     @cached_property
     def instructions(self) -> dict[Symbol, CallOracle | Draw | Count | Assign]:
         """By the name that they define."""
-        return {i.target: i for i in self.program.instructions if not hasattr(i, "moving")}
+        return {i.target: i for i in self.program.plain if not hasattr(i, "moving")}
 
     @cached_property
     def meetings(self) -> tuple[CallOracle, ...]:

@@ -10,16 +10,17 @@ from collections.abc import Sequence
 
 import sympy as sp
 
-from ....dynamics.algebra.vectors import Vector, VectorSymbol
+from ....dynamics.algebra.calculus import Symbol
+from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ....dynamics.maps.form import LEAF
 from ....dynamics.vector_fields.block import Block
 from ..backend import POWERS, Backend
-from ..lowering.statements import Ask, CountLet, Sample, SweepLet
+from ..lowering.statements import Ask, ChooseLet, CountLet, LoopLet, Sample, SweepLet
 from ..modules.coefficient_function import traced_coefficients
 from ..modules.jax_helpers import EACH, HELPERS
 from ..modules.module_writer import Called, ModuleWriter
 from ..printing.language import JNP
-from ..printing.lines import WIDTH, bare, width
+from ..printing.lines import WIDTH, bare, tupled, width, wrapped
 from ..printing.printer import Printer
 
 LONGEST = 100  # the wider of the two usual line lengths
@@ -129,6 +130,45 @@ class JaxModule(ModuleWriter):
         moved = f"{shaped}(_sweep({', '.join(self.swept(s, start))}))"
         return [*lines, f"        return {body}", "", f"    {s.target.name} = {moved}"]
 
+    def choose(self, s: ChooseLet, called: Called) -> list[str]:
+        """Each branch as a function, of which one is called."""
+        lines: list[str] = []
+        for name, routine in zip(s.local, (s.accept, s.reject), strict=True):
+            lines += ["", f"    def {name}() -> Any:", *self.nested(routine, called)]
+            values = [self.ending(v, called) for v in routine.results.values()]
+            lines += tupled("return ", values, indent="        ")
+        given = [self.guard(s.guard), *s.local]
+        return [*lines, "", *wrapped(f"{_listed(s.targets)} = jax.lax.cond", given, "", "    ")]
+
+    def repeat(self, s: LoopLet, called: Called) -> list[str]:
+        """An iteration as a function, and the loop."""
+        n, limit = s.count.name, self.scalars.scalar(s.limit)
+        ended = f"{n} >= {limit}" if s.until is None else self.guard(s.until)
+        values = [self.ending(v, called) for v in s.body.results.values()]
+        begun = [self.ending(v, called) for v in s.begin]
+        function = "_fixed_point" if s.fixed_point else "_repeated"
+        return [
+            "",
+            f"    def {s.local}(blocks: Any, {n}: Array) -> tuple[Any, Array]:",
+            f"        {_listed(s.targets)} = blocks",
+            *self.nested(s.body, called),
+            *tupled("new = ", values, indent="        "),
+            f"        return new, {ended}",
+            "",
+            *tupled(f"{s.local}_begin = ", begun),
+            *wrapped(
+                f"({_listed(s.targets)}), {n} = {function}",
+                [s.local, f"{s.local}_begin", limit],
+                "",
+                "    ",
+            ),
+        ]
+
+    def ending(self, value: Expr, called: Called) -> str:
+        """A result of a branch or an iteration; numbers as arrays, so that both branches have one type."""
+        text = super().ending(value, called)
+        return text if isinstance(value, VectorSymbol) else self.held(text, False)
+
     def assigned(
         self, head: str, value: Vector, called: Called, late: frozenset[str] = frozenset()
     ) -> list[str]:
@@ -201,6 +241,11 @@ class JaxModule(ModuleWriter):
             f"    first = {read}",
             "    return jax.tree.map(lambda one, more: jnp.concatenate([one[None], more]), first, xs)",
         ]
+
+
+def _listed(targets: Sequence[Symbol]) -> str:
+    """The names of a tuple."""
+    return ", ".join(s.name for s in targets) + "," * (len(targets) == 1)
 
 
 def _item(indent: str, item: str) -> list[str]:

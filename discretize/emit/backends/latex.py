@@ -7,12 +7,13 @@ primed or named as in the program.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from ....dynamics.algebra.calculus import Symbol, substitute
+from ....dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ....dynamics.algebra.elementwise import Elementwise
 from ....dynamics.algebra.oracles import Oracle
 from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
@@ -22,9 +23,12 @@ from ....dynamics.vector_fields.block import start
 from ...programs.program import (
     Assign,
     CallOracle,
+    Choose,
     Count,
     Draw,
     Instruction,
+    Loop,
+    Plain,
     Program,
     SweepCoordinates,
 )
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
     from ..lowering.names import Naming
 
 
+_GUARD = ("<", r"\le", r"\text{ and }", r"\text{ or }", r"\left(", r"\right)")
+
+
 class _Step:
     """A program's step in mathematical notation."""
 
@@ -48,10 +55,10 @@ class _Step:
         blocks = {b.name for b in program.blocks}
         last = {e: s for s, e in program.next.items() if isinstance(e, (VectorSymbol, sp.Symbol))}
         self.names: dict[str, str] = {b: _indexed(symbol_latex(b), "k") for b in blocks}
-        for i in program.instructions:
-            name = i.target.name
-            if i.target in last:
-                self.names[name] = _indexed(symbol_latex(last[i.target].name), "k+1")
+        for s in program.defined:
+            name = s.name
+            if s in last:
+                self.names[name] = _indexed(symbol_latex(last[s].name), "k+1")
                 continue
             stem, number = version(name)
             block, _, stage = stem.partition("_")
@@ -67,7 +74,7 @@ class _Step:
         e = _presentable(e)
         marks: dict[str, str] = {}
         swaps: dict[Symbol, Expr] = {}
-        for s in sorted(e.free_symbols, key=lambda s: s.name):
+        for s in sorted(symbols_of(e), key=lambda s: s.name):
             vector = isinstance(s, VectorSymbol)
             if s.name in self.names and (vector or s.name not in self.parameters):
                 mark = f"Q{_letters(len(marks))}"
@@ -87,13 +94,23 @@ class _Step:
     def parameters(self) -> set[str]:
         return {s.name for s in self.program.parameters}
 
-    def target(self, i: Instruction) -> str:
+    def target(self, i: Plain) -> str:
         return self.names[i.target.name]
 
     def lines(self) -> list[tuple[str, str]]:
         """The step as pairs of left and right sides."""
+        rows = self.rows(self.program.instructions)
+        for s, e in self.program.next.items():
+            after = _indexed(symbol_latex(s.name), "k+1")
+            text = self.show(e)
+            if text != after:
+                rows.append((after, "= " + text))
+        return rows
+
+    def rows(self, instructions: Iterable[Instruction]) -> list[tuple[str, str]]:
+        """Instructions as pairs of left and right sides."""
         rows: list[tuple[str, str]] = []
-        for i in self.program.instructions:
+        for i in instructions:
             if isinstance(i, Draw):
                 spread = "I" if isinstance(i.target, VectorSymbol) else "1"
                 rows.append((self.target(i), rf"\sim \mathcal{{N}}(0, {spread})"))
@@ -103,14 +120,47 @@ class _Step:
                 rows.append((self.target(i), "= " + self.show(i.value)))
             elif isinstance(i, SweepCoordinates):
                 rows += self.sweep(i)
+            elif isinstance(i, Choose):
+                rows += self.choose(i)
+            elif isinstance(i, Loop):
+                rows += self.repeat(i)
             else:
                 rows.append((self.target(i), "= " + self.call(i)))
-        for s, e in self.program.next.items():
-            after = _indexed(symbol_latex(s.name), "k+1")
-            text = self.show(e)
-            if text != after:
-                rows.append((after, "= " + text))
         return rows
+
+    def choose(self, i: Choose) -> list[tuple[str, str]]:
+        """What each branch computes, and the values by cases."""
+        guard = i.guard.written(self.show, _GUARD)
+        rows = [
+            (left, rf"{right} \quad \text{{if }} {guard}")
+            for left, right in self.rows(i.accept.instructions)
+        ]
+        rows += [
+            (left, rf"{right} \quad \text{{otherwise}}")
+            for left, right in self.rows(i.reject.instructions)
+        ]
+        for s, one, other in zip(i.names, i.accept.values, i.reject.values, strict=True):
+            cases = rf"{self.show(one)} & \text{{if }} {guard} \\ {self.show(other)} & \text{{otherwise}}"
+            rows.append((self.names[s.name], rf"= \begin{{cases}} {cases} \end{{cases}}"))
+        return rows
+
+    def repeat(self, i: Loop) -> list[tuple[str, str]]:
+        """What the loop begins with, an iteration, and its end."""
+        n, limit = self.names[i.count.name], self.show(i.limit)
+        words = rf"\quad \text{{repeated for }} {n} = 1, 2, \dots"
+        begin = [
+            (self.names[s.name], f"= {self.show(e)}") for s, e in zip(i.names, i.begin, strict=True)
+        ]
+        inside = self.rows(i.body.instructions)
+        ends = zip(i.names, i.body.values, strict=True)
+        inside += [(self.names[s.name], f"= {self.show(e)}") for s, e in ends if s != e]
+        until = rf"\text{{ at most }} {limit} \text{{ times}}"
+        if i.until is not None:
+            until = rf"\text{{until }} {i.until.written(self.show, _GUARD)}, {until}"
+        rows = [(left, rf"{right} \quad \text{{at first}}") for left, right in begin]
+        rows += [(left, rf"{right} {words}") for left, right in inside]
+        left, right = rows[-1]
+        return [*rows[:-1], (left, rf"{right} \quad {until}")]
 
     def sweep(self, i: SweepCoordinates) -> list[tuple[str, str]]:
         """The rate, element by element, and how one coordinate moves by it."""
@@ -242,7 +292,7 @@ def listing(algorithm: Iteration, target: str) -> Listing:
 def _oracles(program: Program) -> list[str]:
     """The oracles that an algorithm asks, in words."""
     asked: list[Oracle] = []
-    for i in program.instructions:
+    for i in program.every:
         asked += [i.oracle] if isinstance(i, CallOracle) else []
         asked += sorted(i.oracles, key=lambda o: o.name) if isinstance(i, SweepCoordinates) else []
     for e in program._expressions():

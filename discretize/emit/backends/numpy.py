@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from textwrap import shorten
 
 import sympy as sp
 
-from ....dynamics.algebra.vectors import VectorSymbol
+from ....dynamics.algebra.calculus import Symbol
+from ....dynamics.algebra.vectors import Expr, VectorSymbol
+from ....dynamics.algebra.windows import is_window
 from ....dynamics.vector_fields.block import Block
+from ...programs.guards import PLAIN
 from ..backend import POWERS, Backend
-from ..lowering.statements import Ask, CountLet, Lowered, Sample, SweepLet
+from ..lowering.statements import (
+    Ask,
+    ChooseLet,
+    CountLet,
+    LoopLet,
+    Lowered,
+    Routine,
+    Sample,
+    SweepLet,
+)
 from ..modules.coefficient_function import plain_coefficients
 from ..modules.module_writer import Called, ModuleWriter
 from ..modules.numpy_helpers import HELPERS
 from ..printing.language import MATH, NUMPY
-from ..printing.lines import wrapped
+from ..printing.lines import indented, wrapped
 from ..printing.printer import Printer
 
 IMPORTS = """
@@ -93,6 +107,58 @@ class NumpyModule(ModuleWriter):
         swept = wrapped(f"{s.target.name} = _sweep", given, "", "    ")
         return ["", *lines, f"        return float({body})", "", *swept]
 
+    def choose(self, s: ChooseLet, called: Called) -> list[str]:
+        def taken(routine: Routine) -> list[str]:
+            lines = self.nested(routine, called)
+            return [*lines, *self.given(s.targets, list(routine.results.values()), called)]
+
+        reject = taken(s.reject)
+        otherwise = ["    else:", *reject] if reject else []
+        return [
+            *_declared(s.targets),
+            f"    if {self.guard(s.guard)}:",
+            *(taken(s.accept) or ["        pass"]),
+            *otherwise,
+        ]
+
+    def given(
+        self, targets: Sequence[Symbol], values: Sequence[Expr], called: Called, deeper: int = 1
+    ) -> list[str]:
+        """The assignment of several values at once; none for names that stay as they are."""
+        pairs = [(t, v) for t, v in zip(targets, values, strict=True) if t != v]
+        left = ", ".join(t.name for t, _ in pairs)
+        right = ", ".join(self.ending(v, called) for _, v in pairs)
+        return indented([f"    {left} = {right}"], deeper) if pairs else []
+
+    def repeat(self, s: LoopLet, called: Called) -> list[str]:
+        n, limit = s.count.name, self.scalars.scalar(s.limit)
+        values = [s.body.results[t.name] for t in s.targets]
+        begun = [
+            *_declared(s.targets),
+            *self.given(s.targets, s.begin, called, 0),
+            f"    {n} = 0.0",
+        ]
+        body = [f"        {n} += 1.0", *self.nested(s.body, called)]
+        moved = self.given(s.targets, values, called)
+        if s.until is None:
+            return [*begun, f"    while {n} < {limit}:", *body, *moved]
+        compared = []
+        for c in s.until.comparisons:
+            left, right = map(self.scalars.scalar, c.expressions)
+            compared.append(f'({left}, "{PLAIN[not c.strict]}", {right})')
+        said = shorten(s.said, 50, placeholder=" ...")
+        return [
+            *begun,
+            "    while True:",
+            *body,
+            f"        if {self.guard(s.until)}:",
+            *indented(moved),
+            "            break",
+            f"        if {n} >= {limit}:",
+            *wrapped("raise _unended", [json.dumps(said), n, *compared], "", " " * 12),
+            *moved,
+        ]
+
     def zero(self, like: str) -> str:
         return f"np.zeros_like({like})"
 
@@ -132,6 +198,12 @@ class NumpyModule(ModuleWriter):
             "            return xs[:i]",
             "    return xs",
         ]
+
+
+def _declared(targets: Sequence[Symbol]) -> list[str]:
+    """The types of vectors that get one of several values."""
+    vectors = [s for s in targets if isinstance(s, VectorSymbol) and not is_window(s)]
+    return [f"    {s.name}: Array" for s in vectors]
 
 
 BACKEND = Backend("numpy", ".py", frozenset(POWERS), NumpyModule.source)

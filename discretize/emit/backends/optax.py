@@ -309,17 +309,19 @@ class _Module:
         lines = ["    first = state.k == 0"] if self.first else []
         for b, routine in self.first.items():
             name, value = b.name, routine.results[b.name]
-            assert isinstance(value, Vector)
             asks = any(isinstance(s, Ask) for s in routine.statements)
             inner = self.printer.statements(routine)
-            if isinstance(value, VectorSymbol):
+            if not isinstance(value, Vector):
+                made = self.printer.ending(value, str)
+            elif isinstance(value, VectorSymbol):
                 made = value.name
             else:
                 made = f"{name}_0"
                 inner += self.printer.assigned(f"    {made} = ", value, str)
             if asks:
                 lines += ["", f"    def {name}_start() -> Any:", *("    " + line for line in inner)]
-                lines += [f"        return _memory({made})", ""]
+                kept = f"_memory({made})" if isinstance(value, Vector) else made
+                lines += [f"        return {kept}", ""]
                 lines += [f"    {name} = jax.lax.cond(first, {name}_start, lambda: state.{name})"]
             else:
                 fun = "lambda a, b: jnp.where(first, a, b)"

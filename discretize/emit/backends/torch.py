@@ -8,11 +8,13 @@ from inspect import signature
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import sympy as sp
+
 from ...._support.errors import NotCarried, OdescentError, listed, unknown
 from ..backend import POWERS, Backend, groups_of
 from ..lowering.domains import upper_bounds
 from ..lowering.names import Naming, normal
-from ..lowering.statements import Lowered, routines
+from ..lowering.statements import ChooseLet, Lowered, routines
 from ..modules.text import assembled, description, map_functions
 from ..modules.torch_helpers import DEFAULTS, HELPERS, IDLE, IMPORTS, STEP, STEP_ELSEWHERE
 from ..printing.language import MATH
@@ -37,7 +39,7 @@ KEYS = frozenset({"params", "param_names", "initial_lr", "foreach", "maximize", 
 def source(algorithm: Iteration, naming: Naming) -> str:
     """The module's text."""
     facts = description(algorithm, "torch", "PyTorch.")
-    kind = _GroupsModule if groups_of(algorithm.tuned) else _Module
+    kind = _GroupsModule if groups_of(algorithm.arriving) else _Module
     module = kind(algorithm, naming)
     called = [r for b in module.bodies.values() for r in (b.low.init, b.low.step)]
     helpers = HELPERS | map_functions(called, "torch")
@@ -60,8 +62,8 @@ class _Module:
         step, free = algorithm.step, {s.name for s in algorithm.tuned.parameters}
         called = {step.name: "lr"} if step.name in free and "lr" not in free - {step.name} else {}
         naming.known |= {"lr"} if called or "lr" in free else set()
-        program = naming.program(algorithm.tuned, called)
-        programs = {n: naming.program(p, called) for n, p in by_group(algorithm.tuned).items()}
+        program = naming.program(algorithm.arriving, called)
+        programs = {n: naming.program(p, called) for n, p in by_group(algorithm.arriving).items()}
         layouts = {n: layout(p) for n, p in programs.items()}
         self.name, self.layout = _class_name(algorithm, naming), next(iter(layouts.values()))
         naming.given[CLASS] = self.name
@@ -148,9 +150,16 @@ class _Module:
             )
         for name, ask in self.body.oracles.items():
             more = " and a number" if ask.scalars else ""
+            returns = "a number" if isinstance(ask.target, sp.Symbol) else "as many"
             parts.append(
-                f"{name} is a function of a list of tensors{more}, which returns as many; it is called "
+                f"{name} is a function of a list of tensors{more}, which returns {returns}; it is called "
                 "under torch.no_grad."
+            )
+        if any(
+            isinstance(s, ChooseLet) for b in self.bodies.values() for s in b.low.step.statements
+        ):
+            parts.append(
+                "A step chooses by an if of Python: it reads the numbers that it compares from the device."
             )
         if any(b.inner for b in self.bodies.values()):
             parts.append("Inner products run over all the parameters of a group.")
@@ -164,7 +173,8 @@ class _Module:
         given = ["self", "params: ParamsT", *[f"{p}: float" for p in self.names], "*"]
         for name, ask in self.body.oracles.items():
             listed = ["list[Tensor]"] * len(ask.vectors) + ["float"] * len(ask.scalars)
-            given.append(f"{name}: Callable[[{', '.join(listed)}], Iterable[Tensor]]")
+            returns = "float | Tensor" if isinstance(ask.target, sp.Symbol) else "Iterable[Tensor]"
+            given.append(f"{name}: Callable[[{', '.join(listed)}], {returns}]")
         given += ["generator: torch.Generator | None = None"] if self.body.samples else []
         given += ["foreach: bool | None = None"]
         items = [*self.names, "foreach"]
@@ -418,6 +428,7 @@ def optimizer(
 
 
 CARRIED = frozenset(POWERS) - {
-    "block solves", "directions", "jumps", "matrices", "populations", "several arguments", "several spaces", "sweeps",
+    "block solves", "directions", "jumps", "loops", "matrices", "populations", "several arguments",
+    "several spaces", "sweeps",
 }  # fmt: skip
 BACKEND = Backend("torch", ".py", CARRIED, source, words=KEYS)

@@ -16,7 +16,9 @@ from .coefficients import in_order
 from .lower import Lowering
 from .names import Naming
 from .statements import (
+    ChooseLet,
     JoinLet,
+    LoopLet,
     Lowered,
     PartLet,
     Routine,
@@ -25,6 +27,7 @@ from .statements import (
     SweepLet,
     VectorLet,
     ZeroLet,
+    inside,
 )
 
 if TYPE_CHECKING:
@@ -182,6 +185,10 @@ class _Zeros:
                 self.still |= {s.target} if self.is_zero(s.whole) else set()
             elif isinstance(s, ZeroLet):
                 self.still.add(s.target)
+            elif isinstance(s, (ChooseLet, LoopLet)):
+                # what is known before it is known inside, and nothing of what comes out
+                if not all(_Zeros(self.values, self.still).fine(r) for r in inside(s)):
+                    return False
             elif isinstance(s, SweepLet) and _singular(s.slope.xreplace(self.values)):
                 return False
         return all(self._finite(e) for e in routine.results.values())

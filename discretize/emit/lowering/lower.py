@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import sympy as sp
 
@@ -15,7 +17,16 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, substitute, tidy
 from ....dynamics.algebra.oracles import Oracle, in_argument
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
-from ...programs.program import Assign, CallOracle, Instruction, Program, SweepCoordinates
+from ...programs.program import (
+    Assign,
+    Branch,
+    CallOracle,
+    Choose,
+    Instruction,
+    Loop,
+    Program,
+    SweepCoordinates,
+)
 from ...step.compile import COUNTER
 from .coefficients import Coefficients, in_order
 from .names import Naming
@@ -56,40 +67,92 @@ def solve_implicit(program: Program) -> Program:
     if not any(c.implicit != 0 for c in program.calls):
         return program
     known: dict[Symbol, Expr] = {}
+    instructions = _proximal(program.instructions, known)
+    after = {s: tidy(substitute(e, known)) for s, e in program.next.items()}
+    return replace(program, instructions=instructions, next=after)
+
+
+def _opened(known: Mapping[Symbol, Expr], e: Any) -> Any:
+    return tidy(substitute(e, known))
+
+
+def _proximal(
+    listed: tuple[Instruction, ...], known: dict[Symbol, Expr]
+) -> tuple[Instruction, ...]:
+    """Instructions with proximal steps; what names stand for is noted in ``known``."""
+
+    def opened(e: Any) -> Any:
+        return tidy(substitute(e, known))
+
+    def branch(b: Branch) -> Branch:
+        inside = dict(known)
+        made = _proximal(b.instructions, inside)
+        return Branch(made, tuple(tidy(substitute(e, inside)) for e in b.values))
+
     instructions: list[Instruction] = []
-    for i in program.instructions:
+    for i in listed:
         if isinstance(i, CallOracle) and i.implicit != 0:
             kind = i.oracle.form.implicit
             if not kind or i.directions or i.parameters:
                 raise NotCarried(
                     f"an implicit step in the oracle {i.oracle.name!r} has no proximal form."
                 )
-            weight, point = -i.implicit, tidy(substitute(i.point, known))
+            weight, point = -i.implicit, opened(i.point)
             solved = VectorSymbol(f"u_{i.target.name}")
             known[i.target] = (point - solved) / weight
             instructions.append(CallOracle(solved, Oracle(kind, i.oracle.of), point, (), (weight,)))
         elif isinstance(i, Assign):
-            known[i.target] = tidy(substitute(i.value, known))
+            known[i.target] = opened(i.value)
+        elif isinstance(i, Choose):
+            guard = i.guard.changed(opened)
+            instructions.append(Choose(i.names, guard, branch(i.accept), branch(i.reject)))
+        elif isinstance(i, Loop):
+            inside = dict(known)
+            body = Branch(_proximal(i.body.instructions, inside), ())
+            values = tuple(tidy(substitute(e, inside)) for e in i.body.values)
+            until = i.until and i.until.changed(partial(_opened, inside))
+            begin = tuple(map(opened, i.begin))
+            instructions.append(
+                replace(i, begin=begin, body=replace(body, values=values), until=until)
+            )
         else:
-            instructions.append(i.changed(lambda e: tidy(substitute(e, known))))
-    after = {s: tidy(substitute(e, known)) for s, e in program.next.items()}
-    return replace(program, instructions=tuple(instructions), next=after)
+            instructions.append(i.changed(opened))
+    return tuple(instructions)
 
 
 def without_zeros(program: Program) -> Program:
     """The program without the assignments of the zero vector, which has no shape of its own to print."""
-    assigned = {i.target: i.value for i in program.instructions if isinstance(i, Assign)}
+    assigned = {i.target: i.value for i in program.every if isinstance(i, Assign)}
     nothing = {s: e for s, e in assigned.items() if isinstance(e, Vector) and not e}
     if not nothing:
         return program
-    kept = tuple(
-        i.changed(lambda e: tidy(substitute(e, nothing)))
-        for i in program.instructions
-        if i.target not in nothing
-    )
     after = {s: tidy(substitute(e, nothing)) for s, e in program.next.items()}
-    shrunk = replace(program, instructions=kept, next=after)
+    shrunk = replace(program, instructions=_dropped(program.instructions, nothing), next=after)
     return without_zeros(shrunk)  # what was a multiple of zero is zero now
+
+
+def _dropped(
+    listed: tuple[Instruction, ...], nothing: Mapping[Symbol, Expr]
+) -> tuple[Instruction, ...]:
+    """Instructions without the assignments of some names, whose values stand where these were read."""
+
+    def opened(e: Any) -> Any:
+        return tidy(substitute(e, nothing))
+
+    def branch(b: Branch) -> Branch:
+        return replace(b, instructions=_dropped(b.instructions, nothing))
+
+    kept = [
+        i.changed(opened) for i in listed if not (isinstance(i, Assign) and i.target in nothing)
+    ]
+    return tuple(
+        replace(i, accept=branch(i.accept), reject=branch(i.reject))
+        if isinstance(i, Choose)
+        else replace(i, body=branch(i.body))
+        if isinstance(i, Loop)
+        else i
+        for i in kept
+    )
 
 
 class Lowering:
@@ -105,7 +168,7 @@ class Lowering:
         self.program = without_zeros(solve_implicit(program))
         self.parameters = in_order({*program.parameters, *extra_parameters})
         taken = {s.name for s in self.parameters}
-        inside = {i.target.name for i in self.program.instructions}
+        inside = {s.name for s in self.program.defined}
         inside |= {b.name for b in program.blocks}
         used = naming.avoid | taken | inside | set(program.outputs)
         self.naming = naming
@@ -117,6 +180,10 @@ class Lowering:
             oracles |= {c.oracle for c in e.calls()} if isinstance(e, Vector) else set()
         self.arguments = oracle_arguments(oracles, naming)
         self.population = any(o.form.particles for o in oracles)
+        if self.population and program.guarded:
+            raise NotCarried(
+                "emitted code has no guards for an ensemble: each of its particles would go a way of its own."
+            )
 
     def lowered(
         self,

@@ -15,7 +15,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any
 
 import sympy as sp
 
@@ -23,7 +22,7 @@ from ...._support.errors import NotCarried, OdescentError
 from ....dynamics.algebra.calculus import Symbol, substitute
 from ....dynamics.algebra.vectors import Expr, VectorSymbol
 from ....dynamics.vector_fields.block import start
-from ...programs.program import Instruction, Program
+from ...programs.program import Program
 from ..printing.lines import MARK, bare
 
 PLAIN = frozenset({"mu", "L"})  # the printers know these parameters by name
@@ -101,7 +100,7 @@ class Naming:
             if new != s.name:
                 values[s] = sp.Symbol(new, **s.assumptions0)
         targets: list[Symbol] = [b.symbol for b in program.blocks]
-        targets += [i.target for i in program.instructions]
+        targets += program.defined
         for s in targets:
             new = self.safe(s.name, taken)
             taken.add(new)
@@ -126,15 +125,10 @@ def _renamed(p: Program, values: Mapping[Symbol, Expr], outputs: Mapping[str, st
         assert isinstance(found, (sp.Symbol, VectorSymbol))
         return found
 
-    def instruction(i: Instruction) -> Instruction:
-        listed = [n for n in ("target", "like", "moving") if hasattr(i, n)]
-        symbols: dict[str, Any] = {n: target(getattr(i, n)) for n in listed}
-        return replace(i.changed(new), **symbols)
-
     return replace(
         p,
         blocks=tuple(replace(b, name=target(b.symbol).name, init=first(b.init)) for b in p.blocks),
-        instructions=tuple(map(instruction, p.instructions)),
+        instructions=tuple(i.called(target, new) for i in p.instructions),
         next={target(s): new(e) for s, e in p.next.items()},
         outputs={outputs[n]: new(e) for n, e in p.outputs.items()},
     )

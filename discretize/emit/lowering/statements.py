@@ -11,6 +11,7 @@ import sympy as sp
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ....dynamics.vector_fields.block import Block
+from ...programs.guards import Guard
 from .coefficients import Coefficients
 
 
@@ -149,7 +150,7 @@ class SolveLet:
     @property
     def vectors(self) -> tuple[VectorSymbol, ...]:
         """The vectors that it reads."""
-        made = {s.target for s in self.product.all_statements} | {self.along}
+        made = {t for s in self.product.all_statements for t in targets_of(s)} | {self.along}
         parts = [e for s in self.product.all_statements for e in _parts(s) if isinstance(e, Vector)]
         parts += [e for e in self.product.results.values() if isinstance(e, Vector)]
         free = {v for e in parts for v in e.free_symbols if isinstance(v, VectorSymbol)} - made
@@ -218,9 +219,54 @@ class ZeroLet:
     like: VectorSymbol
 
 
+@dataclass(frozen=True)
+class ChooseLet:
+    """Names with the results of one of two routines, where they are called as these names.
+
+    Attributes:
+        targets: the names.
+        guard: by which it is chosen; its sides are names or numbers.
+        accept, reject: where it holds, and where not; results are names or numbers.
+        local: names for the functions of both.
+    """
+
+    targets: tuple[Symbol, ...]
+    guard: Guard
+    accept: Routine
+    reject: Routine
+    local: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class LoopLet:
+    """Names with the results of a routine that is repeated, as `Loop` says; all expressions are names or numbers.
+
+    Attributes:
+        targets: the names, before an iteration inside of the routine, and after the last one outside.
+        begin: their first values.
+        body: one iteration; its results are called as the names.
+        until: the guard, in names of the body, or None.
+        limit: how many iterations there are at most.
+        count: the number of the iteration.
+        fixed_point: whether it ends at a fixed point.
+        said: the guard for messages.
+        local: a name for the function of an iteration.
+    """
+
+    targets: tuple[Symbol, ...]
+    begin: tuple[Expr, ...]
+    body: Routine
+    until: Guard | None
+    limit: sp.Expr
+    count: sp.Symbol
+    fixed_point: bool
+    said: str
+    local: str
+
+
 Statement: TypeAlias = (
     "ScalarLet | InnerLet | VectorLet | Ask | Sample | CountLet | SweepLet | SolveLet | WindowLet | JoinLet | PartLet"
-    " | ZeroLet"
+    " | ZeroLet | ChooseLet | LoopLet"
 )
 
 
@@ -233,10 +279,11 @@ class Routine:
 
     @property
     def all_statements(self) -> tuple[Statement, ...]:
-        """The statements, with those inside of solves."""
+        """The statements, with those inside of solves, choices and loops."""
         found: list[Statement] = []
         for s in self.statements:
-            found += s.product.all_statements if isinstance(s, SolveLet) else ()
+            for inner in inside(s):
+                found += inner.all_statements
             found.append(s)
         return tuple(found)
 
@@ -265,6 +312,8 @@ class Routine:
         calls = {0: "no oracle call", 1: "one oracle call"}.get(n, f"{n} oracle calls")
         sweeps = "one sweep over the coordinates" if m == 1 else f"{m} sweeps over the coordinates"
         calls = calls if not m else f"{calls}, {sweeps}" if n else sweeps
+        guards = sum(isinstance(s, (ChooseLet, LoopLet)) for s in self.statements)
+        calls += " beside those that its guards decide on" * bool(guards)
         k = sum(isinstance(s, SolveLet) and s.method != ENTRIES for s in self.statements)
         return calls if not k else f"{calls}, one solve" if k == 1 else f"{calls}, {k} solves"
 
@@ -272,15 +321,32 @@ class Routine:
         """Every name that it reads or defines."""
         found: set[str] = set()
         for s in self.statements:
-            if isinstance(s, SolveLet):
-                found |= s.product.symbols() | {s.function}
+            for inner in inside(s):
+                found |= inner.symbols()
+            found |= {s.function} if isinstance(s, SolveLet) else set()
             found |= {v.name for e in _parts(s) for v in e.free_symbols}
         return found | {v.name for e in self.results.values() for v in e.free_symbols}
 
 
+def inside(s: Statement) -> tuple[Routine, ...]:
+    """The routines inside of a statement."""
+    if isinstance(s, SolveLet):
+        return (s.product,)
+    if isinstance(s, ChooseLet):
+        return s.accept, s.reject
+    return (s.body,) if isinstance(s, LoopLet) else ()
+
+
+def targets_of(s: Statement) -> tuple[Symbol, ...]:
+    """The names that a statement defines."""
+    if isinstance(s, LoopLet):
+        return (*s.targets, s.count)
+    return s.targets if isinstance(s, ChooseLet) else (s.target,)
+
+
 def _parts(s: Statement) -> list[Expr]:
-    """What a statement reads and defines, without what stands inside of a solve."""
-    parts: list[Expr] = [s.target]
+    """What a statement reads and defines, without what stands inside of a solve, a choice or a loop."""
+    parts: list[Expr] = [*targets_of(s)]
     if isinstance(s, (ScalarLet, VectorLet)):
         parts.append(s.value)
     elif isinstance(s, InnerLet):
@@ -291,6 +357,10 @@ def _parts(s: Statement) -> list[Expr]:
         parts += s.vectors
     elif isinstance(s, PartLet):
         parts += [s.whole, *s.like]
+    elif isinstance(s, ChooseLet):
+        parts += s.guard.expressions
+    elif isinstance(s, LoopLet):
+        parts += [*s.begin, s.limit, *(() if s.until is None else s.until.expressions)]
     elif isinstance(s, SweepLet):
         parts += [s.start, *s.parts.values(), *s.outer, s.duration]
     elif isinstance(s, SolveLet):

@@ -35,14 +35,14 @@ from ....dynamics.solves.routes import (
     solve_in,
     solve_of,
 )
-from ...programs.program import Assign, Count, Draw, Instruction, SweepCoordinates
+from ...programs.program import Assign, Choose, Count, Draw, Instruction, Loop, SweepCoordinates
 from ..accuracy.cancellation import accurate_step
 from ..printing.language import JNP
 from ..printing.lines import WIDTH, width
 from ..printing.printer import Printer
 from .coefficients import Coefficients, minus, negative, presentable, stem
+from .guarding import GuardWriter
 from .parts import _hint, _part, _size, _without
-from .solving import SolveWriter
 from .statements import (
     Ask,
     CountLet,
@@ -60,7 +60,7 @@ LINE = WIDTH - 8 - 2 - len(" = ")  # for a scalar and its name, in the deepest i
 OPERATIONS = 8  # a longer element-wise expression too
 
 
-class Writer(SolveWriter):
+class Writer(GuardWriter):
     """Writes the statements of one routine."""
 
     def __init__(
@@ -79,6 +79,11 @@ class Writer(SolveWriter):
     def inside(self) -> Writer:
         made = Writer(self.table, self.arguments, self.blocks, True)
         made.made = dict(self.made)
+        return made
+
+    def nested(self) -> Writer:
+        made = Writer(self.table, self.arguments, self.blocks, self.within)
+        made.made, made.latest = dict(self.made), dict(self.latest)
         return made
 
     def instruction(self, i: Instruction) -> None:
@@ -102,6 +107,10 @@ class Writer(SolveWriter):
                 self.statements.append(ScalarLet(i.target, self.short(value, i.target.name)))
         elif isinstance(i, SweepCoordinates):
             self.sweep(i)
+        elif isinstance(i, Choose):
+            self.choose(i)
+        elif isinstance(i, Loop):
+            self.repeat(i)
         else:
             self.ask(i.oracle, i.target, i.point, i.directions, i.parameters)
 

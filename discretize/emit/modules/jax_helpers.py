@@ -241,6 +241,69 @@ def _within(window: _Window, right: Array, one: ArrayLike, product: ArrayLike) -
     return found
 
 
+def _repeated(
+    once: Callable[[Any, Array], tuple[Any, Array]], begin: Any, limit: ArrayLike
+) -> tuple[Any, Array]:
+    """The blocks after iterations until one says that it was the last, and how many.
+
+    NaN where none says so before the limit is reached. once(blocks, n) is iteration n.
+    """
+
+    @jax.custom_jvp
+    def held(x: Array) -> Array:
+        return x
+
+    @held.defjvp
+    def refused(primals: Any, tangents: Any) -> Any:
+        raise ValueError(
+            "a loop that ends by a guard is not differentiated through its iterations; "
+            "declare fixed_point=True where it ends at a fixed point of an iteration."
+        )
+
+    def going(state: Any) -> Array:
+        _, n, ended = state
+        more: Array = jnp.logical_not(ended) & (n < limit)
+        return more
+
+    def move(state: Any) -> Any:
+        blocks, n, _ = state
+        new, ended = once(blocks, n + 1)
+
+        def kept(old: Array, x: Array) -> Array:
+            last: Array = held(jnp.asarray(x, old.dtype))
+            return last
+
+        return jax.tree.map(kept, blocks, new), n + 1, jnp.asarray(ended, bool)
+
+    start = (jax.tree.map(jnp.asarray, begin), jnp.zeros((), float), jnp.zeros((), bool))
+    blocks, n, ended = jax.lax.while_loop(going, move, start)
+    return jax.tree.map(lambda x: jnp.where(ended, x, jnp.nan), blocks), n
+
+
+def _fixed_point(
+    once: Callable[[Any, Array], tuple[Any, Array]], begin: Any, limit: ArrayLike
+) -> tuple[Any, Array]:
+    """The same with the derivative of a fixed point of an iteration, by a solve."""
+    first, shaped = ravel_pytree(begin)
+    info: Any = jnp.finfo
+    share: float = info(first.dtype).eps ** 0.75
+
+    def residual(z: Array) -> Array:
+        new, _ = once(shaped(z), jnp.ones((), float))
+        return ravel_pytree(new)[0].astype(z.dtype) - z
+
+    def found(_: Any, z: Array) -> tuple[Array, Array]:
+        blocks, n = _repeated(once, shaped(z), limit)
+        return ravel_pytree(blocks)[0], n
+
+    def linear(product: Callable[[Array], Array], b: Array) -> Array:
+        solved: Array = _solve(product, b, _gmres, share, symmetric=False)
+        return solved
+
+    z, n = jax.lax.custom_root(residual, first, found, linear, has_aux=True)
+    return shaped(z), n
+
+
 def _row(point: PyTree) -> PyTree:
     """One point as a population of one, which goes with every particle."""
     return jax.tree.map(lambda leaf: leaf[None], point)

@@ -10,14 +10,17 @@ import sympy as sp
 
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.operators import identity
-from ....dynamics.algebra.vectors import Vector, VectorSymbol
+from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ....dynamics.vector_fields.block import Block, start
+from ...programs.guards import Guard
 from ..lowering.domains import lowered_of
 from ..lowering.statements import (
     Ask,
+    ChooseLet,
     CountLet,
     InnerLet,
     JoinLet,
+    LoopLet,
     Lowered,
     PartLet,
     Routine,
@@ -169,6 +172,12 @@ class ModuleWriter(ABC):
         late = frozenset(s.target.name for s in routine.statements if isinstance(s, (Ask, Sample)))
         lines = self.before_draws(len(samples))
         for s in routine.statements:
+            if isinstance(s, ChooseLet):
+                lines += self.choose(s, called)
+                continue
+            if isinstance(s, LoopLet):
+                lines += self.repeat(s, called)
+                continue
             head = f"    {s.target.name} = "
             match s:
                 case ScalarLet():
@@ -295,6 +304,29 @@ class ModuleWriter(ABC):
         given = self.solver(given, s.method)
         solved = wrapped(f"{s.target.name} = {function}", given, "", "    ")
         return ["", head, *indented(body), "", *solved]
+
+    def choose(self, s: ChooseLet, called: Called) -> list[str]:
+        """A choice by a guard."""
+        raise self.without("choices by a guard")
+
+    def repeat(self, s: LoopLet, called: Called) -> list[str]:
+        """A loop that ends by a guard."""
+        raise self.without("loops")
+
+    def guard(self, guard: Guard) -> str:
+        """A guard, whose sides are names or numbers."""
+        return guard.written(self.scalars.scalar, self.syntax.guard)
+
+    def nested(self, routine: Routine, called: Called) -> list[str]:
+        """The statements of a routine inside of another one, indented by one level more."""
+        self.room -= 4
+        lines = self.statements(routine, called)
+        self.room += 4
+        return indented(lines[1:] if lines and lines[0] == "" else lines)
+
+    def ending(self, value: Expr, called: Called) -> str:
+        """A result of a routine inside of another one."""
+        return called(value.name) if isinstance(value, VectorSymbol) else self.scalars.scalar(value)
 
     def solver(self, given: list[str], method: str) -> list[str]:
         """The arguments of the function that solves by a method."""

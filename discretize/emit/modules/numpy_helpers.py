@@ -80,6 +80,19 @@ def _sweep(
     return z
 
 
+def _unended(
+    condition: str,
+    times: float,
+    *compared: tuple[float, str, float],
+) -> ArithmeticError:
+    """What is wrong with a loop that has reached its limit."""
+    last = " and ".join(f"{a:.15g} {sign} {b:.15g}" for a, sign, b in compared)
+    return ArithmeticError(
+        f"the loop until {condition} has not ended after {times:g} iterations: "
+        f"it last compared {last}."
+    )
+
+
 def _quotient(
     value: Callable[[Array], float],
     partial: Callable[[Array, int], float],

@@ -6,6 +6,7 @@ import keyword
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ...programs.guards import PLAIN
 from .lines import indented, paragraph, wrapped
 
 Escapes = tuple[tuple[str, str], ...]
@@ -28,6 +29,7 @@ class Syntax:
         definition: before the name of a function, between its arguments and its type, and after that.
         end: the last line of a function.
         typed: whether arguments have types.
+        guard: what stands for <, <=, and, or in a guard, and around what is joined.
         record: before the fields of a record, of its name, and what encloses them.
     """
 
@@ -43,6 +45,7 @@ class Syntax:
     definition: tuple[str, str, str] = ("def ", " -> ", ":")
     end: tuple[str, ...] = ()
     typed: bool = True
+    guard: tuple[str, ...] = PLAIN
     record: tuple[str, tuple[str, str]] = ("{}", ("(", ")"))
 
     def function(self, name: str) -> str:
@@ -129,5 +132,5 @@ MATH = Syntax(
     "math.",
     {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "np.sign", "arctan": "math.atan"},
 )
-JNP = replace(NUMPY, prefix="jnp.")
+JNP = replace(NUMPY, prefix="jnp.", guard=("<", "<=", "&", "|", "(", ")"))
 EITHER = replace(NUMPY, prefix="xp.")  # NumPy or jax.numpy

@@ -11,7 +11,7 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, substitute, tidy, vanishes
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.oracles import Oracle
-from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
+from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ....dynamics.notation.show import text
 from ....dynamics.vector_fields.block import start
 from ...programs.program import Assign, CallOracle, Program
@@ -57,13 +57,7 @@ def layout(program: Program) -> Layout:
         )
     if any(c.parameters for c in explicit):
         raise NotCarried("the torch backend supports only gradients without further arguments.")
-    for e in program._expressions():
-        scalars = e.terms.values() if isinstance(e, Vector) else [e]
-        if any(n.kind != "inner" for s in scalars for n in s.atoms(ScalarNode)):
-            raise NotCarried(
-                "the torch backend has gradients and inner products, but no values of the function, in a step."
-            )
-    general = {"draws", "scalars", "initial call", "several calls", "windows"}
+    general = {"draws", "scalars", "choices", "initial call", "several calls", "windows"}
     if len(explicit) == 1 and not needs(program) & general:
         try:
             return _additive(program, explicit[0])
@@ -75,7 +69,7 @@ def layout(program: Program) -> Layout:
 def names_of(made: Layout) -> set[str]:
     """The names of its blocks and of what its step computes."""
     p = made.program
-    return {b.name for b in p.blocks} | {i.target.name for i in p.instructions}
+    return {b.name for b in p.blocks} | {s.name for s in p.defined}
 
 
 # one gradient, and coordinates with little memory
@@ -119,7 +113,7 @@ def _averaging(p: Program, gradient: VectorSymbol) -> tuple[Program, dict[str, s
     scales: dict[str, sp.Expr] = {}
     values: dict[Symbol, Expr] = {}
     for b in p.blocks:
-        moved = next((i for i in p.instructions if i.target == p.next[b.symbol]), None)
+        moved = next((i for i in p.instructions if p.next[b.symbol] in i.targets), None)
         if not isinstance(moved, Assign) or not isinstance(moved.value, Vector):
             continue
         terms = dict(moved.value.terms)
@@ -171,7 +165,7 @@ def is_positive(e: sp.Expr) -> bool:
 
 
 def _general(program: Program, explicit: list[CallOracle]) -> Layout:
-    flat = program.inlined()
+    flat = program.opened()
     output = program.outputs["x"]
     points = [c.point for c in flat.calls if c.oracle.kind in _GRADIENTS]
     by_symbol = {b.symbol: b for b in program.blocks if b.init == start}
@@ -196,7 +190,7 @@ def _general(program: Program, explicit: list[CallOracle]) -> Layout:
         p = replace(p, next=after, outputs={**p.outputs, "x": PARAMS})
         holds = "the algorithm's output"
     p = p.alive(p.next[PARAMS], p.outputs["x"])
-    asked = [c for c in p.inlined().calls if c.oracle.kind in _GRADIENTS]
+    asked = [c for c in p.opened().calls if c.oracle.kind in _GRADIENTS]
     at_params = bool(asked) and asked[0].point == PARAMS
     p, first = _with_first_gradient(p, asked[0].target if at_params else None)
     if at_params and len(asked) == 1:

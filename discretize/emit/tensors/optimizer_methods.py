@@ -12,6 +12,7 @@ from ....dynamics.algebra.exact import is_zero
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ....dynamics.maps.form import WHOLE
 from ....dynamics.vector_fields.block import start
+from ...programs.guards import PLAIN
 from ...programs.program import Program
 from ..lowering.coefficients import Coefficients
 from ..lowering.lower import Lowering, oracle_arguments
@@ -34,7 +35,7 @@ from ..printing.printer import Printer
 from ..transform.plan import PARAMS
 from .inplace import InPlaceWriter, Operation
 from .memory import Layout
-from .registers import PARAM, Barrier, Run, Schedule, crossing, segments
+from .registers import PARAM, Barrier, Pick, Run, Schedule, crossing, segments
 from .solving import asked, solve_lines
 
 
@@ -76,7 +77,7 @@ class Body:
         self.factors = [b for b in p.blocks if b.kind == "scalar"]
         self.samples = [s for s in steps.statements if isinstance(s, Sample)]
         joint = (InnerLet, SolveLet, WindowLet)
-        self.inner = any(isinstance(s, joint) for s in steps.statements)
+        self.inner = any(isinstance(s, joint) for s in steps.all_statements)
         if layout.closure and any(b.keeps for b in p.blocks):
             raise NotCarried(
                 "the torch backend supports windows in steps with one gradient, evaluated at the parameters."
@@ -224,6 +225,9 @@ class Body:
                     )
                 target = self.called(s.target.name)
                 given = [lists[register or ""], *(self.scalars.scalar(e) for e in s.scalars)]
+                if isinstance(s.target, sp.Symbol):
+                    lines.append(f"{target} = float({asked(s, given)})")
+                    continue
                 call = f"_alike(fresh, {asked(s, given)})"
                 lines.append(f"{self.listed(target)} = {call}")
                 where[s.target.name], lists[target] = target, self.listed(target)
@@ -319,7 +323,9 @@ class Body:
     def _lines(self) -> list[str]:
         """The operations, what stands between them, and the scalar state."""
         names = [*self.samples, *(r.statement for r in self.runs if isinstance(r, Barrier))]
-        known = {*self.where.values(), PARAM, *(self.called(s.target.name) for s in names)}
+        picks = [r.target for r in self.runs if isinstance(r, Pick)]
+        targets = [*(s.target for s in names), *picks]
+        known = {*self.where.values(), PARAM, *(self.called(t.name) for t in targets)}
         across = crossing(self.runs, known)
         lines: list[str] = []
         for run in self.runs:
@@ -327,6 +333,8 @@ class Body:
                 lines.append(f"        {self.called(run.target.name)} = {self.scalars.scalar(run.value)}")  # fmt: skip
             elif isinstance(run, Barrier):
                 lines += self._barrier(run)
+            elif isinstance(run, Pick):
+                lines += self._pick(run)
             else:
                 out = sorted({o.target for o in run} & across - known)
                 lines += [f"        {self.listed(t)}: tuple[Tensor, ...] | list[Tensor]" for t in out]  # fmt: skip
@@ -352,6 +360,16 @@ class Body:
         lines += [f"{indent}    {t}_made.append({t})" for t in out]
         return lines + [f"{indent}{self.listed(t)} = {t}_made" for t in out]
 
+    def _pick(self, p: Pick) -> list[str]:
+        """One of two values by an if of Python."""
+        target, guard = self.called(p.target.name), p.guard.written(self.scalars.scalar, PLAIN)
+        if isinstance(p.target, VectorSymbol):
+            one, other = map(self.listed, p.registers)
+            lines = [f"        {target}_from = {one} if {guard} else {other}"]
+            return [*lines, f"        {self.listed(target)} = [x.clone() for x in {target}_from]"]
+        one, other = (self.scalars.scalar(v) for v in p.values if not isinstance(v, Vector))
+        return [f"        {target} = {one} if {guard} else {other}"]
+
     def _barrier(self, b: Barrier) -> list[str]:
         s = b.statement
         lists = [self.listed(r) for r in b.registers]
@@ -371,6 +389,8 @@ class Body:
             lines += [f"        {place} = _gradients(params, group)"]
             return lines + ([f"        {place} = [x.clone() for x in {place}]"] if b.kept else [])
         given = [*(f"list({n})" for n in lists), *(self.scalars.scalar(e) for e in s.scalars)]
+        if isinstance(s.target, sp.Symbol):
+            return [f"        {target} = float({asked(s, given)})"]
         return wrapped(f"{place} = _alike", [lists[0], asked(s, given)], "", "        ")
 
     def _window(self, s: WindowLet, registers: tuple[str, ...]) -> list[str]:

@@ -8,15 +8,18 @@ has answered, so that an error leaves the state as it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
+from ....dynamics.algebra.calculus import Symbol
+from ....dynamics.algebra.vectors import Atom, Expr, Vector, VectorSymbol
+from ...programs.guards import Guard
 from ..lowering.statements import (
     Ask,
+    ChooseLet,
     InnerLet,
     Routine,
     Sample,
@@ -44,7 +47,17 @@ class Barrier:
     kept: bool = False
 
 
-Item: TypeAlias = Operation | ScalarLet | Barrier
+@dataclass(frozen=True)
+class Pick:
+    """A name with one of two values by a guard: of a vector a copy, so that no register is two names."""
+
+    target: Symbol
+    guard: Guard
+    values: tuple[Expr, Expr]
+    registers: tuple[str, ...] = ()  # of vectors
+
+
+Item: TypeAlias = Operation | ScalarLet | Barrier | Pick
 
 
 class Schedule:
@@ -64,7 +77,7 @@ class Schedule:
         gradient: str | None = None, called: Callable[[str], str] = str,
     ) -> None:  # fmt: skip
         self.evaluator, self.gradient, self.called = evaluator, gradient, called
-        routine = inlined(routine)
+        routine = inlined(_without_branches(routine))
         self.where = dict(where)
         self.fixed = set(where.values()) | set(homes.values())
         self.home: dict[str, str] = {}  # of values by name
@@ -131,6 +144,8 @@ class Schedule:
                 self._barrier(i, s)
             elif isinstance(s, WindowLet):
                 self._window(i, s)
+            elif isinstance(s, ChooseLet):
+                self._choose(s)
             else:
                 raise NotCarried(
                     "the torch backend does not support sequential updates of coordinates."
@@ -181,6 +196,17 @@ class Schedule:
             self.where[s.target.name] = register = self.called(s.target.name)
             self.fixed |= {register, *registers}  # an oracle may keep what it is given
 
+    def _choose(self, s: ChooseLet) -> None:
+        self._flush()
+        for t in s.targets:
+            one, other = s.accept.results[t.name], s.reject.results[t.name]
+            vectors = [v for v in (one, other) if isinstance(v, VectorSymbol)]
+            registers = tuple(self.where[v.name] for v in vectors)
+            self.done.append(Pick(t, s.guard, (one, other), registers))
+            if isinstance(t, VectorSymbol):
+                self.where[t.name] = register = self.called(t.name)
+                self.fixed.add(register)
+
     def _window(self, i: int, s: WindowLet) -> None:
         """A push is made in place: what reads the window as it was has to stand before it."""
         self._flush()
@@ -208,6 +234,28 @@ class Schedule:
                 continue
             self.evaluator.copy(*ready)
             pending.remove(ready)
+
+
+def _without_branches(routine: Routine) -> Routine:
+    """The routine with what stands inside of choices made before them, which is sums and scalars alone."""
+    kept: list[Statement] = []
+    for s in routine.statements:
+        if isinstance(s, ChooseLet):
+            branches = [_without_branches(r) for r in (s.accept, s.reject)]
+            for b in branches:
+                if not all(isinstance(i, (ScalarLet, VectorLet, ChooseLet)) for i in b.statements):
+                    raise NotCarried(
+                        "the torch backend has choices between values, not between steps that ask oracles or take "
+                        "inner products: a gradient comes once in a step."
+                    )
+                kept += b.statements
+            s = replace(
+                s,
+                accept=Routine((), s.accept.results),
+                reject=Routine((), s.reject.results),
+            )
+        kept.append(s)
+    return Routine(tuple(kept), routine.results)
 
 
 def inlined(routine: Routine) -> Routine:
@@ -253,10 +301,13 @@ def _reads(s: Statement) -> set[str]:
         return _names(s.value)
     if isinstance(s, (Ask, SolveLet, WindowLet)):
         return {v.name for v in s.vectors}
+    if isinstance(s, ChooseLet):
+        values = (*s.accept.results.values(), *s.reject.results.values())
+        return {v.name for v in values if isinstance(v, VectorSymbol)}
     return {s.left.name, s.right.name} if isinstance(s, InnerLet) else set()
 
 
-Run: TypeAlias = list[Operation] | ScalarLet | Barrier
+Run: TypeAlias = list[Operation] | ScalarLet | Barrier | Pick
 
 
 def segments(items: Iterable[Item]) -> list[Run]:
@@ -286,6 +337,6 @@ def crossing(runs: list[Run], known: set[str]) -> set[str]:
             for o in run:
                 if o.target not in known:
                     made.setdefault(o.target, n)
-        elif isinstance(run, Barrier):
+        elif isinstance(run, (Barrier, Pick)):
             found |= {r for r in run.registers if r in made}
     return found

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.vectors import Vector, VectorSymbol
 from ....dynamics.maps.form import LEAF
-from ..lowering.statements import Ask, InnerLet, ScalarLet, SolveLet, VectorLet
+from ..lowering.statements import Ask, ChooseLet, InnerLet, LoopLet, ScalarLet, SolveLet, VectorLet
 from ..printing.language import NUMPY
 from ..printing.lines import wrapped
 from ..printing.printer import Printer
@@ -36,6 +36,8 @@ def solve_lines(s: SolveLet, lists: Mapping[str, str], place: str, scalars: Prin
     lines = ["", f"        def {s.function}({along}: list[Tensor]) -> list[Tensor]:"]
     indent = "            "
     for inner in s.product.statements:
+        if isinstance(inner, (ChooseLet, LoopLet)):
+            raise NotCarried("the torch backend has no guards inside of the operator of a solve.")
         target = known.setdefault(inner.target.name, f"{inner.target.name}_list")
         if isinstance(inner, ScalarLet):
             lines.append(f"{indent}{inner.target.name} = {scalars.scalar(inner.value)}")

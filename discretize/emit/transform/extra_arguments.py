@@ -11,7 +11,15 @@ from ....dynamics.algebra.oracles import Oracle
 from ....dynamics.algebra.vectors import Expr, Vector
 from ..lowering.lower import oracle_arguments
 from ..lowering.names import Naming
-from ..lowering.statements import Ask, Routine, ScalarLet, SolveLet, Statement
+from ..lowering.statements import (
+    Ask,
+    ChooseLet,
+    LoopLet,
+    Routine,
+    ScalarLet,
+    SolveLet,
+    Statement,
+)
 from .plan import PARAMS, Plan
 
 VALUE = sp.Symbol("value", real=True)  # of the function at the parameters, a number as in optax
@@ -47,6 +55,10 @@ def as_named(routine: Routine) -> Routine:
             statements.append(replace(s, argument=s.argument.removesuffix("_fn")))
         elif isinstance(s, SolveLet):
             statements.append(replace(s, product=as_named(s.product)))
+        elif isinstance(s, ChooseLet):
+            statements.append(replace(s, accept=as_named(s.accept), reject=as_named(s.reject)))
+        elif isinstance(s, LoopLet):
+            statements.append(replace(s, body=as_named(s.body)))
         else:
             statements.append(s)
     return Routine(tuple(statements), routine.results)

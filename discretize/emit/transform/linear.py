@@ -111,7 +111,7 @@ class _Scalars:
                 kept.append(i)
         self.rest = replace(program, instructions=tuple(kept))
         self.names = {b.name for b in program.blocks} | {s.name for s in program.parameters}
-        self.names |= {i.target.name for i in program.instructions}
+        self.names |= {s.name for s in program.defined}
         self.names = {bare(n) for n in self.names}
         self.next: dict[Symbol, sp.Expr] = {}
         fixed = {

@@ -13,7 +13,7 @@ from dataclasses import replace
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.calculus import Symbol, oracles_in, substitute, symbols_of, tidy
+from ....dynamics.algebra.calculus import Symbol, nothing, oracles_in, substitute, symbols_of, tidy
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.exact import is_zero
 from ....dynamics.algebra.oracles import Oracle
@@ -25,10 +25,18 @@ from ....dynamics.algebra.vectors import (
     VectorSymbol,
     call,
     scalar_calls,
-    zero,
 )
 from ....dynamics.vector_fields.block import start
-from ...programs.program import Assign, CallOracle, Draw, Instruction, Program, renamed
+from ...programs.program import (
+    Assign,
+    CallOracle,
+    Choose,
+    Draw,
+    Instruction,
+    Loop,
+    Program,
+    renamed,
+)
 from ..lowering.lower import solve_implicit
 from ..printing.lines import bare
 from .deferred import deferred, plain_gradient
@@ -40,9 +48,9 @@ def plan_at_home(program: Program) -> Plan:
 
     Raises NotCarried where the parameters can hold neither a gradient point nor the output.
     """
-    program = solve_implicit(deferred(program))
+    program = solve_implicit(program if program.guarded else deferred(program))
     for i in program.instructions:
-        if not isinstance(i, (Assign, CallOracle, Draw)):
+        if not isinstance(i, (Assign, CallOracle, Draw, Choose, Loop)):
             raise NotCarried(f"the optax backend has no form for the step {type(i).__name__}.")
     refusals = []
     for home in _homes(program):
@@ -59,7 +67,7 @@ def _vectors(program: Program) -> set[Symbol]:
 
 def _homes(program: Program) -> Iterator[Vector]:
     vectors = _vectors(program)
-    points = [c.point for c in program.inlined().calls if plain_gradient(c)]
+    points = [c.point for c in program.opened().calls if plain_gradient(c)]
     yield from [p for p in points if set(p.terms) and set(p.terms) <= vectors][:1]
     output = program.outputs["x"]
     assert isinstance(output, Vector)
@@ -71,7 +79,7 @@ class _Home:
 
     def __init__(self, program: Program, home: Vector) -> None:
         self.program, self.home = program, home
-        self.flat = program.inlined()
+        self.flat = program.opened()
         self.point = {c.target: c.point for c in self.flat.calls}
         self.gradient: VectorSymbol | None = None
         self.source: Oracle | None = None
@@ -128,7 +136,7 @@ class _Home:
     def take(self, oracle: Oracle, name: VectorSymbol | None = None) -> VectorSymbol:
         """The name of the gradient that comes in, from now on of this oracle."""
         taken = {s.name for s in (*self.program.state, *self.program.parameters)}
-        taken |= {i.target.name for i in self.program.instructions}
+        taken |= {s.name for s in self.program.defined}
         stem = "g" if oracle.kind == "grad" else "F"
         while name is None and stem in {bare(n) for n in taken}:
             stem += "_"
@@ -177,7 +185,9 @@ class _Home:
             raise NotCarried(
                 "the optax backend has no output at the start: the state that it reads is the result of an oracle."
             )
-        held = tuple(replace(b, init=zero) if b.symbol in first else b for b in made.blocks)
+        held = tuple(
+            replace(b, init=nothing(b.symbol)) if b.symbol in first else b for b in made.blocks
+        )
         made = replace(made, blocks=held)
         read = {s for e in (update, *made.next.values(), *first.values()) for s in symbols_of(e)}
         reads = PARAMS in read.union(*(i.reads for i in made.instructions))
@@ -185,12 +195,9 @@ class _Home:
 
     def started(self, e: Expr) -> Expr:
         """An initial value in terms of what the first update is given."""
-        if not isinstance(e, Vector):
-            raise NotCarried(
-                "the optax backend initializes only vectors at the first update, not a scalar state by an "
-                "oracle's value."
-            )
         at = substitute(e, {start: PARAMS})
+        if not isinstance(at, Vector):
+            return at
         if self.gradient is None or self.source is None:
             return at
         arriving = call(self.source, PARAMS)

@@ -55,7 +55,7 @@ def m_fac() -> Derivation:
     inverted = linear_solve(P, identity)
     update = method.program.next[method.system.output]
     (value,) = (
-        i.value for i in method.program.instructions if isinstance(i, Assign) and i.target == update
+        i.value for i in method.program.plain if isinstance(i, Assign) and i.target == update
     )
     kept = method.program.next[G]
     present = -g / (delta + inner(g, g))

@@ -1,0 +1,104 @@
+"""The statements of choices and loops: routines inside of a routine."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Self
+
+import sympy as sp
+
+from ...._support.errors import NotCarried
+from ....dynamics.algebra.calculus import Symbol
+from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
+from ...programs.guards import Guard
+from ...programs.instructions import Branch, Choose, Instruction, Loop
+from .coefficients import presentable
+from .solving import SolveWriter
+from .statements import ChooseLet, LoopLet, Routine, ZeroLet
+
+
+class GuardWriter(SolveWriter):
+    """What a writer of statements does with guards."""
+
+    @abstractmethod
+    def instruction(self, i: Instruction) -> None:
+        """The statements of an instruction."""
+
+    @abstractmethod
+    def nested(self) -> Self:
+        """A writer for what stands inside of a choice or a loop, which reads what is made so far."""
+
+    def choose(self, i: Choose) -> None:
+        """A choice: the guard's sides by name, and a routine for each branch."""
+        guard = self.guard(i.guard)
+        stem = i.names[0].name
+        local = (self.table.fresh(f"{stem}_accepted"), self.table.fresh(f"{stem}_rejected"))
+        sides = [
+            self.branch(b, i.names, o.values)
+            for b, o in ((i.accept, i.reject), (i.reject, i.accept))
+        ]
+        self.statements.append(ChooseLet(i.names, guard, sides[0], sides[1], local))
+
+    def repeat(self, i: Loop) -> None:
+        """A loop: what it begins with, and a routine for an iteration."""
+        begin = tuple(
+            self.ending(s, e, o) for s, e, o in zip(i.names, i.begin, i.body.values, strict=True)
+        )
+        limit = self.scalar(presentable(i.limit), "limit")
+        local = self.table.fresh(f"{i.names[0].name if i.names else i.count.name}_once")
+        # Values and inner products that are the same in each iteration are computed before the loop.
+        moving = {*i.targets, *(s for j in i.body.every for s in j.targets)}
+        for e in self._asked_in_each(i):
+            for node in e.atoms(ScalarNode):
+                if not node.symbols() & moving and not node.calls():
+                    self.node(node)
+        inner = self.nested()
+        for j in i.body.instructions:
+            inner.instruction(j)
+        until = None if i.until is None else inner.guard(i.until)
+        ends = zip(i.names, i.body.values, i.begin, strict=True)
+        results = {s.name: inner.ending(s, e, o) for s, e, o in ends}
+        body = Routine(tuple(inner.statements), results)
+        self.statements.append(
+            LoopLet(i.names, begin, body, until, limit, i.count, i.fixed_point, i.said, local)
+        )
+
+    @staticmethod
+    def _asked_in_each(i: Loop) -> list[sp.Expr]:
+        """The scalars that every iteration computes, whatever its own guards say."""
+        computed = [j for j in i.body.instructions if not isinstance(j, (Choose, Loop))]
+        found = [e for j in computed for e in j.expressions] + [*i.body.values]
+        scalars = [c for e in found if isinstance(e, Vector) for c in e.terms.values()]
+        scalars += [e for e in found if not isinstance(e, Vector)]
+        return [*scalars, *(() if i.until is None else i.until.expressions)]
+
+    @abstractmethod
+    def node(self, e: ScalarNode) -> sp.Symbol:
+        """The name of an inner product or a value."""
+
+    def guard(self, guard: Guard) -> Guard:
+        """The guard with names or numbers for its sides."""
+        return guard.changed(lambda e: self.scalar(presentable(e), "compared", turned=True))
+
+    def branch(self, b: Branch, names: Sequence[Symbol], others: Sequence[Expr]) -> Routine:
+        """The routine of a branch; ``others`` are the values of the other one."""
+        inner = self.nested()
+        for i in b.instructions:
+            inner.instruction(i)
+        ends = zip(names, b.values, others, strict=True)
+        results = {s.name: inner.ending(s, e, o) for s, e, o in ends}
+        return Routine(tuple(inner.statements), results)
+
+    def ending(self, s: Symbol, value: Expr, other: Expr) -> Expr:
+        """A value by a name or a number; that of zero has the shape of the other value."""
+        if not isinstance(value, Vector):
+            return self.scalar(presentable(value), f"{s.name}_value")
+        if value:
+            return self.named(value, f"{s.name}_value")
+        like = next(iter(other.terms), None) if isinstance(other, Vector) else None
+        if not isinstance(like, VectorSymbol):
+            raise NotCarried(f"emitted code does not know the shape of {s}, which is zero.")
+        target = VectorSymbol(self.table.fresh(f"{s.name}_value"))
+        self.statements.append(ZeroLet(target, like))
+        return target

@@ -1,0 +1,102 @@
+"""Calls that an earlier step, or an earlier iteration of a loop, has made: kept in memories instead of made again."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
+from ...dynamics.algebra.vectors import VectorSymbol
+from ...dynamics.vector_fields.block import Block
+from ..programs.meanings import Meanings
+from ..programs.program import Assign, CallOracle, Program
+
+
+def reuse_across_steps(
+    program: Program,
+    declared: Iterable[Block] | None = None,
+    fixed: Iterable[Symbol] = (),
+    taken: Iterable[str] = (),
+) -> Program:
+    """A call that an earlier step has made is not made again, but kept in a memory block.
+
+    It has to be the same call in everything that the oracle is asked with. What a call of the next step is asked
+    with is known a step ahead only where it reads nothing but the state: not the step number or a draw, which are
+    others in the next step, and no parameter, since those may be changed between two steps by a schedule. Memories
+    that nothing reads any more are left out, but for the ``declared`` blocks (all, by default).
+
+    Args:
+        program: one step.
+        declared: blocks that are kept.
+        fixed: symbols that are the same in every step, as those outside of a loop in each of its iterations.
+        taken: names that no memory may have.
+
+    Returns:
+        the program, with memories among its blocks.
+    """
+    known = {*program.state, *fixed}
+    held: list[CallOracle] = []  # the calls whose results are in memories, which are their targets
+    while (found := _known_ahead(program, held, known)) is not None:
+        again, now = found
+        program, kept = _kept(program, again, now, {*taken})
+        known.add(kept)
+        held.append(replace(again, target=kept))
+    if declared is None:
+        return program
+    read = program.alive(*(b.symbol for b in declared), *program.outputs.values())
+    return read if len(read.blocks) < len(program.blocks) else program
+
+
+def _known_ahead(
+    program: Program, held: list[CallOracle], known_ahead: set[Symbol]
+) -> tuple[CallOracle, Symbol] | None:
+    """A call of the next step whose result this one has already, and the name of that result."""
+    if len(program.calls) + len(held) < 2:
+        return None
+    now = Meanings()
+    calls: list[CallOracle] = []
+    for i in program.instructions:
+        if isinstance(i, Assign):
+            now.define(i.target, i.value)
+        elif isinstance(i, CallOracle):
+            calls.append(i.changed(now))
+    after = Meanings({s: now(e) for s, e in program.next.items()})
+    for again in calls:
+        if not _reads_alone(again, known_ahead) or after.of(again.point) is None:
+            continue
+        ahead = again.changed(after)
+        for known in (*calls, *held):
+            drawn = symbols_of(known.point) & set(program.samples)  # never carried to the next step
+            if known.target == again.target or drawn:
+                continue
+            if replace(known, target=again.target) == ahead:
+                return again, known.target
+    return None
+
+
+def _kept(
+    program: Program, again: CallOracle, now: Symbol, taken: set[str]
+) -> tuple[Program, VectorSymbol]:
+    """The program that has what ``now`` is in this step as the result of ``again`` in the next, and its memory."""
+    taken |= {s.name for s in (*program.state, *program.parameters, *program.defined)}
+    kept = VectorSymbol(next(n for n in _candidates(f"{again.target.name}_kept") if n not in taken))
+    initial = {b.symbol: b.init for b in program.blocks}
+    block = Block(kept.name, "vector", "memory", substitute(again.as_call(), initial))
+    others = tuple(i for i in program.instructions if again.target not in i.targets)
+    trimmed = replace(program, instructions=others)
+    renamed = trimmed.bind({again.target: kept})
+    blocks, after = (*renamed.blocks, block), {**renamed.next, kept: now}
+    with_memory = replace(renamed, blocks=blocks, next=after)
+    return with_memory.alive(*with_memory.state, *with_memory.outputs.values()), kept
+
+
+def _reads_alone(c: CallOracle, known: set[Symbol]) -> bool:
+    """Whether a call is a plain one (no direction, parameter or implicit weight) at a function of these symbols."""
+    plain = not c.directions and not c.parameters and c.implicit == 0
+    return plain and symbols_of(c.point) <= known
+
+
+def _candidates(stem: str) -> Iterator[str]:
+    yield stem
+    yield from (f"{stem}_{i}" for i in itertools.count(1))
