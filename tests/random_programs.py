@@ -26,8 +26,8 @@ from residues import KEPT, PRIME, SIZE, Number, Reading, added, asked, h, invers
 import odescent as od
 from odescent._support.errors import OdescentError
 from odescent.discretize.programs.program import Assign, CallOracle, Draw, Program
+from odescent.discretize.programs.reuse import reuse_across_steps
 from odescent.discretize.step.compile import COUNTER, compile_scheme
-from odescent.discretize.step.reuse import reuse_across_steps
 from odescent.dynamics.algebra.vectors import Vector, VectorSymbol
 from odescent.dynamics.vector_fields.block import start
 from odescent.dynamics.vector_fields.system import Diffusion, Field

@@ -12,8 +12,8 @@ from random_programs import KINDS, compared
 
 import odescent as od
 from odescent.discretize.programs.program import Assign, CallOracle, Draw, Program
+from odescent.discretize.programs.reuse import reuse_across_steps
 from odescent.discretize.step.compile import COUNTER, compile_scheme
-from odescent.discretize.step.reuse import reuse_across_steps
 from odescent.dynamics.algebra.oracles import Oracle
 from odescent.dynamics.algebra.vectors import zero
 from odescent.dynamics.vector_fields.block import start

@@ -53,7 +53,7 @@ REGISTRY: Registry[Algorithm] = Registry(
         "normalized_gradient_descent": ("adaptive", "Normalized gradient descent"),
         "polyak_step": ("adaptive", "Gradient descent, Polyak's step"),
         "exact_line_search": (
-            "state_steps",
+            "adaptive",
             "Gradient descent, exact line search",
         ),
         "barzilai_borwein": ("adaptive", "Barzilai-Borwein method"),

@@ -15,9 +15,9 @@ from ...dynamics.vector_fields.block import Block
 from ..programs.guards import Guard
 from ..programs.instructions import Branch, Choose, Instruction, Loop
 from ..programs.program import Program
+from ..programs.reuse import reuse_across_steps
 from ..programs.substeps import Repeat, Select, Step
 from .builder import CHOICE, LOOP, Builder
-from .reuse import reuse_across_steps
 
 Perform: TypeAlias = Callable[[Builder, Iterable[Step]], None]  # takes substeps into a program
 

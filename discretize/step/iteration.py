@@ -41,6 +41,7 @@ from ..programs.bindings import (
     value_of,
 )
 from ..programs.program import Program
+from ..programs.reuse import reuse_across_steps
 from ..programs.substeps import (
     Flow,
     Let,
@@ -50,7 +51,6 @@ from ..programs.substeps import (
 from .carried_noise import check_assigned_noise, check_noise
 from .carrying import carried_by_choices
 from .compile import COUNTER, compile_scheme, infinite_at_first
-from .reuse import reuse_across_steps
 from .sizes import checked_size, clock_blocks, depends_on_state, small_factor
 from .ways import Ways
 from .words import Assignment, Words, assignments, spoken

@@ -9,8 +9,8 @@ from dataclasses import replace
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.vectors import VectorSymbol
 from ...dynamics.vector_fields.block import Block
-from ..programs.meanings import Meanings
-from ..programs.program import Assign, CallOracle, Program
+from .meanings import Meanings
+from .program import Assign, CallOracle, Program
 
 
 def reuse_across_steps(
