@@ -441,10 +441,8 @@ def _execute(world: World, program: Any, env: Env, answer: Any) -> tuple[Env, di
             values |= {json.dumps(s): world(e, values) for s, e in first}
             values, more = _execute(world, inner := i.get("body") or i["accept"], values, answer)
             last = zip(names, inner["values"], strict=False)
-            values, asked = (
-                values | {json.dumps(s): world(e, values) for s, e in last},
-                asked | more,
-            )
+            values |= {json.dumps(s): world(e, values) for s, e in last}
+            asked |= more
             continue
         target = next(iter(i.values()))
         parts = {word: world(i[key], values) for key, word in PARTS.items() if key in i}
@@ -483,10 +481,8 @@ def _about(exact: Any, step: Any) -> dict[str, Any]:
         found[what] = sides
 
     def taken(world: World, env: Env, answer: Any) -> Env:
-        """The step that the program takes, where it depends on the state."""
-        if answer is None or "size" not in exact:
-            return {}
-        return {h: _execute(world, program, env, answer)[0][h]}
+        sized = answer is not None and "size" in exact  # the step that the program takes
+        return {h: _execute(world, program, env, answer)[0][h]} if sized else {}
 
     def move(symbol: Any, answer: Any) -> Any:
         (after,) = (e for s, e in program["next"] if s == symbol)

@@ -82,7 +82,7 @@ def test_numbers():
 def test_every_linear_registered_algorithm_is_recognized_as_itself():
     for name in od.algorithms():
         algorithm = od.algorithm(name)
-        if algorithm.equivalent(algorithm):
+        if not algorithm.program.guarded and algorithm.equivalent(algorithm):
             found = od.recognize(algorithm).name  # itself, or the same method from another flow
             assert found == name or od.algorithm(str(found)).equivalent(algorithm)
 

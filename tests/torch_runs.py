@@ -67,7 +67,7 @@ def iterate(opt, params, steps, evaluate=False):
 ORACLES = {
     "grad": PLAIN, "operator": PLAIN, "prox": lambda x, w: x / (1 + w), "resolvent": lambda x, w: x / (1 + w),
     "prox_f": lambda x, w: (x + w * 1.3) / (1 + w), "prox_r": lambda x, w: x / (1 + 2 * w),
-    "hvp": lambda x, v: MATRIX @ v,
+    "hvp": lambda x, v: MATRIX @ v, "value": lambda x: float((x - CENTER) @ MATRIX @ (x - CENTER)) / 2,
     "map_mirror": np.tanh, "map_dual": np.arctanh, "map_newton": lambda x: x - CENTER, "map_steepest": np.tanh,
 }  # fmt: skip
 

@@ -75,11 +75,10 @@ class Recognition(Rendered):
 def recognize(algorithm: Algorithm) -> Recognition:
     """Name the registered method that calls its oracles at the same points from the same start, with the same output.
 
-    It tries the same parameters, then solves for the known method's parameters (admissible values only), those of
-    its tuning before its free step and coefficients; then it tries methods that are equal but for the start, the
-    output, the oracle's name, a time scale, a delay or a composition of steps. Every positive answer is proved. The
-    verdict is "different" only if each registered method was excluded for all parameters; otherwise the undecided
-    ones are named. The work of excluding is counted and limited, so that the verdict does not depend on the machine.
+    It tries the same parameters, then solves for the known method's parameters (admissible values only), those of its
+    tuning before its free step; then methods that are equal but for the start, the output, the oracle's name, a time
+    scale, a delay or a composition of steps. Positive answers are proved. The verdict is "different" only if each
+    registered method was excluded for all parameters; the undecided ones are named. The work is counted and limited.
     """
     search = _Search(algorithm.tuned)
     for stage in (search.as_it_is, search.with_other_values, search.changed):
@@ -162,6 +161,12 @@ class _Search:
 
     def within(self, stage: Callable[[str], None], name: str) -> None:
         """A stage for a method, as far as the work goes: where it ends, the method stays open."""
+        known = _known(name, False).program
+        if known.asks_values != self.program.asks_values:
+            return
+        if known.guarded:
+            self.open[name] = "its steps go one of several ways, which are not compared"
+            return
         began = done()
         try:
             with limited(min(_EACH, self.left)):

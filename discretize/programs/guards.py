@@ -16,7 +16,7 @@ from ...dynamics.notation.show import text
 
 
 @dataclass(frozen=True)
-class Comparison(Rendered):
+class Inequality(Rendered):
     """``left < right``, or ``left <= right``; neither holds where a side is not a number."""
 
     left: sp.Expr
@@ -29,17 +29,17 @@ class Comparison(Rendered):
         return self.left, self.right
 
     @property
-    def comparisons(self) -> tuple[Comparison, ...]:
+    def comparisons(self) -> tuple[Inequality, ...]:
         """Itself."""
         return (self,)
 
-    def changed(self, rule: Callable[[Any], Any]) -> Comparison:
+    def changed(self, rule: Callable[[Any], Any]) -> Inequality:
         """With both sides rewritten."""
-        return Comparison(rule(self.left), rule(self.right), self.strict)
+        return Inequality(rule(self.left), rule(self.right), self.strict)
 
-    def negated(self) -> Comparison:
+    def negated(self) -> Inequality:
         """The opposite, where both sides are numbers."""
-        return Comparison(self.right, self.left, not self.strict)
+        return Inequality(self.right, self.left, not self.strict)
 
     def written(self, show: Callable[[sp.Expr], str], signs: tuple[str, ...]) -> str:
         """The comparison in print.
@@ -70,7 +70,7 @@ class Joined(Rendered):
         return tuple(e for part in self.parts for e in part.expressions)
 
     @property
-    def comparisons(self) -> tuple[Comparison, ...]:
+    def comparisons(self) -> tuple[Inequality, ...]:
         """All comparisons, in order."""
         return tuple(c for part in self.parts for c in part.comparisons)
 
@@ -93,7 +93,7 @@ class Joined(Rendered):
         return self.written(text, PLAIN)
 
 
-Guard: TypeAlias = "Comparison | Joined"
+Guard: TypeAlias = "Inequality | Joined"
 PLAIN = ("<", "<=", "and", "or", "(", ")")  # as text, and in Python
 _BY_RELATION: dict[Any, tuple[bool, bool]] = {  # whether sides are exchanged, and whether it is strict
     sp.StrictLessThan: (False, True), sp.LessThan: (False, False),
@@ -111,7 +111,7 @@ def guard_of(condition: object, what: str) -> Guard:
     Raises:
         OdescentError: anything else, and a condition that is always true or always false.
     """
-    if isinstance(condition, (Comparison, Joined)):
+    if isinstance(condition, (Inequality, Joined)):
         return condition
     if condition in (sp.true, sp.false):
         raise OdescentError(
@@ -135,4 +135,4 @@ def guard_of(condition: object, what: str) -> Guard:
         )
     exchanged, strict = found
     left, right = map(as_scalar, condition.args)  # type: ignore[attr-defined]
-    return Comparison(right, left, strict) if exchanged else Comparison(left, right, strict)
+    return Inequality(right, left, strict) if exchanged else Inequality(left, right, strict)

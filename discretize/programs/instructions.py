@@ -191,7 +191,7 @@ class SweepCoordinates(Instructed):
 
 
 @dataclass(frozen=True)
-class Branch(Rendered):
+class StraightLine(Rendered):
     """Instructions, and the values that they end with."""
 
     instructions: tuple[Instruction, ...]
@@ -207,22 +207,24 @@ class Branch(Rendered):
         """Everything that it computes with."""
         return (*(e for i in self.instructions for e in i.expressions), *self.values)
 
-    def changed(self, rule: Callable[[Any], Any]) -> Branch:
+    def changed(self, rule: Callable[[Any], Any]) -> StraightLine:
         """With its expressions rewritten."""
         return self._with(lambda i: i.changed(rule), rule)
 
-    def asking(self, names: Mapping[Oracle, Oracle]) -> Branch:
+    def asking(self, names: Mapping[Oracle, Oracle]) -> StraightLine:
         """With other oracles."""
-        return Branch(tuple(i.asking(names) for i in self.instructions), self.values)
+        return StraightLine(tuple(i.asking(names) for i in self.instructions), self.values)
 
-    def called(self, name: Callable[[Symbol], Symbol], rule: Callable[[Any], Any]) -> Branch:
+    def called(self, name: Callable[[Symbol], Symbol], rule: Callable[[Any], Any]) -> StraightLine:
         """With other names."""
         return self._with(lambda i: i.called(name, rule), rule)
 
     def _with(
         self, instruction: Callable[[Instruction], Instruction], value: Callable[[Any], Any]
-    ) -> Branch:
-        return Branch(tuple(map(instruction, self.instructions)), tuple(map(value, self.values)))
+    ) -> StraightLine:
+        return StraightLine(
+            tuple(map(instruction, self.instructions)), tuple(map(value, self.values))
+        )
 
     def accepted(self) -> list[Instruction]:
         """The instructions of the way on which guards accept."""
@@ -257,7 +259,7 @@ class Guarded(Instructed):
     """
 
     @property
-    def branches(self) -> tuple[Branch, ...]:
+    def branches(self) -> tuple[StraightLine, ...]:
         """What is inside."""
         raise NotImplementedError
 
@@ -283,15 +285,15 @@ class Choose(Guarded):
 
     names: tuple[Symbol, ...]
     guard: Guard
-    accept: Branch
-    reject: Branch
+    accept: StraightLine
+    reject: StraightLine
 
     @property
     def targets(self) -> tuple[Symbol, ...]:
         return self.names
 
     @property
-    def branches(self) -> tuple[Branch, ...]:
+    def branches(self) -> tuple[StraightLine, ...]:
         return self.accept, self.reject
 
     def values(self) -> tuple[tuple[Symbol, Expr], ...]:
@@ -326,7 +328,7 @@ class Choose(Guarded):
         for b in self.branches:
             values = tuple(b.values[i] for i in places)
             kept, _ = b.alive({s for v in values for s in symbols_of(v)})
-            branches.append(Branch(kept, values))
+            branches.append(StraightLine(kept, values))
         return Choose(tuple(self.names[i] for i in places), self.guard, *branches)
 
 
@@ -350,7 +352,7 @@ class Loop(Guarded):
 
     names: tuple[Symbol, ...]
     begin: tuple[Expr, ...]
-    body: Branch
+    body: StraightLine
     until: Guard | None
     limit: sp.Expr
     count: sp.Symbol
@@ -389,7 +391,7 @@ class Loop(Guarded):
         return (*self.names, self.count)
 
     @property
-    def branches(self) -> tuple[Branch, ...]:
+    def branches(self) -> tuple[StraightLine, ...]:
         return (self.body,)
 
     def values(self) -> tuple[tuple[Symbol, Expr], ...]:
@@ -451,7 +453,7 @@ class Loop(Guarded):
         def at(values: tuple[Any, ...]) -> tuple[Any, ...]:
             return tuple(values[i] for i in places)
 
-        body = Branch(kept, at(self.body.values))
+        body = StraightLine(kept, at(self.body.values))
         return replace(self, names=at(self.names), begin=at(self.begin), body=body)
 
 

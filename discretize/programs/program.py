@@ -41,7 +41,6 @@ from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.spaces import Spaces
 from .instructions import (
     Assign,
-    Branch,
     CallOracle,
     Choose,
     Count,
@@ -50,6 +49,7 @@ from .instructions import (
     Instruction,
     Loop,
     Plain,
+    StraightLine,
     SweepCoordinates,
     alive,
 )
@@ -160,7 +160,7 @@ class Program(Rendered):
 
     def accepted(self) -> Program:
         """The program where guards accept, and each loop is one iteration: without guards."""
-        return replace(self, instructions=tuple(Branch(self.instructions, ()).accepted()))
+        return replace(self, instructions=tuple(StraightLine(self.instructions, ()).accepted()))
 
     @property
     def calls(self) -> tuple[CallOracle, ...]:
@@ -273,6 +273,11 @@ class Program(Rendered):
         found = {o for e in self._expressions() for o in oracles_in(e)}
         found |= {c.oracle for c in self.calls} | {o for i in self.sweeps for o in i.oracles}
         return tuple(sorted((o for o in found if not o.form.registered), key=lambda o: o.name))
+
+    @property
+    def asks_values(self) -> bool:
+        """Whether it asks for values of a function."""
+        return any(o.kind == "value" for o in self.oracles)
 
     @cached_property
     def classes(self) -> tuple[int, ...]:
@@ -397,7 +402,6 @@ class Program(Rendered):
 
 __all__ = [
     "Assign",
-    "Branch",
     "Call",
     "CallOracle",
     "Choose",
@@ -408,5 +412,6 @@ __all__ = [
     "Loop",
     "Plain",
     "Program",
+    "StraightLine",
     "SweepCoordinates",
 ]

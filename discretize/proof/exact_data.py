@@ -19,16 +19,16 @@ from ...dynamics.flows.tableaux import Tableau
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Diffusion, Jumps
 from ...dynamics.vector_fields.system import Field
-from ..programs.guards import Comparison, Joined
+from ..programs.guards import Inequality, Joined
 from ..programs.program import (
     Assign,
-    Branch,
     CallOracle,
     Choose,
     Count,
     Draw,
     Loop,
     Program,
+    StraightLine,
     SweepCoordinates,
 )
 from ..programs.substeps import Flow, Integrator, Let, Repeat, Scheme, Select, Sweep
@@ -47,7 +47,7 @@ _RECORDS: dict[type, str] = {
     Let: "let:assign read save",
     Repeat: "repeat:steps until max_steps count fixed_point save",
     Select: "select:condition accept reject save",
-    Comparison: "left right strict",
+    Inequality: "left right strict",
     Joined: "parts every",
     Integrator: "kind frozen_oracles tableau operator",
     Tableau: "a b",
@@ -57,7 +57,7 @@ _RECORDS: dict[type, str] = {
     SweepCoordinates: "sweep:target start moving slope duration implicit quotient backward",
     Choose: "choose:names guard accept reject",
     Loop: "loop:targets begin:begun body until limit fixed_point",
-    Branch: "instructions values",
+    StraightLine: "instructions values",
     Count: "count:target mean like process common",
     Draw: "draw:target like process law",
 }

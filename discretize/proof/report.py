@@ -24,7 +24,6 @@ from ...dynamics.vector_fields.block import start
 from ..emit.backends.latex import latex as algorithm_latex
 from ..programs.program import (
     Assign,
-    Branch,
     Choose,
     Count,
     Draw,
@@ -32,6 +31,7 @@ from ..programs.program import (
     Loop,
     Plain,
     Program,
+    StraightLine,
     SweepCoordinates,
 )
 from ..step.iteration import Iteration
@@ -84,7 +84,7 @@ def instruction_lines(i: Instruction) -> list[str]:
     return [instruction_text(i)]
 
 
-def _branch_lines(branch: Branch) -> list[str]:
+def _branch_lines(branch: StraightLine) -> list[str]:
     return [line for i in branch.instructions for line in instruction_lines(i)]
 
 

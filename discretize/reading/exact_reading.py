@@ -21,7 +21,7 @@ from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Diffusion, Jumps, Noise
 from ...dynamics.vector_fields.system import Field
 from ..faces import Algorithm
-from ..programs.guards import Comparison, Guard, Joined
+from ..programs.guards import Guard, Inequality, Joined
 from ..programs.substeps import Flow, Integrator, Let, Repeat, Scheme, Select, Step, Sweep
 
 T = TypeVar("T")
@@ -181,7 +181,7 @@ def _select(data: Any) -> Select:
 def _guard(data: Any) -> Guard:
     if "parts" in data:
         return Joined(tuple(map(_guard, data["parts"])), _flag(data["every"]))
-    return Comparison(_scalar(data["left"]), _scalar(data["right"]), _flag(data["strict"]))
+    return Inequality(_scalar(data["left"]), _scalar(data["right"]), _flag(data["strict"]))
 
 
 def _let(data: Any) -> Let:

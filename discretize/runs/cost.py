@@ -32,6 +32,9 @@ def _of(algorithm: Iteration, start: bool) -> tuple[tuple[str, int], ...]:
     """What the statements of a step ask for, or those of the start."""
     low = lowered_of(algorithm, Naming())
     found, unsure = _counted(low.init if start else low.step)
+    unsure = (
+        unsure | _counted(low.step)[1]
+    )  # what guards decide is not counted, and not at the start either
     return tuple((kind, n) for kind, n in found.items() if kind not in unsure)
 
 

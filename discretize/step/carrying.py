@@ -18,7 +18,7 @@ from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
 from ...dynamics.vector_fields.block import Block
 from ..programs.meanings import Meanings
-from ..programs.program import Assign, Branch, CallOracle, Choose, Instruction, Program
+from ..programs.program import Assign, CallOracle, Choose, Instruction, Program, StraightLine
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _stays(i: Choose, s: Symbol, name: Expr) -> bool:
     return s in values or any(_stays(j, s, v) for j, v in inner)
 
 
-def _choices(branch: Branch) -> list[Choose]:
+def _choices(branch: StraightLine) -> list[Choose]:
     return [j for j in branch.instructions if isinstance(j, Choose)]
 
 
@@ -143,8 +143,8 @@ def _carried(program: Program, choice: Choose, asked: _Asked, what: Expr) -> Pro
     calls = [i for i in program.instructions if isinstance(i, CallOracle)]
 
     def ending(
-        branch: Branch, value: Expr, known: Meanings, made: list[CallOracle]
-    ) -> tuple[Branch, Expr]:
+        branch: StraightLine, value: Expr, known: Meanings, made: list[CallOracle]
+    ) -> tuple[StraightLine, Expr]:
         """A branch with what it leaves for the next step."""
         if value == asked.block:
             return branch, kept
@@ -172,7 +172,7 @@ def _carried(program: Program, choice: Choose, asked: _Asked, what: Expr) -> Pro
         place = i.names.index(name)
         ends = [ending(b, b.values[place], known, made) for b in i.branches]
         target = symbol(f"{asked.name}_next")
-        accept, reject = (Branch(b.instructions, (*b.values, v)) for b, v in ends)
+        accept, reject = (StraightLine(b.instructions, (*b.values, v)) for b, v in ends)
         return replace(i, names=(*i.names, target), accept=accept, reject=reject), target
 
     more, target = extended(choice, program.next[asked.block], before, calls)

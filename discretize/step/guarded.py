@@ -13,7 +13,7 @@ from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.vectors import VectorSymbol
 from ...dynamics.vector_fields.block import Block
 from ..programs.guards import Guard
-from ..programs.instructions import Branch, Choose, Instruction, Loop
+from ..programs.instructions import Choose, Instruction, Loop, StraightLine
 from ..programs.program import Program
 from ..programs.reuse import reuse_across_steps
 from ..programs.substeps import Repeat, Select, Step
@@ -38,7 +38,7 @@ def select(builder: Builder, step: Select, perform: Perform) -> None:
     moved = [n for n, s in builder.state.items() if any(own.state[n] != s for own in inner)]
     made = {n: builder.symbol(n, builder.kinds[n]) for n in moved}
     accept, reject = (
-        Branch(tuple(own.instructions), tuple(own.state[n] for n in moved)) for own in inner
+        StraightLine(tuple(own.instructions), tuple(own.state[n] for n in moved)) for own in inner
     )
     builder.instructions.append(Choose(tuple(made.values()), guard, accept, reject))
     builder.keep(made, step.save, True)
@@ -70,7 +70,7 @@ def repeat(builder: Builder, step: Repeat, perform: Perform) -> None:
     perform(inner, step.steps)
     until = None if step.until is None else _guard(inner, step.until)
     known = {*names.values(), count}
-    body = Branch(_without_fixed(builder, inner, known), tuple(inner.state[n] for n in moved))
+    body = StraightLine(_without_fixed(builder, inner, known), tuple(inner.state[n] for n in moved))
     begin = tuple(builder.state[n] for n in moved)
     said = "" if step.until is None else str(step.until)
     loop = Loop(
@@ -100,7 +100,7 @@ def _without_repetitions(builder: Builder, loop: Loop) -> Loop:
         loop,
         names=kept.state,
         begin=tuple(builder.lower(b.init) for b in kept.blocks),
-        body=Branch(kept.instructions, tuple(kept.next[s] for s in kept.state)),
+        body=StraightLine(kept.instructions, tuple(kept.next[s] for s in kept.state)),
         until=loop.until and loop.until.changed(lambda _: next(rest)),
     )
 

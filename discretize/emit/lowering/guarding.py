@@ -12,7 +12,7 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
 from ...programs.guards import Guard
-from ...programs.instructions import Branch, Choose, Instruction, Loop
+from ...programs.instructions import Choose, Instruction, Loop, StraightLine
 from .coefficients import presentable
 from .solving import SolveWriter
 from .statements import ChooseLet, LoopLet, Routine, ZeroLet
@@ -81,7 +81,7 @@ class GuardWriter(SolveWriter):
         """The guard with names or numbers for its sides."""
         return guard.changed(lambda e: self.scalar(presentable(e), "compared", turned=True))
 
-    def branch(self, b: Branch, names: Sequence[Symbol], others: Sequence[Expr]) -> Routine:
+    def branch(self, b: StraightLine, names: Sequence[Symbol], others: Sequence[Expr]) -> Routine:
         """The routine of a branch; ``others`` are the values of the other one."""
         inner = self.nested()
         for i in b.instructions:

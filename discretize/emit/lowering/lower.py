@@ -19,12 +19,12 @@ from ....dynamics.algebra.oracles import Oracle, in_argument
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ...programs.program import (
     Assign,
-    Branch,
     CallOracle,
     Choose,
     Instruction,
     Loop,
     Program,
+    StraightLine,
     SweepCoordinates,
 )
 from ...step.compile import COUNTER
@@ -84,10 +84,10 @@ def _proximal(
     def opened(e: Any) -> Any:
         return tidy(substitute(e, known))
 
-    def branch(b: Branch) -> Branch:
+    def branch(b: StraightLine) -> StraightLine:
         inside = dict(known)
         made = _proximal(b.instructions, inside)
-        return Branch(made, tuple(tidy(substitute(e, inside)) for e in b.values))
+        return StraightLine(made, tuple(tidy(substitute(e, inside)) for e in b.values))
 
     instructions: list[Instruction] = []
     for i in listed:
@@ -108,7 +108,7 @@ def _proximal(
             instructions.append(Choose(i.names, guard, branch(i.accept), branch(i.reject)))
         elif isinstance(i, Loop):
             inside = dict(known)
-            body = Branch(_proximal(i.body.instructions, inside), ())
+            body = StraightLine(_proximal(i.body.instructions, inside), ())
             values = tuple(tidy(substitute(e, inside)) for e in i.body.values)
             until = i.until and i.until.changed(partial(_opened, inside))
             begin = tuple(map(opened, i.begin))
@@ -139,7 +139,7 @@ def _dropped(
     def opened(e: Any) -> Any:
         return tidy(substitute(e, nothing))
 
-    def branch(b: Branch) -> Branch:
+    def branch(b: StraightLine) -> StraightLine:
         return replace(b, instructions=_dropped(b.instructions, nothing))
 
     kept = [
