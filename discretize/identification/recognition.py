@@ -78,7 +78,7 @@ def recognize(algorithm: Algorithm) -> Recognition:
     It tries the same parameters, then solves for the known method's parameters (admissible values only), those of its
     tuning before its free step; then methods that are equal but for the start, the output, the oracle's name, a time
     scale, a delay or a composition of steps. Positive answers are proved. The verdict is "different" only if each
-    registered method was excluded for all parameters; the undecided ones are named. The work is counted and limited.
+    registered method was excluded for all parameters, else the others are named. The work is counted and limited.
     """
     search = _Search(algorithm.tuned)
     for stage in (search.as_it_is, search.with_other_values, search.changed):
@@ -162,10 +162,9 @@ class _Search:
     def within(self, stage: Callable[[str], None], name: str) -> None:
         """A stage for a method, as far as the work goes: where it ends, the method stays open."""
         known = _known(name, False).program
-        if known.asks_values != self.program.asks_values:
-            return
-        if known.guarded:
-            self.open[name] = "its steps go one of several ways, which are not compared"
+        if known.guarded or known.asks_values != self.program.asks_values:
+            if known.asks_values == self.program.asks_values:
+                self.open[name] = "its steps go one of several ways, which are not compared"
             return
         began = done()
         try:

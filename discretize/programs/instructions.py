@@ -14,6 +14,7 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, call
+from ...dynamics.implicit.roots import RootScalar, RootVector, starts_of
 from ...dynamics.samples.laws import Law, law_of
 from .control import UNROLLED, bound_of
 from .guards import Guard
@@ -155,6 +156,12 @@ class Assign(Instructed):
     computes: ClassVar = ("value",)
     target: Symbol
     value: Expr
+
+    @property
+    def reads(self) -> set[Symbol]:
+        """The symbols that it reads, those from which an implicit function is searched among them."""
+        rooted = isinstance(self.value, (RootVector, RootScalar))
+        return symbols_of(self.value) | (starts_of(self.value) if rooted else set())
 
 
 @dataclass(frozen=True)

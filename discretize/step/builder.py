@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import replace
+from typing import Any
 
 import sympy as sp
 
@@ -14,6 +15,7 @@ from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
 from ...dynamics.algebra.windows import is_window, pushed
 from ...dynamics.flows.system import System
+from ...dynamics.implicit.roots import RootScalar, RootVector, roots_of
 from ...dynamics.samples.monomials import with_signs_squared
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.processes import Noise
@@ -57,6 +59,8 @@ class Builder:
         ] = {}  # a stage of the step before, and a block
         self.draws: dict[tuple[str, str], Expr] = {}  # of increments that substeps share
         self.gaps: dict[Vector, Vector] = {}  # differences that were named
+        self.roots: dict[Any, Symbol] = {}  # implicit functions, by name
+        self.found: dict[str, Symbol] = {}  # what memories of their unknowns' names keep
         self.drawn = self.instructions  # where draws are made: before a choice, not in it
         self.inside = ""  # what the instructions are inside of, for messages
 
@@ -70,6 +74,7 @@ class Builder:
         inner = copy(self)
         inner.instructions, inner.values, inner.inside = [], self.values.copied(), what
         inner.alone, inner.made, inner.gaps = dict(self.alone), dict(self.made), dict(self.gaps)
+        inner.roots, inner.found = dict(self.roots), {}
         inner.state, inner.stages = dict(self.state), dict(self.stages)
         if trial:
             inner.used, inner.drawn = set(self.used), []
@@ -114,7 +119,29 @@ class Builder:
         def rule(node: Expr) -> Expr | None:
             return self.result(node) if isinstance(node, Call) else None
 
+        e = self.rooted(e)
         return self.named_lengths(with_signs_squared(change(e, rule)))
+
+    def rooted(self, e: Expr) -> Expr:
+        """``e`` with its implicit functions by names, those that others need first.
+
+        A memory that is called as the unknown keeps what is found.
+        """
+        named: dict[Any, Symbol] = {}
+        for root in roots_of(e):
+            own = change(root, named.get)
+            if not isinstance(own, (RootVector, RootScalar)):
+                continue  # it is known by the names of others
+            if own not in self.roots:
+                of = own.equations
+                kind = "scalar" if isinstance(own, RootScalar) else of.unknowns[own.which].kind
+                name = of.names[own.which]
+                self.roots[own] = self.assign(f"{name}_rest", kind, own)
+                kept = [b for b in self.system.blocks if b.name == name and b.role == "memory"]
+                if kept and not self.inside and not of.search.start:
+                    self.found[name] = self.roots[own]
+            named[root] = named[own] = self.roots[own]
+        return change(e, named.get) if named else e
 
     def named_lengths(self, e: Expr) -> Expr:
         """``e`` with vectors named whose squared length is in it, so that no inner products cancel."""

@@ -15,7 +15,7 @@ from ...dynamics.samples.sample import VectorSample, samples_in
 from ...dynamics.vector_fields.block import Block
 from ..programs.program import Assign, Draw, Program
 from ..programs.stages import STAGED, refuse_staged
-from ..programs.substeps import Flow, Repeat, Scheme, Select, Step, Sweep, expressions_of
+from ..programs.substeps import START, Flow, Repeat, Scheme, Select, Step, Sweep, expressions_of
 from . import increments as noise_of
 from .builder import Builder
 from .guarded import repeat, select
@@ -62,6 +62,12 @@ def compile_scheme(
         raise type(error.reason)(
             f"substep {error.place} of the scheme ({scheme.name or 'unnamed'}): {error.reason}"
         ) from None
+    for (
+        name,
+        found,
+    ) in builder.found.items():  # a memory keeps what was searched from it, unless it is assigned
+        if builder.state[name] == builder.stages[START][name]:
+            builder.state[name] = found
     after = {b.symbol: builder.state[b.name] for b in system.blocks}
     memories = builder.memories()
     after |= {b.symbol: value for b, value in memories.items()}

@@ -42,6 +42,7 @@ from ..programs.bindings import (
 )
 from ..programs.program import Program
 from ..programs.reuse import reuse_across_steps
+from ..programs.searching import searched
 from ..programs.substeps import (
     Flow,
     Let,
@@ -289,7 +290,8 @@ class Iteration(Ways):
     @cached_property
     def program(self) -> Program:
         """The program of one step, with the step and the parameters free; a call is made once across steps."""
-        return carried_by_choices(reuse_across_steps(self.sized_program, self.bound.blocks))
+        program = searched(self.sized_program)
+        return carried_by_choices(reuse_across_steps(program, self.bound.blocks))
 
     @cached_property
     def tuned(self) -> Program:
@@ -301,7 +303,7 @@ class Iteration(Ways):
         """The tuned program of an optimizer to which gradients come: it keeps none where a choice stays in place."""
         if not self.program.guarded:
             return self.tuned
-        reused = reuse_across_steps(self.sized_program, self.bound.blocks)
+        reused = reuse_across_steps(searched(self.sized_program), self.bound.blocks)
         return carried_by_choices(reused, calls=False).bind(self.tuning_values)
 
     @cached_property

@@ -314,6 +314,17 @@ def roots_of(e: Expr) -> list[Any]:
     return list(found)
 
 
+def starts_of(root: Any) -> set[Symbol]:
+    """The symbols of the names of the unknowns, from which an implicit function is searched that has no other start."""
+    of = root.equations
+    if of.search.start:
+        return set()
+    return {
+        VectorSymbol(n, u.kind) if isinstance(u, VectorSymbol) else sp.Symbol(n, real=True)
+        for n, u in zip(of.names, of.unknowns, strict=True)
+    }
+
+
 def _depth(e: Expr) -> int:
     """How many implicit functions are inside of one another in an expression."""
     return max((1 + max(map(_depth, r.equations.equations)) for r in roots_of(e)), default=0)
