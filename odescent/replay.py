@@ -427,10 +427,7 @@ def _bound(world: World, values: Any) -> Env:
 
 
 def _execute(world: World, program: Any, env: Env, answer: Any) -> tuple[Env, dict[str, Any]]:
-    """All values after the instructions, and what those ask with that are no assignments: "point of g".
-
-    A call's value is the ``answer``; where that is None, and for draws, counts and sweeps, it is a symbol.
-    """
+    """All values after the instructions (a call is the ``answer``, else a symbol), and "point of g": what is asked."""
     values, asked = dict(env), dict[str, Any]()
     for i in program["instructions"]:
         if "assign" in i:
@@ -538,8 +535,7 @@ def replay(document: Any, points: int = POINTS, say: Any = print, seconds: float
         say: called with a line for every result.
         seconds: limit for deriving a user's own system again.
 
-    Returns:
-        The failures, in words; empty if everything holds.
+    Returns: the failures, in words; empty if everything holds.
     """
     try:
         check_form(document)

@@ -47,12 +47,11 @@ class Recognition(Rendered):
         verdict: "equal"; "equal but for" the changes in ``but_for``; "different" from every registered method, whatever
             the values of their parameters; or "undecided", for the methods in ``undecided``.
         name: of the registered method, None if none was found.
-        substitution: the known method's parameters in terms of the algorithm's, by name; empty if they
-            are the same symbols.
+        substitution: the known method's parameters in terms of the algorithm's, by name; empty if they are the same.
         but_for: what differs: "start", "output", "delay", "oracle", "time" or "steps", each with a phrase.
         undecided: why it may still be a registered method, by the method's name.
-        equivalence: the proof: of the algorithm and of the known method, changed by ``but_for`` and
-            under the substitution. Where the start differs, it is the refutation, with its witness.
+        equivalence: the proof, of the algorithm and the known method, changed by ``but_for`` and under the
+            substitution. Where the start differs, it is the refutation, with its witness.
         reason: one sentence.
     """
 

@@ -43,12 +43,7 @@ from ..programs.bindings import (
 from ..programs.program import Program
 from ..programs.reuse import reuse_across_steps
 from ..programs.searching import searched
-from ..programs.substeps import (
-    Flow,
-    Let,
-    Scheme,
-    expressions_of,
-)
+from ..programs.substeps import Flow, Let, Scheme, expressions_of
 from .carried_noise import check_assigned_noise, check_noise
 from .carrying import carried_by_choices
 from .compile import COUNTER, compile_scheme, infinite_at_first
