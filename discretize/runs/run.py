@@ -24,7 +24,7 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import oracles_in
 from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.flows.parameters import parameter_values
-from ...dynamics.flows.starts import by_block
+from ...dynamics.flows.starts import by_block, starting_point
 from ...dynamics.flows.stepper import PointStepper, orbit
 from ...dynamics.vector_fields.estimates import condition_of
 from ...dynamics.vector_fields.functions import together
@@ -36,7 +36,7 @@ from ..step.iteration import Iteration
 from . import chunks, failed_solves, observed, run_file
 from .cost import cost_of_step
 from .emitted_stepper import algorithm_stepper
-from .starting import check_resolution, check_shape, in_groups, starting_point
+from .starting import check_resolution, check_shape, in_groups
 
 
 @jax.tree_util.register_dataclass
@@ -267,6 +267,7 @@ def run(
     if starts is None:
         check_shape(start, objective, made.population)
     check_whole("steps", steps, 0)
+    draws.check_key(key)
     if made.draws and key is None:
         raise OdescentError(f"{made.name} draws noise: give a key, as in key=jax.random.key(0).")
     values = _parameters(made, parameters, named)

@@ -9,9 +9,10 @@ from fractions import Fraction
 from typing import Any
 
 import sympy as sp
+from sympy.core.assumptions import _assume_defined
 from sympy.polys.rings import PolyElement
 
-from ..._support.errors import OdescentError, WrongType, expected, shown, unknown
+from ..._support.errors import OdescentError, WrongType, check_choice, expected, shown, unknown
 
 SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 
@@ -76,6 +77,8 @@ def _decimal(value: object) -> sp.Rational:
 
 def parameters(names: str, **assumptions: bool | None) -> Any:
     """Scalar parameters by name, positive by default: ``c, h = parameters("c h")``."""
+    for name in assumptions:
+        check_choice("assumption of SymPy called", name, _assume_defined)
     if not assumptions:
         assumptions = {"positive": True}
     found = tuple(sp.Symbol(n, **assumptions) for n in names_in("parameters", names, "c h"))
