@@ -11,6 +11,7 @@ import numpy as np
 
 from ..._support.errors import OdescentError, unknown
 from ..._support.numbers import real
+from ..._support.rendering.brief import short
 from ..vector_fields.objective import Objective
 
 Condition = Callable[[Any, Any, dict[str, Any]], Any]  # (t, x, states) to a number
@@ -52,7 +53,7 @@ def conditions(
 def _below(name: str, given: Any, objective: Objective) -> Condition:
     level = real(given)
     if not np.isfinite(level) or (level <= 0 and name != "value"):
-        raise OdescentError(f"until={{{name!r}: ...}} takes a positive number, not {given!r}.")
+        raise OdescentError(f"until={{{name!r}: ...}} takes a positive number, not {short(given)}.")
     if name == "value":
         return lambda t, x, states: objective.value(x) - level
     if name == "gradient":
@@ -75,10 +76,10 @@ def _box(given: Any, shape: tuple[int, ...]) -> Condition:
         low, high = (np.broadcast_to(np.asarray(g, np.float64), shape) for g in given)
     except (TypeError, ValueError):
         raise OdescentError(
-            f"until={{'box': (low, high)}} takes two numbers or arrays of x0's shape {shape}, not {given!r}."
+            f"until={{'box': (low, high)}} takes two numbers or arrays of x0's shape {shape}, not {short(given)}."
         ) from None
     if not (low < high).all():
-        raise OdescentError(f"a box must have low < high in every coordinate, not {given!r}.")
+        raise OdescentError(f"a box must have low < high in every coordinate, not {short(given)}.")
     return lambda t, x, states: jnp.min(jnp.minimum(x - low, high - x))
 
 
