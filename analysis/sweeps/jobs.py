@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -25,11 +26,12 @@ import numpy as np
 
 from ..._support import store
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, OdescentWarning
 from ..._support.files import make_folder
 from ..._support.numbers import check_whole
 from ..._support.processes import carry_out, processors
 from ..._support.progress import bar
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 
 Progress = Callable[[int, int], None]
@@ -71,9 +73,9 @@ class ParameterSweep(Rendered):
     folder: Path
 
     def _headline(self) -> str:
-        return (
-            f"{sum(job.done for job in self.jobs)} of {len(self.jobs)} runs done, in {self.folder}"
-        )
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        done = sum(job.done for job in self.jobs)
+        return f"{done} of {len(self.jobs)} runs done{failed}, in {self.folder}"
 
     def __str__(self) -> str:
         return self.table()
@@ -150,7 +152,8 @@ def sweep(
         progress: a progress bar with the remaining time on standard error, or a function of (done, total).
 
     Returns:
-        All jobs in the order of the grid; failed jobs are listed with their tracebacks and do not stop the others.
+        All jobs in the order of the grid; failed jobs are listed with their tracebacks and do not stop the others. If
+        all of them failed there is a warning.
 
     Raises:
         SweepInterrupted: at Ctrl-C, with the results so far; the same call resumes.
@@ -181,14 +184,22 @@ def sweep(
         )  # fmt: skip
     except KeyboardInterrupt:
         raise SweepInterrupted(found()) from None
-    return found()
+    made = found()
+    if len(made.failures) == len(made.jobs):
+        warnings.warn(
+            f"all {len(made.jobs)} jobs of the sweep failed, the first with {_last_line(made.jobs[0].error)}; "
+            "see .failures, and sweep(..., retry=True) once it is mended.",
+            OdescentWarning,
+            stacklevel=2,
+        )
+    return made
 
 
 def _function_name(function: Any) -> str:
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     if not callable(function) or not module or not name or "<" in name:
         raise OdescentError(
-            f"a sweep needs a function with a name, defined at the top level of a module, not {function!r}."
+            f"a sweep needs a function with a name, defined at the top level of a module, not {short(function)}."
         )
     try:
         found = operator.attrgetter(name)(sys.modules[module])
@@ -207,7 +218,7 @@ def _inputs(grid: Any) -> list[dict[str, Any]]:
         for name, values in grid.items():
             if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
                 raise OdescentError(
-                    f"the grid must give a list of values for {name!r}, not {values!r}."
+                    f"the grid must give a list of values for {name!r}, not {short(values)}."
                 )
             lists[name] = list(values)
         points: Iterable[Any] = (
@@ -224,9 +235,11 @@ def _inputs(grid: Any) -> list[dict[str, Any]]:
         own = store.plain_data(point, "the inputs of a job")
         if not isinstance(own, dict) or not all(k.isidentifier() for k in own):
             raise OdescentError(
-                f"the inputs of a job must be a dict by argument name, not {point!r}."
+                f"the inputs of a job must be a dict by argument name, not {short(point)}."
             )
         made.append(own)
+    if not made:
+        raise OdescentError("the grid has no point: give every argument at least one value.")
     return made
 
 

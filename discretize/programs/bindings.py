@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import sympy as sp
 
 from ..._support.errors import OdescentError, shown
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.calculus import Symbol, symbols_of
 from ...dynamics.algebra.scalars import as_scalar, check_class
 from ...dynamics.algebra.vectors import VectorSymbol
@@ -78,9 +79,9 @@ def value_of(symbol: sp.Symbol, value: object) -> sp.Expr:
             f"{symbol} must be a finite number, not {shown(value)}{hint}."
         ) from None
     if number.is_number and number.is_real is not True:
-        raise OdescentError(f"{symbol} must be a finite real number, not {value!r}.")
+        raise OdescentError(f"{symbol} must be a finite real number, not {short(value)}.")
     if symbol.is_positive and number.is_nonpositive:
-        raise OdescentError(f"{symbol} must be more than 0, not {value!r}.")
+        raise OdescentError(f"{symbol} must be more than 0, not {short(value)}.")
     return number
 
 
@@ -91,3 +92,12 @@ def check_constants(values: Values) -> None:
         check_class(by_name.get("mu"), by_name.get("L"))
     except ValueError as error:
         raise OdescentError(str(error)) from None
+
+
+def check_signs(tuning: Mapping[sp.Symbol, sp.Expr], given: Mapping[sp.Symbol, sp.Expr]) -> None:
+    """Refuse values that make a parameter negative that has to be positive, as beta1 above 1 does in Adam."""
+    for s, expression in tuning.items():
+        used = {g: value for g, value in given.items() if g in expression.free_symbols}
+        if used and s.is_positive and (value := expression.xreplace(used)).is_negative:
+            values = listed([f"{g} = {v}" for g, v in used.items()])
+            raise OdescentError(f"{values} gives {s} the value {value}, which must be positive.")

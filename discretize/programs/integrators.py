@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from ..._support.errors import OdescentError, expected
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.operators import check_operator
 from ...dynamics.algebra.vectors import Vector
@@ -60,7 +61,7 @@ class Integrator(Rendered):
     def __post_init__(self) -> None:
         if str(self.kind) not in RULES:
             raise OdescentError(
-                f"an integrator must be one of {', '.join(RULES)}, not {self.kind!r}."
+                f"an integrator must be one of {', '.join(RULES)}, not {short(self.kind)}."
             )
         if (self.kind == "tableau") != (self.tableau is not None):
             raise OdescentError("give a Tableau for the integrator 'tableau', and for no other.")

@@ -13,13 +13,7 @@ from typing import Any, ClassVar, Self
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import (
-    NotConsistent,
-    OdescentError,
-    TooLarge,
-    check_choice,
-    listed,
-)
+from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_choice
 from ..._support.registry import title_of
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
@@ -36,6 +30,7 @@ from ..programs.bindings import (
     chained,
     check_constant,
     check_constants,
+    check_signs,
     reachable,
     symbols_in,
     value_of,
@@ -71,6 +66,8 @@ class Iteration(Ways):
 
     It provides its program and the linear forms of it, and has no imports from their users.
     """
+
+    _instead = "run it, as in algorithm.run(f, x0, 100)"
 
     _of_the_tuning: ClassVar = (
         "tuned",
@@ -379,6 +376,7 @@ class Iteration(Ways):
             given[a.target] = a.at(number)
         tuning = reachable({**self.tuning, **given}, self.program.parameters)
         check_constants(tuning)
+        check_signs(tuning, given)
         made = self.replace(tuning=tuning)
         made.condition = condition_of(*asked.values()) or self.condition
         return made

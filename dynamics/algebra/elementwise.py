@@ -8,6 +8,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import WrongType
+from ..._support.rendering.brief import short
 from .scalars import as_scalar
 from .vectors import (
     Atom,
@@ -66,5 +67,15 @@ def elementwise(function: Callable[..., object], *arguments: Vector) -> Vector:
     """``function`` of each component: ``elementwise(lambda m, v: m / (sp.sqrt(v) + eps), m, v)``."""
     _check_vectors("elementwise", *arguments)
     if not callable(function):
-        raise WrongType(f"elementwise takes a function of each component first, not {function!r}.")
-    return _elementwise(as_scalar(function(*slots(len(arguments)))), arguments)
+        raise WrongType(
+            f"elementwise takes a function of each component first, not {short(function)}."
+        )
+    try:
+        made = function(*slots(len(arguments)))
+    except (TypeError, AttributeError) as error:  # of NumPy, which asks a symbol for its own exp
+        if isinstance(error, WrongType):
+            raise
+        raise WrongType(
+            f"the function of elementwise must take SymPy's symbols, as sympy.exp does, not NumPy's: {error}."
+        ) from error
+    return _elementwise(as_scalar(made), arguments)

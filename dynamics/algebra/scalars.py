@@ -9,9 +9,11 @@ from fractions import Fraction
 from typing import Any
 
 import sympy as sp
+from sympy.core.assumptions import _assume_defined
 from sympy.polys.rings import PolyElement
 
-from ..._support.errors import OdescentError, WrongType, expected, shown, unknown
+from ..._support.errors import OdescentError, WrongType, check_choice, expected, shown, unknown
+from ..._support.rendering.brief import short
 
 _DIGITS = 1000  # of the numerator and of the denominator of a number that is given
 _SMALLEST, _LARGEST = 1075, 1024  # binary digits of the least and the largest float
@@ -91,6 +93,8 @@ def _decimal(value: object) -> sp.Rational:
 
 def parameters(names: str, **assumptions: bool | None) -> Any:
     """Scalar parameters by name, positive by default: ``c, h = parameters("c h")``."""
+    for name in assumptions:
+        check_choice("assumption of SymPy called", name, _assume_defined)
     if not assumptions:
         assumptions = {"positive": True}
     found = tuple(sp.Symbol(n, **assumptions) for n in names_in("parameters", names, "c h"))
@@ -226,10 +230,10 @@ def constant(name: str, value: object, least: float = 0, strict: bool = False) -
         raise OdescentError(f"{name}: {error}") from None
     if number.is_number:
         if not number.is_finite or not number.is_real:
-            raise OdescentError(f"{name} must be a finite real number, not {value!r}.")
+            raise OdescentError(f"{name} must be a finite real number, not {short(value)}.")
         if number < least or (strict and number == least):
             raise OdescentError(
-                f"{name} must be {'more than' if strict else 'at least'} {least}, not {value!r}."
+                f"{name} must be {'more than' if strict else 'at least'} {least}, not {short(value)}."
             )
     return number
 

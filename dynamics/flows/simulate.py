@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected, listed, unknown
 from ..._support.numbers import reals
+from ..._support.rendering.brief import short
 from ..random.sources import check_generator
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import VectorFields
@@ -22,7 +23,7 @@ from . import adaptive
 from .fixed_step import SOLVERS, Noise, increments, solver_for, spacing, whole_steps
 from .parameters import numbers_for
 from .solution import Problem, Solution, SolverStopped, finite_prefix, objective_for, problem_of
-from .starts import by_block
+from .starts import by_block, starting_point
 from .stepper import orbit, recorded
 from .stopping import StopCondition, Until, at_start, conditions, first_met
 
@@ -128,7 +129,7 @@ def simulate(
 
 
 def _finite(x0: Any) -> np.ndarray:
-    start = reals(x0)
+    start = reals(starting_point(x0))
     if not start.size or not np.isfinite(start).all():
         raise OdescentError(f"x0 must be an array of finite numbers, not {str(x0)[:60]}.")
     return start
@@ -150,7 +151,7 @@ def _check(
         these = sorted(n for n, s in SOLVERS.items() if noisy == (s.calculus is not None))
         raise OdescentError(
             f"the system has {'noise' if noisy else 'no noise'}, so the solver must be one of {', '.join(these)}, "
-            f"not {solver!r}."
+            f"not {short(solver)}."
         )
     if noisy and key is None:
         raise OdescentError("the system has noise: give a key, as in key=jax.random.key(0).")
@@ -171,7 +172,7 @@ def _times(times: Any, t0: float, t1: float) -> np.ndarray:
     when = np.asarray(times, np.float64)
     inside = when.ndim == 1 and when.size > 0 and bool(((when >= t0) & (when <= t1)).all())
     if not inside or (np.diff(when) <= 0).any():
-        raise OdescentError(f"times must increase within [{t0:g}, {t1:g}]; got {times!r}.")
+        raise OdescentError(f"times must increase within [{t0:g}, {t1:g}]; got {short(times)}.")
     return when
 
 

@@ -80,6 +80,7 @@ def _calling(function: Any, values: bool = True) -> Any:
 def _fitting(function: Any) -> Any:
     @functools.wraps(function)
     def call(*args: Any, **more: Any) -> Any:
+        _refuse_masked(function, args, more)
         try:
             return function(*args, **more)
         except TypeError:
@@ -104,9 +105,11 @@ def _valued(function: Any) -> Any:
             bound = signature.bind(*args, **more)
         except TypeError as error:
             raise _misuse(function, args, more) or error from None
+        _refuse_masked(function, args, more)
         known, named = _hints(function), _named(function, args)
         for name, value in bound.arguments.items():
             hint = known.get(name, Any)
+            value = bound.arguments[name] = value if name in several else _taken(hint, value)
             if name in several:
                 given = value.items() if isinstance(value, dict) else [(name, v) for v in value]
                 for own, one in given:
@@ -144,6 +147,39 @@ def _too_long(error: ValueError) -> OdescentError | None:
     return OdescentError(
         "a number of more than 4,300 digits came up, which cannot be written: give shorter numbers, such as 1/3 or 0.1."
     )
+
+
+def _taken(hint: Any, value: Any) -> Any:
+    """What is as good as what a hint says: symbols for names, a seed for a key, an exact number for a float."""
+    choices = _choices(hint)
+    tables = [h for h in choices if _is_table(typing.get_origin(h) or h)]
+    if isinstance(value, dict) and tables and all(typing.get_args(h)[:1] == (str,) for h in tables):
+        named = [(getattr(k, "name", k), v) for k, v in value.items()]
+        plain = len({n for n, _ in named if isinstance(n, str)}) == len(value)
+        return dict(named) if plain and not all(isinstance(k, str) for k in value) else value
+    keys = any(_is_array(h) and _is_key_hint(h) for h in choices)
+    if keys and int not in choices and type(value) is int and 0 <= value < 2**64:
+        import jax
+
+        return jax.random.key(value)
+    exact = not isinstance(value, (int, float, complex)) and not hasattr(value, "dtype")
+    if exact and {*choices} <= {float, int, type(None)} and _is_number(value, float):
+        return int(value) if float not in choices and value == int(value) else float(value)
+    return value
+
+
+def _is_table(origin: Any) -> bool:
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _refuse_masked(function: Any, args: Sequence[Any], more: Mapping[str, Any]) -> None:
+    """Refuse NumPy's masked arrays: what is masked would count like the rest."""
+    for value in (*args, *more.values()):
+        if type(value).__name__ == "MaskedArray":
+            raise WrongType(
+                f"{_named(function, args)} does not take a masked array: give the numbers that count, as in "
+                "array.filled(0) or array.compressed()."
+            )
 
 
 def _wrong(where: str, what: str, given: object) -> WrongType:
@@ -276,8 +312,10 @@ def _misfits(hint: Any, value: Any) -> list[tuple[str, Any]]:
 
 def _is_number(value: Any, kind: type = complex) -> bool:
     """A number of any library that the kind can hold; the function itself decides which numbers are valid."""
-    if isinstance(value, (str, bytes, bool)) or value is None:
-        return isinstance(value, bool)
+    if isinstance(value, bool):  # True is no step, and no number of them
+        return kind in (bool, complex)
+    if isinstance(value, (str, bytes)) or value is None:
+        return False
     if getattr(value, "shape", None) == ():  # also inside JAX's transformations
         return _numeric(value)
     if isinstance(value, int):
