@@ -119,7 +119,7 @@ class Held(Rendered):
         (lambda: od.synthesize("passive"), "synthesize also needs mu and L: write synthesize(family, mu=..., L=...)."),
         (lambda: od.Leaves(1, 2, 3, 4, 5, 6), "Leaves takes "),
         (od.Objective, "Objective also needs name: write Objective(name)."),
-        (od.algorithm("adam").run, "run also needs objective, x0 and steps: write run(objective, x0, steps)."),
+        (od.algorithm("adam").run, "run also needs objective and x0: write run(objective, x0)."),
         (lambda: od.algorithm("adam").bind(1, 2), "bind takes values by place, not 2 values; give the others by name."),
         (lambda: od.algorithm("adam").derivation(True), "derivation takes no argument by place, not 1 values."),
         (lambda: od.system("gradient_flow").simulate("quadratic"), "simulate also needs x0 and t1: write simulate("),

@@ -20,6 +20,7 @@ from sympy.polys.rings import PolyElement, PolyRing
 
 from ..._support.errors import NotCarried
 from ..._support.work import kept
+from ...dynamics.algebra.calculus import substitute
 from ...dynamics.algebra.exact import Fractions, canonical
 from ...dynamics.algebra.scalar_series import SingularError, stream
 from ...dynamics.algebra.vectors import Call, Vector
@@ -67,7 +68,7 @@ def points(
         values: of parameters.
 
     Raises:
-        NotCarried: draws, sweeps, calls with further arguments or at the start.
+        NotCarried: draws, sweeps, calls with further arguments, or one at the start that the first step does not repeat.
     """
     return list(asked_at(program, iter(answers), values))
 
@@ -86,9 +87,17 @@ def asked_at(
     known: dict[Any, Any] = {**(values or {}), start: _X0}
     lengths = {b.symbol: b.history for b in program.blocks if b.history is not None}
     at = CoordinateExpressions(known, lengths)
-    for before in () if draws is None else _before(program):
-        yield (point := at.value(before.point))
-        known[before] = next(answers)
+    for before in _before(program):
+        point = at.value(before.point)
+        if draws is not None:
+            yield point
+            known[before] = next(answers)
+            continue
+        _check_asked_again(program, before)
+        if (answer := next(answers, None)) is None:
+            yield point
+            return
+        known[before], answers = answer, itertools.chain((answer,), answers)
     known |= {b.symbol: at.first(b.symbol, b.init) for b in program.blocks}
     if not program.calls:
         raise NotCarried("there is no call.")
@@ -130,6 +139,19 @@ def _before(program: Program) -> list[Call]:
     if any(c.directions or c.parameters or c.point.calls() for c in found):
         raise NotCarried("a call at the start is not supported here.")
     return found
+
+
+def _check_asked_again(program: Program, before: Call) -> None:
+    """Refuse a call at the start, unless the first call of the first step is the same: it has the same answer then."""
+    begin = {b.symbol: b.init for b in program.blocks}
+    first = program.calls[0] if program.calls else None
+    if (
+        first is None
+        or first.implicit != 0
+        or substitute(first.as_call(), begin) != before
+        or len(_before(program)) > 1
+    ):
+        raise NotCarried("a call at the start is not supported here.")
 
 
 def bends(target: Program) -> bool:
