@@ -201,7 +201,7 @@ def test_inside_vmap_and_jit():
     [
         ({"every": 0}, "every must be a whole number of at least 1, not 0"),
         ({"every": 2.5}, "every must be a whole number"),
-        ({"chunk": True}, "chunk must be a whole number"),
+        ({"chunk": True}, "chunk of run must be a whole number or None, not True"),
         ({"statistics": ("median",)}, "no running statistic 'median'"),
     ],
 )

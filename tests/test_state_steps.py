@@ -1,6 +1,7 @@
 """Steps that depend on the state: textbook loops, every backend, limits and clocks, ends, derivations."""
 
 import inspect
+import json
 
 import jax
 import jax.numpy as jnp
@@ -335,6 +336,36 @@ def test_pytrees():
     tree = od.Objective("f", lambda y: jnp.sum(y["p"] ** 2) / 2 + 2 * jnp.sum(y["q"] ** 2))
     run = EXACT.run(tree, {"p": np.ones((2, 2)), "q": np.ones(3)}, 40)
     assert run.f[-1] < 1e-9 and run.x["p"].shape == (len(run.k), 2, 2)
+
+
+def test_particles_have_one_step():
+    cbo = od.algorithm("cbo")
+    each = od.Algorithm(cbo.system, cbo.scheme, step=gam / (1 + od.inner(x, x)), name="each")
+    crowd = np.random.default_rng(0).normal(size=(5, 2))
+    with pytest.raises(od.OdescentError, match="would be another one for each particle"):
+        each.run(od.objective("quadratic", eigenvalues=(1.0, 2.0)), crowd, 3, key=0, gam=0.1)
+
+
+def test_the_command_line_says_why_a_run_ended():
+    from typer.testing import CliRunner
+
+    from odescent.cli import app
+
+    given = [
+        "simulate",
+        "exact_line_search",
+        "--objective",
+        "quadratic",
+        "--x0",
+        "0",
+        "--steps",
+        "5",
+    ]
+    shown = CliRunner().invoke(app, given)
+    assert "It was stopped by the size of the step after 0 steps." in shown.stdout
+    assert "step 1 would have the size nan" in shown.stdout
+    document = json.loads(CliRunner().invoke(app, [*given, "--json"]).stdout)
+    assert document["stopped"] == "the size of the step" and document["steps"] == 0
 
 
 # derivations

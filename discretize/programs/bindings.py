@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
-from ..._support.errors import OdescentError, shown
+from ..._support.errors import OdescentError, listed, shown
 from ..._support.rendering.brief import short
 from ...dynamics.algebra.calculus import Symbol, symbols_of
 from ...dynamics.algebra.scalars import as_scalar, check_class

@@ -19,6 +19,7 @@ from ..._support import store
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, listed
 from ...dynamics.algebra.calculus import oracles_in
+from ...dynamics.algebra.vectors import ScalarNode
 from ...dynamics.flows.parameters import parameter_values
 from ...dynamics.flows.starts import by_block, starting_point
 from ...dynamics.flows.stepper import PointStepper, orbit
@@ -184,6 +185,7 @@ def run(
         objective = _own_function(algorithm, objective, start, parameters)
     named, given = algorithm, parameters
     algorithm, parameters = algorithm.freed(parameters)
+    _check_one_step(algorithm)
     untimed, algorithm = algorithm, algorithm if algorithm.size is None else algorithm.timed
     made = algorithm_stepper(algorithm, objective, normals)
     if starts is None:
@@ -243,6 +245,16 @@ def run(
             done = _told(done, hit, _names(job, None), bound)
             done = done if _traced(done) else finished(done)
     return replace(done, cost=cost, states=clock.visible(done.states))
+
+
+def _check_one_step(algorithm: Iteration) -> None:
+    """Refuse many particles whose steps would be of different sizes: they have no common time."""
+    particles = any(o.form.particles for o in algorithm.system.oracles)
+    if algorithm.size is not None and particles and algorithm.size.atoms(ScalarNode):
+        raise OdescentError(
+            f"the step {algorithm.size} of {algorithm.name or 'the algorithm'} would be another one for each particle; "
+            "write it in scalar blocks, which all of them share."
+        )
 
 
 def _ends(job: chunks.RunJob, until: Until, objective: Objective, clock: RunClock) -> Ends:

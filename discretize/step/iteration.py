@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_choice
+from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_choice, listed
 from ..._support.registry import title_of
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero

@@ -119,7 +119,7 @@ def run(
             resume=resume, **values,
         ).to_numpy()  # fmt: skip
         x, t, f, k, diverged = done.x, done.t, done.f, done.k, done.diverged_at
-        kind, extra = "run", {"statistics": done.statistics}
+        kind, extra = "run", {"statistics": done.statistics, "stopped": done.stopped}
     # the records, and what came of them
     if out is not None:
         write_whole(out, _file(out.suffix, k, t, x, f))
@@ -137,6 +137,9 @@ def run(
         lines += _rows("step" if kind == "run" else "t", k if kind == "run" else t, f)
     if last is None:
         lines.append(f"x is {', '.join(f'{v:.6g}' for v in np.ravel(x[-1])[:8])}.")
+    if method is not None and done.stopped:
+        lines.append(f"It was {done.reason}.")
+        lines += [done.remark] if done.remark else []
     if diverged is not None:
         lines.append(f"It diverges at step {diverged}; what came before is kept.")
     lines += [
