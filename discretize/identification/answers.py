@@ -68,7 +68,7 @@ def points(
         values: of parameters.
 
     Raises:
-        NotCarried: draws, sweeps, calls with further arguments, or one at the start that is not the first one of a step.
+        NotCarried: draws, sweeps, calls with further arguments, or one at the start that no step begins with.
     """
     return list(asked_at(program, iter(answers), values))
 
