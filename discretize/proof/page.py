@@ -101,7 +101,7 @@ def _inline(source: str) -> str:
 def _rows(pairs: list[tuple[str, str]]) -> str:
     rows = ""
     for left, right in pairs:
-        first, *rest = broken(right, 58, 56)
+        first, *rest = [right] if r"\begin" in right else broken(right, 58, 56)
         rows += f"<tr><td>{mathml(left)}<td>=<td>{mathml(first)}"
         rows += "".join(f"<tr><td><td><td class=more>{mathml('{} ' + line)}" for line in rest)
     rows = rows.replace("<math ", '<math displaystyle="true" ')

@@ -167,7 +167,9 @@ class JaxModule(ModuleWriter):
     def ending(self, value: Expr, called: Called) -> str:
         """A result of a branch or an iteration; numbers as arrays, so that both branches have one type."""
         text = super().ending(value, called)
-        return text if isinstance(value, VectorSymbol) else self.held(text, False)
+        if isinstance(value, VectorSymbol):
+            return f"_memory({text})" if self.casts else text
+        return self.held(text, False)
 
     def assigned(
         self, head: str, value: Vector, called: Called, late: frozenset[str] = frozenset()
