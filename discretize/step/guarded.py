@@ -138,7 +138,7 @@ def _counter(builder: Builder, step: Repeat) -> sp.Symbol:
     check_choice("block", step.count, builder.kinds)
     if builder.kinds[step.count] != "scalar":
         raise OdescentError(
-            f"the block that counts the iterations of a Repeat must be a scalar, and {step.count} is none."
+            f"the count of a Repeat must be a scalar block, not the {builder.kinds[step.count]} {step.count}."
         )
     return sp.Symbol(builder.fresh(step.count), real=True)
 
