@@ -49,6 +49,10 @@ NotLoaded = type("NotLoadedHere", (), {})  # as from a module that the function'
     [
         ("number", "1", "number of takes must be a number, not '1'."),
         ("number", None, "number of takes must be a number, not None."),
+        ("number", True, "number of takes must be a number, not True."),
+        ("count", False, "count of takes must be a whole number, not False."),
+        ("row", [1.0, True], "every entry of row of takes must be a number, not True."),
+        ("anything", np.ma.masked_array([1.0, 2.0], [0, 1]), "takes does not take a masked array"),
         ("count", [1, 2], "count of takes must be a whole number, not an object of type list."),
         ("text", 3, "text of takes must be a text, not 3."),
         ("way", "left", "way of takes must be 'up' or 'down', not 'left'."),
@@ -75,7 +79,6 @@ def test_a_wrong_type_gets_one_sentence(name, value, sentence):
     st.one_of(
         st.integers(-9, 9),
         st.floats(allow_nan=True),
-        st.booleans(),
         st.sampled_from([np.float32(2), np.int64(3)]),
     ),
     st.dictionaries(st.text(max_size=3), st.floats()),

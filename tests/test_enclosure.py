@@ -94,3 +94,11 @@ def test_a_degenerate_zero_is_reported_as_undecided_and_boxed_in():
     found = enclose_zeros(lambda z: jnp.stack([z[1], -(z[0] ** 3)]), ((-1, 1.3), (-1, 1)))
     assert not found.complete and not len(found.zeros)
     assert (np.abs(found.unresolved) < 0.01).all()
+
+
+def test_the_power_zero_is_one_across_zero() -> None:
+    """Derivatives of squares have it, as earlier versions of JAX write them."""
+    power = lambda z: jax.lax.integer_pow(z, 0) * z
+    found = interval_extension(power, 2)(np.array([[-1.0, -2.0]]), np.array([[3.0, 0.5]]))
+    assert found.low.tolist()[0] == pytest.approx([-1.0, -2.0])
+    assert found.high.tolist()[0] == pytest.approx([3.0, 0.5])

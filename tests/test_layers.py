@@ -15,6 +15,7 @@ from package_files import ROOT, imports, imports_and_classes, modules, package
 # From the ground up: a folder imports from those above its line in this list, and from itself.
 LAYERS = (
     "_support",
+    "_support.held",
     "_support.rendering",
     "dynamics.numbers",
     "dynamics.algebra",

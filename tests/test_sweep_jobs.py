@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import odescent as od
+from odescent._support.errors import OdescentWarning
 from odescent.analysis import SweepInterrupted, sweep
 
 GRID = {"a": [1, 2, 3], "b": [1, 2, 3, 4]}
@@ -139,9 +140,13 @@ def test_damaged_results_are_made_again(tmp_path: Path) -> None:
 
 
 def test_results_without_a_plain_form_are_failures(tmp_path: Path) -> None:
-    with ThreadPoolExecutor(1) as pool:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        pytest.warns(OdescentWarning, match="all 1 jobs") as said,
+    ):
         done = sweep(functions.unfit, {"a": [1]}, pool, folder=tmp_path, progress=False)
     assert "a record holds a object" in (done.failures[0].error or "")
+    assert "a record holds a object" in str(said[0].message) and "1 failed" in repr(done)
 
 
 @pytest.mark.untyped
@@ -155,6 +160,8 @@ def test_results_without_a_plain_form_are_failures(tmp_path: Path) -> None:
         (functions.picky, {"a": [float("nan")]}, "finite"),
         (functions.picky, {"a": [object()]}, "JSON data"),
         (functions.picky, [[1]], "dict by argument name"),
+        (functions.picky, {"a": []}, "the grid has no point"),
+        (functions.picky, [], "the grid has no point"),
     ],
 )
 def test_bad_input(tmp_path: Path, function: object, grid: object, said: str) -> None:

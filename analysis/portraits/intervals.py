@@ -237,6 +237,8 @@ def _div(a: Interval, b: Interval, **_: Any) -> Interval:
 
 
 def _integer_pow(a: Interval, *, y: int, **_: Any) -> Interval:
+    if y == 0:  # 1, also across zero; derivatives have such powers
+        return Interval(np.ones_like(a.low), np.ones_like(a.high))
     if y < 0:
         one = np.ones((1,) * a.low.ndim)
         return _div(Interval(one, one), _integer_pow(a, y=-y))

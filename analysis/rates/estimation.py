@@ -12,9 +12,10 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
-from ..._support.errors import OdescentError, expected
+from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
+from ...dynamics.flows.starts import starting_point
 from ...dynamics.vector_fields.estimates import Estimate, Supposition
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.own_functions import wrapped
@@ -81,6 +82,14 @@ class EstimatedConstants(Rendered):
             minimizer=known._minimizer, **oracles,
         )  # fmt: skip
 
+    def keys(self) -> tuple[str, str]:
+        """The names of the constants, so that ``**found`` gives both."""
+        return ("mu", "L")
+
+    def __getitem__(self, name: object) -> float:
+        found = {"mu": self.mu, "L": self.L}
+        return found[check_choice("estimated constant called", str(name), found)]
+
     def __str__(self) -> str:
         head = f"curvature of {self.fun.name} at {len(self.steps)} points of {self.along} ({self.eigenvalues})"
         rows = [f"{'step':>8} {'least':>12} {'greatest':>12}"]
@@ -117,6 +126,7 @@ def estimate_constants(
     >>> found = estimate_constants(fun, x0)
     >>> run = algorithm("nesterov_sc").run(found.objective, x0, 100)
     >>> run.remark
+    >>> algorithm("nesterov_sc").bind(**found)
 
     Args:
         fun: a twice differentiable JAX function of one array or pytree, or an objective.
@@ -140,11 +150,7 @@ def estimate_constants(
         raise OdescentError(f"safety must be a factor of at least 1, not {safety!r}.")
     if method is None and parameters:
         raise OdescentError(f"{', '.join(parameters)} belong to a method: give method= as well.")
-    try:
-        given = np.array(x0) if isinstance(x0, (list, tuple)) else x0
-        start = jax.tree.map(lambda a: np.asarray(a, float), given)
-    except (TypeError, ValueError, OverflowError):
-        raise expected("x0", "an array or a tree of arrays", x0) from None
+    start = jax.tree.map(lambda a: np.asarray(a, float), starting_point(x0))
     with jax.enable_x64(True):
         target = (
             fun if isinstance(fun, Objective) else wrapped(fun, jax.tree.map(jnp.asarray, start))

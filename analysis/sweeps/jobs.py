@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ import numpy as np
 
 from ..._support import store
 from ..._support.arguments import checked
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, OdescentWarning
 from ..._support.files import make_folder
 from ..._support.numbers import check_whole
 from ..._support.processes import carry_out, processors
@@ -71,9 +72,9 @@ class ParameterSweep(Rendered):
     folder: Path
 
     def _headline(self) -> str:
-        return (
-            f"{sum(job.done for job in self.jobs)} of {len(self.jobs)} runs done, in {self.folder}"
-        )
+        failed = f", {len(self.failures)} failed" if self.failures else ""
+        done = sum(job.done for job in self.jobs)
+        return f"{done} of {len(self.jobs)} runs done{failed}, in {self.folder}"
 
     def __str__(self) -> str:
         return self.table()
@@ -150,7 +151,8 @@ def sweep(
         progress: a progress bar with the remaining time on standard error, or a function of (done, total).
 
     Returns:
-        All jobs in the order of the grid; failed jobs are listed with their tracebacks and do not stop the others.
+        All jobs in the order of the grid; failed jobs are listed with their tracebacks and do not stop the others. If
+        all of them failed there is a warning.
 
     Raises:
         SweepInterrupted: at Ctrl-C, with the results so far; the same call resumes.
@@ -181,7 +183,15 @@ def sweep(
         )  # fmt: skip
     except KeyboardInterrupt:
         raise SweepInterrupted(found()) from None
-    return found()
+    made = found()
+    if len(made.failures) == len(made.jobs):
+        warnings.warn(
+            f"all {len(made.jobs)} jobs of the sweep failed, the first with {_last_line(made.jobs[0].error)}; "
+            "see .failures, and sweep(..., retry=True) once it is mended.",
+            OdescentWarning,
+            stacklevel=2,
+        )
+    return made
 
 
 def _function_name(function: Any) -> str:
@@ -227,6 +237,8 @@ def _inputs(grid: Any) -> list[dict[str, Any]]:
                 f"the inputs of a job must be a dict by argument name, not {point!r}."
             )
         made.append(own)
+    if not made:
+        raise OdescentError("the grid has no point: give every argument at least one value.")
     return made
 
 

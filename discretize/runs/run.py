@@ -20,7 +20,7 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError, listed
 from ...dynamics.algebra.calculus import oracles_in
 from ...dynamics.flows.parameters import parameter_values
-from ...dynamics.flows.starts import by_block
+from ...dynamics.flows.starts import by_block, starting_point
 from ...dynamics.flows.stepper import PointStepper, orbit
 from ...dynamics.flows.stopping import Until, at_start, conditions
 from ...dynamics.vector_fields.estimates import condition_of
@@ -35,7 +35,7 @@ from .clock import RunClock, clock_of
 from .cost import cost_of_start, cost_of_step
 from .emitted_stepper import algorithm_stepper
 from .ending import STEP_SIZE, Ends, Length, length
-from .starting import check_resolution, check_shape, in_groups, starting_point
+from .starting import check_resolution, check_shape, in_groups
 from .trajectory import Trajectory, cut, lasting
 
 
@@ -191,6 +191,7 @@ def run(
     each, begun = cost_of_step(untimed, objective), cost_of_start(untimed, objective)
     cost = tuple((n, begun.get(n, 0), each.get(n, 0)) for n in dict.fromkeys((*each, *begun)))
     bound = length(made.name, (steps, max_steps), cost, budget, until is not None)
+    draws.check_key(key)
     if made.draws and key is None:
         raise OdescentError(f"{made.name} draws noise: give a key, as in key=jax.random.key(0).")
     values = _parameters(made, parameters, named)

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol, asked_in
+from ...dynamics.flows.starts import starting_point
 from ...dynamics.vector_fields.groups import Grouped, Groups, by_group, check_groups
-from ...dynamics.vector_fields.objective import Objective, refuse_torch
+from ...dynamics.vector_fields.objective import Objective
 from ..step.iteration import Iteration
 
 
@@ -54,44 +54,6 @@ def in_groups(
     whole = objective if isinstance(objective, Objective) else Objective(name, objective)
     parts = groups.split(starting_point(x0))
     return by_group(name, whole, args, who), {blocks[n]: p for n, p in parts.items()}
-
-
-def starting_point(x0: Any) -> Any:
-    """The starting point, an array or a pytree of finite real numbers; OdescentError for anything else."""
-    for leaf in jax.tree.leaves(x0):
-        refuse_torch(leaf)
-    # a list of numbers is an array, while JAX would take it for a pytree of scalars
-    if isinstance(x0, (list, tuple)) and all(
-        isinstance(v, (int, float)) for v in jax.tree.leaves(x0)
-    ):
-        try:
-            x0 = np.asarray(x0, dtype=np.float64)
-        except ValueError:
-            raise OdescentError(
-                "x0 is a list of rows of different lengths; give an array or a pytree."
-            ) from None
-    # strings, complex numbers and NaN would fail late in the compiled loop, or not at all
-    leaves = jax.tree.leaves(x0)
-    if not any(np.size(leaf) for leaf in leaves):
-        raise OdescentError("x0 is empty; give an array or a pytree of arrays.")
-    for leaf in leaves:
-        kind = getattr(leaf, "dtype", None)
-        try:  # JAX does not take texts, objects, dates, numbers of 128 bits and masks
-            taken: Any = jnp.result_type(leaf)
-        except (TypeError, ValueError):
-            taken = None
-        plain = isinstance(leaf, (bool, int, float)) or kind is not None
-        plain = plain and not isinstance(leaf, np.ma.MaskedArray)
-        if not (
-            taken and plain and any(jnp.issubdtype(taken, t) for t in (jnp.floating, jnp.integer))
-        ):
-            what = type(leaf).__name__ + ("" if kind is None else f" of type {kind}")
-            raise OdescentError(
-                f"x0 must hold real numbers, floating or whole, but it has a {what}."
-            )
-        if not (isinstance(leaf, jax.core.Tracer) or np.isfinite(np.asarray(leaf, float)).all()):
-            raise OdescentError("x0 must be finite, but it contains NaN or infinity.")
-    return x0
 
 
 def check_shape(x0: Any, objective: Objective, population: bool) -> None:

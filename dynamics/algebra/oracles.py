@@ -6,8 +6,10 @@ is read nowhere else.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from ..._support.errors import unknown
 from ..._support.rendering.rendered import Rendered
 
 
@@ -74,6 +76,31 @@ KINDS = {
     ),
     "ensemble": Form("m", latex="m_{{{inside}, {of}}}", words=r"consensus point $m_{{\alpha, {of}}}$", particles=True),
 }  # fmt: skip
+
+
+# What those are called that follow from others, such as a product with a Jacobian; they may be given as well.
+_DERIVED = {
+    name
+    for form in KINDS.values()
+    for name in (form.component, form.product, form.implicit, form.adjoint, form.mean, "hess")
+    if name
+}
+
+
+def check_oracles(names: Iterable[str], also: Iterable[str] = ()) -> None:
+    """Refuse the names of oracles that nothing asks for: a misspelt one would be left aside in silence.
+
+    Args:
+        names: each a kind of oracles, or a kind and the function or the argument that it is of, as ``grad_x``.
+        also: what else can be given at that place, for the message.
+
+    Raises:
+        OdescentError: a name of no kind.
+    """
+    known = {*KINDS, *_DERIVED}
+    for name in names:
+        if name.partition("_")[0] not in known:
+            raise unknown("oracle of an objective called", name, {*known, *also})
 
 
 def in_argument(name: str, slot: str) -> str:

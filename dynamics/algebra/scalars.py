@@ -9,9 +9,10 @@ from fractions import Fraction
 from typing import Any
 
 import sympy as sp
+from sympy.core.assumptions import _assume_defined
 from sympy.polys.rings import PolyElement
 
-from ..._support.errors import OdescentError, WrongType, expected, shown, unknown
+from ..._support.errors import OdescentError, WrongType, check_choice, expected, shown, unknown
 
 _DIGITS = 1000  # of the numerator and of the denominator of a number that is given
 _SMALLEST, _LARGEST = 1075, 1024  # binary digits of the least and the largest float
@@ -91,6 +92,8 @@ def _decimal(value: object) -> sp.Rational:
 
 def parameters(names: str, **assumptions: bool | None) -> Any:
     """Scalar parameters by name, positive by default: ``c, h = parameters("c h")``."""
+    for name in assumptions:
+        check_choice("assumption of SymPy called", name, _assume_defined)
     if not assumptions:
         assumptions = {"positive": True}
     found = tuple(sp.Symbol(n, **assumptions) for n in names_in("parameters", names, "c h"))

@@ -17,6 +17,7 @@ from sympy.printing.precedence import PRECEDENCE
 
 from ..._support.arguments import checked
 from ..._support.errors import DividedByZero, NotCarried, OdescentError, WrongType, shown
+from ..._support.held.base import Held
 from .exact import canonical
 from .oracles import Oracle
 from .scalars import as_scalar, names_in, told_apart
@@ -27,13 +28,12 @@ NORMAL: list[Callable[[Any], Any]] = []  # how what is above rewrites atoms with
 PAIRED: list[Any] = []  # where `identities`, which is above, cuts inner products with adjoints
 
 
-class Vector:
+class Vector(Held):
     """A linear combination of atoms; immutable, hashable, compared term by term."""
 
     __slots__ = ("_hash", "terms")
     terms: Mapping[Atom, sp.Expr]
-    _op_priority: ClassVar[float] = 100.0  # SymPy scalars leave the product to us,
-    __array_ufunc__: ClassVar[None] = None  # and so do NumPy arrays
+    _instead: ClassVar[str] = "use elementwise, named_map or inner"
 
     def __init__(self, terms: Mapping[Atom, sp.Expr]) -> None:
         self.terms = terms

@@ -22,7 +22,7 @@ from . import adaptive
 from .fixed_step import SOLVERS, Noise, increments, solver_for, spacing, whole_steps
 from .parameters import numbers_for
 from .solution import Problem, Solution, SolverStopped, finite_prefix, objective_for, problem_of
-from .starts import by_block
+from .starts import by_block, starting_point
 from .stepper import orbit, recorded
 from .stopping import StopCondition, Until, at_start, conditions, first_met
 
@@ -128,7 +128,7 @@ def simulate(
 
 
 def _finite(x0: Any) -> np.ndarray:
-    start = reals(x0)
+    start = reals(starting_point(x0))
     if not start.size or not np.isfinite(start).all():
         raise OdescentError(f"x0 must be an array of finite numbers, not {str(x0)[:60]}.")
     return start

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 
 from ..._support.errors import OdescentError, listed, unknown
 from ..algebra.calculus import Symbol
 from ..algebra.vectors import Vector
 from ..vector_fields.block import Block
+from ..vector_fields.objective import refuse_torch
 
 
 @jax.tree_util.register_dataclass
@@ -20,6 +24,47 @@ class Starts:
     """Starting values by the name of the block; a JAX pytree."""
 
     values: dict[str, Any]
+
+
+def starting_point(x0: Any) -> Any:
+    """The starting point, an array or a pytree of finite real numbers; OdescentError for anything else."""
+    for leaf in jax.tree.leaves(x0):
+        refuse_torch(leaf)
+    # a list of numbers is an array, while JAX would take it for a pytree of scalars
+    if isinstance(x0, (list, tuple)) and all(map(_is_number, jax.tree.leaves(x0))):
+        try:
+            x0 = np.asarray(x0, dtype=np.float64)
+        except ValueError:
+            raise OdescentError(
+                "x0 is a list of rows of different lengths; give an array or a pytree."
+            ) from None
+    # strings, complex numbers and NaN would fail late in the compiled loop, or not at all
+    leaves = jax.tree.leaves(x0)
+    if not any(np.size(leaf) for leaf in leaves):
+        raise OdescentError("x0 is empty; give an array or a pytree of arrays.")
+    for leaf in leaves:
+        kind = getattr(leaf, "dtype", None)
+        try:  # JAX does not take texts, objects, dates, numbers of 128 bits and masks
+            taken: Any = jnp.result_type(leaf)
+        except (TypeError, ValueError):
+            taken = None
+        plain = isinstance(leaf, (bool, int, float)) or kind is not None
+        plain = plain and not isinstance(leaf, np.ma.MaskedArray)
+        if not (
+            taken and plain and any(jnp.issubdtype(taken, t) for t in (jnp.floating, jnp.integer))
+        ):
+            what = type(leaf).__name__ + ("" if kind is None else f" of type {kind}")
+            raise OdescentError(
+                f"x0 must hold real numbers, floating or whole, but it has a {what}."
+            )
+        if not (isinstance(leaf, jax.core.Tracer) or np.isfinite(np.asarray(leaf, float)).all()):
+            raise OdescentError("x0 must be finite, but it contains NaN or infinity.")
+    return x0
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a real number of Python or of SymPy."""
+    return isinstance(value, Real) or getattr(value, "is_extended_real", None) is True
 
 
 def by_block(x0: Any, blocks: Iterable[Symbol]) -> Starts | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 class System(VectorFields):
     __doc__ = VectorFields.__doc__
+    _instead = "put the fields of several into one, as in System({**a.fields, **b.fields})"
 
     def simulate(
         self, objective: Objective | Mapping[str, Any] | None, x0: Any, t1: float, **options: Any

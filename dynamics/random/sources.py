@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Key, UInt32
 
 from ..._support.errors import OdescentError, check_choice
+from ..._support.rendering.brief import short
 from .normals import GENERATORS
 
 Given: TypeAlias = "Key[Array, ''] | int"
@@ -36,6 +37,19 @@ def check_generator(generator: str) -> None:
     check_choice("generator of normals", generator, GENERATORS)
 
 
+def check_key(given: object) -> None:
+    """Refuse what is no JAX key, seed or source of counters, nor None, also where a run draws nothing."""
+    if given is None or isinstance(given, Counters):
+        return
+    if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
+        if not 0 <= given < 2**64:
+            raise OdescentError(f"a seed must be a whole number from 0 to 2^64 - 1, not {given}.")
+    elif not (hasattr(given, "dtype") and jnp.issubdtype(given.dtype, jax.dtypes.prng_key)):
+        raise OdescentError(
+            f"key must be a JAX key, as in jax.random.key(0), or a whole number, not {short(given)}."
+        )
+
+
 def source(key: Given | Counters, generator: str = "counter") -> Source:
     """The random source of a run: a JAX key, or a seed (the key of which is ``jax.random.key(seed)``).
 
@@ -46,15 +60,10 @@ def source(key: Given | Counters, generator: str = "counter") -> Source:
     given: object = key
     if isinstance(given, Counters) and generator == "counter":
         return given
-    if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
-        if not 0 <= given < 2**64:
-            raise OdescentError(f"a seed must be a whole number from 0 to 2^64 - 1, not {given}.")
+    check_key(given)
+    if isinstance(given, (int, np.integer)):
         words = np.array([given >> 32, given & 0xFFFFFFFF], np.uint32)
         key = jax.random.wrap_key_data(jnp.asarray(words))
-    elif not (hasattr(given, "dtype") and jnp.issubdtype(given.dtype, jax.dtypes.prng_key)):
-        raise OdescentError(
-            f"key must be a JAX key, as in jax.random.key(0), or a whole number, not {given!r}."
-        )
     made: Any = key
     if generator == "jax":
         return made  # type: ignore[no-any-return]

@@ -45,6 +45,8 @@ class Leaves(Rendered):
                 isinstance(p, str) for p in patterns
             ):
                 raise expected(f"{name} of a group", "a pattern of paths, or several", given)
+            if name == "path" and not patterns:
+                raise OdescentError("a group must have at least one pattern of paths, as in '*'.")
             object.__setattr__(self, name, tuple(patterns))
         if self.ndim is not None and (type(self.ndim) is not int or self.ndim < 0):
             raise expected("ndim of a group", "a number of axes, 0 or more", self.ndim)

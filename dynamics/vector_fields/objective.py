@@ -13,7 +13,7 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError, check_choice, expected
 from ..._support.rendering.rendered import Rendered
 from ..algebra.operators import jacobian
-from ..algebra.oracles import Oracle, in_argument
+from ..algebra.oracles import Oracle, check_oracles, in_argument
 from ..algebra.scalars import as_scalar, check_class, check_name, constant
 from ..algebra.vectors import (
     Call,
@@ -58,11 +58,13 @@ class Objective(Rendered):
         dimension: length of a flat argument.
         x0: a starting point, or a function of no argument that makes it.
         reference: its source (DOI or arXiv).
-        oracles: further oracles by name, e.g. ``prox(x, step)``, ``operator(x)``.
+        oracles: further oracles by their kind, e.g. ``prox(x, step)``, ``operator(x)``, ``hess(x, u)``.
 
     Raises:
         OdescentError: mu or L that are not finite, mu < 0, L <= 0 or L < mu, or two functions.
     """
+
+    _instead = "take what its oracles give, as f.value(x) or f.grad(x)"
 
     @checked
     def __init__(
@@ -99,6 +101,9 @@ class Objective(Rendered):
         self.dimension = dimension
         self.reference = reference
         self.args = check_arguments(args)
+        check_oracles(
+            oracles, ("fun", "args", "mu", "L", "minimizer", "dimension", "x0", "reference")
+        )
         self.oracles: dict[str, Callable[..., Any]] = dict(oracles)
         if fun is not None:
             self.oracles.setdefault("value", _Apart(fun))

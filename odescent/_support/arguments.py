@@ -80,6 +80,7 @@ def _calling(function: Any, values: bool = True) -> Any:
 def _fitting(function: Any) -> Any:
     @functools.wraps(function)
     def call(*args: Any, **more: Any) -> Any:
+        _refuse_masked(function, args, more)
         try:
             return function(*args, **more)
         except TypeError:
@@ -104,6 +105,7 @@ def _valued(function: Any) -> Any:
             bound = signature.bind(*args, **more)
         except TypeError as error:
             raise _misuse(function, args, more) or error from None
+        _refuse_masked(function, args, more)
         known, named = _hints(function), _named(function, args)
         for name, value in bound.arguments.items():
             hint = known.get(name, Any)
@@ -144,6 +146,16 @@ def _too_long(error: ValueError) -> OdescentError | None:
     return OdescentError(
         "a number of more than 4,300 digits came up, which cannot be written: give shorter numbers, such as 1/3 or 0.1."
     )
+
+
+def _refuse_masked(function: Any, args: Sequence[Any], more: Mapping[str, Any]) -> None:
+    """Refuse NumPy's masked arrays: what is masked would count like the rest."""
+    for value in (*args, *more.values()):
+        if type(value).__name__ == "MaskedArray":
+            raise WrongType(
+                f"{_named(function, args)} does not take a masked array: give the numbers that count, as in "
+                "array.filled(0) or array.compressed()."
+            )
 
 
 def _wrong(where: str, what: str, given: object) -> WrongType:
@@ -276,8 +288,10 @@ def _misfits(hint: Any, value: Any) -> list[tuple[str, Any]]:
 
 def _is_number(value: Any, kind: type = complex) -> bool:
     """A number of any library that the kind can hold; the function itself decides which numbers are valid."""
-    if isinstance(value, (str, bytes, bool)) or value is None:
-        return isinstance(value, bool)
+    if isinstance(value, bool):  # True is no step, and no number of them
+        return kind in (bool, complex)
+    if isinstance(value, (str, bytes)) or value is None:
+        return False
     if getattr(value, "shape", None) == ():  # also inside JAX's transformations
         return _numeric(value)
     if isinstance(value, int):

@@ -74,7 +74,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
 
 def _nearest(name: str, names: Sequence[str]) -> list[str]:
     """At most two names like that one; a word of a name may be like it too, as eulr is like explicit_euler."""
-    near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     if near and difflib.SequenceMatcher(None, name, near[0]).ratio() > 0.7:
         return near
     words = {w: n for n in reversed(names) for w in n.split("_") if len(w) > 2}

@@ -80,4 +80,8 @@ def _missing(package: str, name: str, names: Iterable[str]) -> AttributeError:
         import_module(other)
         if name in public(other):
             return NoSuchName(f"{package} has no {name}; it is {other}.{name}.")
+    odescent: Any = import_module("odescent")
+    for kind in ("algorithm", "system", "objective", "scheme"):
+        if name in getattr(odescent, kind + "s")():
+            return NoSuchName(f"{package} has no {name}; it is odescent.{kind}({name!r}).")
     return NoSuchName(str(unknown(f"name in {package} called", name, names)))

@@ -108,7 +108,7 @@ def box(low: ArrayLike, high: ArrayLike, how: str = "clip") -> Box:
         raise OdescentError(
             f"a box must have as many lower as upper bounds, all of them numbers, not {low!r} and {high!r}."
         ) from None
-    if a.ndim != 1 or np.isnan(a).any() or np.isnan(b).any():
+    if a.ndim != 1 or not a.size or np.isnan(a).any() or np.isnan(b).any():
         raise OdescentError(
             f"the bounds of a box must be one number per coordinate, not {a.tolist()} and {b.tolist()}."
         )
@@ -145,7 +145,7 @@ def simplex(total: float = 1.0) -> Simplex:
 
 def _point(center: Any) -> tuple[float, ...]:
     point = np.atleast_1d(np.asarray(center, float))
-    if point.ndim != 1 or not np.isfinite(point).all():
+    if point.ndim != 1 or not point.size or not np.isfinite(point).all():
         raise OdescentError(
             f"the center must be a point of shape (d,) with finite coordinates, not {center!r}."
         )

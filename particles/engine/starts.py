@@ -13,6 +13,7 @@ from jaxtyping import Array, ArrayLike, Float
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole, reals
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.random.normals import LANES, normals, uniforms
 from .feasible import Box, box
@@ -62,8 +63,9 @@ def gaussian_start(
         A sampler of the points; it needs no stored key.
 
     Raises:
-        OdescentError: a negative standard deviation, or numbers that are not finite.
+        OdescentError: no particles, a negative standard deviation, or numbers that are not finite.
     """
+    check_whole("particles", particles, 1)
     center, width = _both(mean, sd, "mean", "standard deviation")
     if (width < 0).any():
         raise OdescentError(f"the standard deviation must be at least 0, not {sd}.")
@@ -85,8 +87,9 @@ def uniform_start(
         A sampler of the points; it needs no stored key.
 
     Raises:
-        OdescentError: low > high in a coordinate, or numbers that are not finite.
+        OdescentError: no particles, low > high in a coordinate, or numbers that are not finite.
     """
+    check_whole("particles", particles, 1)
     low_, high_ = _both(low, high, "lower bound", "upper bound")
     if (low_ > high_).any():
         i = int(np.argmax(low_ > high_))
@@ -103,9 +106,9 @@ def _both(a: Any, b: Any, one: str, other: str) -> tuple[np.ndarray, np.ndarray]
         np.atleast_1d(np.asarray(a, np.float64)), np.asarray(b, np.float64)
     )
     for name, array in ((one, first), (other, second)):
-        if array.ndim != 1 or not np.isfinite(array).all():
+        if array.ndim != 1 or not array.size or not np.isfinite(array).all():
             raise OdescentError(
-                f"the {name} must be a finite number for each coordinate, not {a if name == one else b}."
+                f"the {name} must be a finite number for each coordinate, not {short(a if name == one else b)}."
             )
     return first, second
 

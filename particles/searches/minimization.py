@@ -107,6 +107,8 @@ def minimizer(
     for name, value in (("xtol", xtol), ("ftol", ftol)):
         if not value >= 0:
             raise OdescentError(f"{name} must be a number, at least 0, not {value!r}.")
+    if np.isnan(target):
+        raise OdescentError("target must be a value of the function to reach, not NaN.")
     if resample is not None and not resample > 0:
         raise OdescentError(
             f"resample must be a positive share of the width at the start, not {resample!r}."

@@ -7,13 +7,14 @@ import html
 from typing import Any, ClassVar
 
 from ..arguments import called_methods
+from ..held.base import Held
 from ..installed import MissingExtra
 from .brief import brief, own_text, short, shown_fields
 
 _LONG = 2000  # letters of one value in a table
 
 
-class Rendered:
+class Rendered(Held):
     """What people hold: one line where it is typed, text where it is printed, a page in a notebook.
 
     The page follows from what a class has: its own page (``_page``), else a formula (``latex``), else its text
