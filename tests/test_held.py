@@ -57,6 +57,7 @@ def refused(call):
         lambda: divmod(x, 2), lambda: x < v, lambda: x >= 1, lambda: c < x, lambda: max(x, v), lambda: sorted([x, v]),
         lambda: np.sqrt(x), lambda: np.exp(f.grad(x)), lambda: np.sin(BALL), lambda: np.hypot(x, v),
         lambda: np.add.reduce(x), lambda: np.float64(2) < x, lambda: np.ones(2) @ x, lambda: np.ones(2) + x,
+        lambda: sp.Integer(2) + f, lambda: sp.Rational(1, 2) < x, lambda: sp.sqrt(x), lambda: sp.Float(2.0) * BALL,
         lambda: BALL + BALL, lambda: 2 * BALL, lambda: BALL + x, lambda: x + BALL, lambda: BALL[x], lambda: len(BALL),
         lambda: NAG + NAG, lambda: NAG[0], lambda: list(NAG), lambda: sum([NAG, NAG]), lambda: np.ones(2) * NAG,
     ],
@@ -75,6 +76,19 @@ def test_operations_with_a_meaning_are_left_alone():
     assert not np.equal(np.float64(2), x) and np.not_equal(np.float64(2), x)
     assert np.float64(2) != x
     assert c != x and x != c and c != f and {x: 1}[x] == 1 and {c: 1, x: 2, f: 3}[f] == 3
+    for number in (
+        0,
+        1.0,
+        sp.Integer(0),
+        sp.Rational(1, 2),
+        sp.Float(1.5),
+        sp.pi,
+        sp.I,
+        np.float64(1),
+        jnp.ones(()),
+    ):
+        for thing in (x, 0 * x, f, BALL, NAG):
+            assert number != thing and thing != number
     assert sp.sympify(c) == c and (c == BALL) is False
     assert od.neural_de.regularizer("error") + od.neural_de.regularizer("stiffness")
 
@@ -120,7 +134,7 @@ def test_python_adds_no_guess_of_its_own():
         NAG.bindd  # noqa: B018
     except AttributeError:
         shown = traceback.format_exc()
-    assert shown.count("id you mean") == 1 and shown.rstrip().endswith("'bind'?")
+    assert shown.count("id you mean") == 1 and shown.rstrip().endswith("'bind' or 'bound'?")
 
 
 def test_every_recommendation_is_there():

@@ -196,7 +196,7 @@ def test_zero_steps():
     [
         ({"steps": -1}, "steps must be a whole number of at least 0, not -1"),
         ({"steps": 2.5}, "steps must be a whole number of at least 0, not 2.5"),
-        ({"steps": True}, "steps must be a whole number"),
+        ({"steps": True}, "steps of run must be a whole number, not True."),
         ({"x0": [1.0, float("nan")]}, "x0 must be finite"),
         ({"x0": np.array([1.0, np.inf], np.float32)}, "x0 must be finite"),
         (

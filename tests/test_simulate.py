@@ -61,9 +61,17 @@ def test_mu_and_L_come_from_the_objective():
         ({"parameters": {"d": 1}}, "no parameter of the system called 'd'"),
         ({"parameters": {"c": 2}, "solver": "tsit"}, "did you mean 'tsit5'"),
         ({"parameters": {"c": 2}, "t1": -1.0}, "t1 > t0"),
-        ({"parameters": {"c": 2}, "x0": np.array([np.nan])}, "array of finite numbers"),
-        ({"parameters": {"c": 2}, "x0": "a"}, "array of finite numbers, not a"),
-        ({"parameters": {"c": 2}, "x0": [[1.0], [1.0, 2.0]]}, "array of finite numbers"),
+        ({"parameters": {"c": 2}, "x0": np.array([np.nan])}, "x0 must be finite"),
+        (
+            {"parameters": {"c": 2}, "x0": "a"},
+            "x0 must hold real numbers, floating or whole, but it has a str",
+        ),
+        ({"parameters": {"c": 2}, "x0": [[1.0], [1.0, 2.0]]}, "rows of different lengths"),
+        ({"parameters": {"c": 2}, "x0": ["1"]}, "x0 must hold real numbers"),
+        ({"parameters": {"c": 2}, "x0": np.array([1.0], object)}, "x0 must hold real numbers"),
+        ({"parameters": {"c": 2}, "x0": [True]}, "x0 must hold real numbers"),
+        ({"parameters": {"c": 2}, "x0": np.ma.masked_array([1.0], [1])}, "masked array"),
+        ({"parameters": {"c": 2}, "t1": True}, "t1 of simulate must be a number, not True."),
     ],
 )
 def test_refusals(ball, options, sentence):

@@ -15,6 +15,7 @@ from jaxtyping import Array, Bool, Int, Key
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, check_choice, unknown
 from ..._support.numbers import check_whole
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ..sections.return_map import ReturnMap
@@ -208,7 +209,7 @@ def basins(
     limits = Limits(steps, tolerance, escape, max_period, memory)
     check_whole("most", most, 1)
     if not 0 < confidence < 1:
-        raise OdescentError(f"confidence must be between 0 and 1, not {confidence!r}.")
+        raise OdescentError(f"confidence must be between 0 and 1, not {short(confidence)}.")
     if by not in ("place", "period"):
         raise unknown("way to tell attractors apart", by, ("place", "period"))
     with jax.enable_x64(True):
@@ -265,7 +266,7 @@ def _random(axes: Mapping[str, Any], samples: int, key: Any) -> dict[str, np.nda
         flat = np.ravel(np.asarray(ends[:2] if isinstance(ends, tuple) else ends, np.float64))
         if flat.size < 2 or not np.isfinite(flat).all() or flat.min() >= flat.max():
             raise OdescentError(
-                f"random starts need (low, high) with low < high for {name}, not {ends!r}."
+                f"random starts need (low, high) with low < high for {name}, not {short(ends)}."
             )
         made[name] = flat.min() + u * (flat.max() - flat.min())
     return made

@@ -15,6 +15,7 @@ from jaxtyping import Array, Key
 from ..._support.errors import OdescentError, check_choice, unknown
 from ..._support.numbers import check_whole
 from ..._support.progress import bar
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...discretize.programs import draws
 from ...discretize.runs.emitted_stepper import LIMIT
@@ -91,7 +92,7 @@ def batch(
     check_whole("steps", steps, 0)
     check_whole("memory", memory, 1)
     if "hit" in wanted.values() and (level is None or not np.isfinite(level)):
-        raise OdescentError(f"'hit' needs a finite level of the objective, not {level!r}.")
+        raise OdescentError(f"'hit' needs a finite level of the objective, not {short(level)}.")
     with jax.enable_x64(True):
         s = stepper(iterated, target, dt, normals)
         if s.draws and key is None:

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 
 from ..._support.errors import OdescentError, unknown
 from ..._support.numbers import real, reals
+from ..._support.rendering.brief import short
 from ...dynamics import Objective
 from ...dynamics.flows.starts import remade
 from ...dynamics.flows.stepper import PointStepper
@@ -204,7 +205,7 @@ def axis_values(name: str, given: Any, whole: bool = False) -> np.ndarray:
     values = reals(given)
     if values.size == 0 or (values.ndim != 1 and not (whole and values.ndim > 1)):
         raise OdescentError(
-            f"the axis {name} must be (low, high, count) or an array of values, not {given!r}."
+            f"the axis {name} must be (low, high, count) or an array of values, not {short(given)}."
         )
     if not np.isfinite(values).all():
         raise OdescentError(f"the axis {name} must be finite, but it contains NaN or infinity.")
@@ -229,7 +230,7 @@ def _start(
         return np.zeros(dimension)
     point, dimension = reals(begin), getattr(target, "dimension", None)
     if not point.size:
-        raise OdescentError(f"the start must be an array of numbers, not {begin!r}.")
+        raise OdescentError(f"the start must be an array of numbers, not {short(begin)}.")
     if not np.isfinite(point).all():
         raise OdescentError("the start must be finite, but it contains NaN or infinity.")
     if dimension is not None and point.shape != (dimension,):

@@ -22,6 +22,7 @@ from jaxtyping import Bool, Float, Int
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
+from ..._support.rendering.brief import short
 from ...dynamics.flows.stepper import PointStepper, iterate
 from ...dynamics.flows.tableaux import hermite
 from .batching import pad, pick, spread, take
@@ -114,10 +115,12 @@ class Limits:
         check_whole("memory", self.memory, 1)
         if not 0 < self.tolerance < 1e-2:
             raise OdescentError(
-                f"tolerance must be more than 0 and less than 0.01, not {self.tolerance!r}."
+                f"tolerance must be more than 0 and less than 0.01, not {short(self.tolerance)}."
             )
         if not (np.isfinite(self.escape) and self.escape > 1):
-            raise OdescentError(f"escape must be a finite number more than 1, not {self.escape!r}.")
+            raise OdescentError(
+                f"escape must be a finite number more than 1, not {short(self.escape)}."
+            )
 
 
 def settle(

@@ -21,6 +21,7 @@ from jaxtyping import Array
 
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.numbers import real
+from ..._support.rendering.brief import short
 from ...discretize import Algorithm
 from ...discretize.runs.emitted_stepper import algorithm_stepper
 from ...dynamics import Objective, System
@@ -75,7 +76,7 @@ def _of_system(system: System, target: Objective, dt: float | None) -> PointStep
             "if it is periodic in time."
         )
     if dt is None or not (np.isfinite(dt) and dt > 0):
-        raise OdescentError(f"a flow needs a positive fixed step dt, not {dt!r}.")
+        raise OdescentError(f"a flow needs a positive fixed step dt, not {short(dt)}.")
     flow, value = problem_of(system, target, system.parameters), target.oracles.get("value")
 
     def rates(state: Any, c: Any) -> Any:
@@ -162,7 +163,7 @@ def check_parameters(
     for name, value in values.items():
         values[name] = real(value)
         if np.isnan(values[name]):
-            raise OdescentError(f"{name} must be one number, not {value!r}.")
+            raise OdescentError(f"{name} must be one number, not {short(value)}.")
     return values
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, check_choice, unknown
 from ..._support.numbers import real
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm
 from ...dynamics import objective
@@ -153,7 +154,7 @@ def stability_boundary(
     lam = real(curvature)
     if not (np.isfinite(lam) and lam > 0):
         raise OdescentError(
-            f"the curvature must be a finite number more than 0, not {curvature!r}."
+            f"the curvature must be a finite number more than 0, not {short(curvature)}."
         )
     if len(over) != 2:
         raise OdescentError(f"the boundary must be drawn over two parameters, not {len(over)}.")
@@ -165,7 +166,7 @@ def stability_boundary(
     for name, (low, high) in intervals.items():
         if not (np.isfinite([low, high]).all() and low < high):
             raise OdescentError(
-                f"{name} must be varied from low to high > low, not {over[name]!r}."
+                f"{name} must be varied from low to high > low, not {short(over[name])}."
             )
     fixed = {n: real(v) for n, v in (parameters or {}).items()}
     missing = [n for n in known if n not in over and n not in fixed]

@@ -13,6 +13,7 @@ import numpy as np
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole, real, reals
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.flows.stepper import iterate
@@ -182,7 +183,7 @@ def continuation(
     low, high = (real(v) for v in interval)
     if not (np.isfinite([low, high]).all() and low < high):
         raise OdescentError(
-            f"{parameter} must be varied in an interval (low, high) with low < high, not {interval!r}."
+            f"{parameter} must be varied in an interval (low, high) with low < high, not {short(interval)}."
         )
     begin = low if at is None else real(at)
     if not low <= begin <= high:
@@ -191,11 +192,11 @@ def continuation(
         check_whole("period", period, 1)
     if period is not None and not (np.isfinite(period) and period > 0):
         raise OdescentError(
-            f"the period of a cycle must be a finite number more than 0, not {period!r}."
+            f"the period of a cycle must be a finite number more than 0, not {short(period)}."
         )
     check_whole("points", points, 2)
     if not 0 < largest <= 0.5:
-        raise OdescentError(f"largest must be more than 0 and at most 0.5, not {largest!r}.")
+        raise OdescentError(f"largest must be more than 0 and at most 0.5, not {short(largest)}.")
     start = x0 if x0 is not None else None if target is None else target.x0
     if start is None:
         raise OdescentError("there is no point to start from: give x0=.")

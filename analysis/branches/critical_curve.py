@@ -12,6 +12,7 @@ from jaxtyping import Float
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.numbers import real
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from . import normal_forms
 from .branch import BranchSource
@@ -118,14 +119,14 @@ def critical_curve(
     if second not in names or second == first:
         rest = [n for n in names if n != first]
         raise OdescentError(
-            f"the second parameter must be one of {', '.join(rest) or 'none'}, not {second!r}."
+            f"the second parameter must be one of {', '.join(rest) or 'none'}, not {short(second)}."
         )
     low, high = (real(v) for v in interval)
     number = names.index(second)
     here = float(source.values[number])
     if not (np.isfinite([low, high]).all() and low <= here <= high and low < high):
         raise OdescentError(
-            f"{second} must be varied in an interval (low, high) around its value {here:g}, not {interval!r}."
+            f"{second} must be varied in an interval (low, high) around its value {here:g}, not {short(interval)}."
         )
     if not isinstance(at, Located) or not at.vector.any():
         raise OdescentError(f"the {point.kind} point at {point.value:.6g} is not known exactly.")

@@ -12,6 +12,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from .checking.checker import ONE, ZERO, Number
 from .checking.document import as_number, down, number_text, text, to_sympy, up
 from .checking.record import ProofDocument, places, shown, significant
@@ -105,7 +106,7 @@ class Certificate(ProofDocument):
             OdescentError: seconds that are not a number of at least 0.
         """
         if not seconds >= 0:
-            raise OdescentError(f"seconds must be a number of at least 0, not {seconds!r}.")
+            raise OdescentError(f"seconds must be a number of at least 0, not {short(seconds)}.")
         if seconds and "searched" not in self._lower and self._may_be_slower():
             assert self.plant is not None
             low = 0.0 if self.mode is None else float(self.mode.low)

@@ -17,6 +17,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.scalars import as_scalar
 from .checking.checker import ZERO, Number
 from .checking.document import down, number_text, text, to_sympy, up
@@ -143,7 +144,7 @@ def certify_flow(flow: Flow, mu: object, L: object = sp.oo, rate: object = None)
     if rate is not None:
         wanted = as_scalar(rate)
         if not (wanted.is_number and wanted.is_positive):
-            raise OdescentError(f"rate must be a positive number, not {rate!r}.")
+            raise OdescentError(f"rate must be a positive number, not {short(rate)}.")
         document = next(iter(proofs(lmi, _field_number(plant, wanted))), None)
         if document is None:
             raise NoCertificate(

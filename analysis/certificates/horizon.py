@@ -19,6 +19,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from .checking.checker import STAR, ZERO, Number, Refused, Steps, check, follow
 from .checking.document import as_number, down, sealed, text, up
 from .checking.document import weights as as_weights
@@ -212,13 +213,13 @@ def certify_horizon(
     from threadpoolctl import threadpool_limits
 
     if measure not in MEASURES:
-        raise OdescentError(f"measure must be one of {', '.join(MEASURES)}, not {measure!r}.")
+        raise OdescentError(f"measure must be one of {', '.join(MEASURES)}, not {short(measure)}.")
     if start not in STARTS:
-        raise OdescentError(f"start must be one of {', '.join(STARTS)}, not {start!r}.")
+        raise OdescentError(f"start must be one of {', '.join(STARTS)}, not {short(start)}.")
     if type(horizon) is int and horizon > _MOST:
         raise OdescentError(f"horizon must be at most {_MOST}, not {horizon}.")
     if not seconds > 0:
-        raise OdescentError(f"seconds must be a positive number, not {seconds!r}.")
+        raise OdescentError(f"seconds must be a positive number, not {short(seconds)}.")
     source = (algorithm, mu, L, horizon, output)
     steps = unrolled(*source)
     if (measure, start, steps.mu) == ("distance", "value", 0):
@@ -232,7 +233,7 @@ def certify_horizon(
         )
     wanted = None if bound is None else steps.number(bound)
     if wanted is not None and wanted.sign() <= 0:
-        raise OdescentError(f"bound must be a positive number, not {bound!r}.")
+        raise OdescentError(f"bound must be a positive number, not {short(bound)}.")
     worst, end = worst_line.worst(steps, measure, start), time.monotonic() + seconds
     found = search(steps, measure, start, end)
     if found is not None and worst is not None:

@@ -13,6 +13,7 @@ import sympy as sp
 
 from ..._support.arguments import by_name, checked
 from ..._support.errors import OdescentError, check_choice, shown
+from ..._support.rendering.brief import short
 from ...dynamics import System
 from ...dynamics.algebra.scalars import as_scalar, constant
 from ...dynamics.vector_fields.estimates import Estimate, condition_of
@@ -155,7 +156,7 @@ def certify(
             f"{_apply(bounded)} to a bound after finitely many steps: give horizon= as well."
         )
     if over not in CLASSES:
-        raise OdescentError(f"over must be {' or '.join(map(repr, CLASSES))}, not {over!r}.")
+        raise OdescentError(f"over must be {' or '.join(map(repr, CLASSES))}, not {short(over)}.")
     if steps is not None and (type(steps) is not int or not 1 <= steps <= MOST):
         raise OdescentError(f"steps must be a whole number from 1 to {MOST}, not {shown(steps)}.")
     source = (algorithm, mu, L)
@@ -261,7 +262,7 @@ def _wanted(rate: object) -> sp.Expr:
     except TypeError:
         wanted = sp.nan
     if not (wanted.is_number and wanted.is_real and 0 <= wanted < 1):
-        raise OdescentError(f"rate must be a number from 0 to less than 1, not {rate!r}.")
+        raise OdescentError(f"rate must be a number from 0 to less than 1, not {short(rate)}.")
     return wanted
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.numbers import check_whole, reals
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.flows.parameters import parameter_values
@@ -177,14 +178,16 @@ def _check(
     if not flow and (t1 is not None or dt is not None):
         raise OdescentError("a map is averaged over steps: give steps=, and no t1= or dt=.")
     if flow and not (np.isfinite(t1) and t1 > 0):
-        raise OdescentError(f"t1 must be a finite time more than 0, not {t1!r}.")
+        raise OdescentError(f"t1 must be a finite time more than 0, not {short(t1)}.")
     if steps is not None:
         check_whole("steps", steps, 2)
     check_whole("batches", batches, 2)
     if not (np.isfinite(transient) and transient > 0):
-        raise OdescentError(f"transient must be a number more than 0, not {transient!r}.")
+        raise OdescentError(f"transient must be a number more than 0, not {short(transient)}.")
     if not 0 < confidence < 1:
-        raise OdescentError(f"confidence must be more than 0 and less than 1, not {confidence!r}.")
+        raise OdescentError(
+            f"confidence must be more than 0 and less than 1, not {short(confidence)}."
+        )
 
 
 def _varied(values: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], int | None]:

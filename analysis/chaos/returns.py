@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.numbers import check_whole, real, reals
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.flows.parameters import parameter_values
@@ -185,7 +186,9 @@ def _sides(orbit: np.ndarray, window: tuple[float, float] | None) -> tuple[float
     if window is not None:
         low, high = (real(v) for v in window)
         if not (np.isfinite([low, high]).all() and low < high):
-            raise OdescentError(f"the window must be (low, high) with low < high, not {window!r}.")
+            raise OdescentError(
+                f"the window must be (low, high) with low < high, not {short(window)}."
+            )
         return low, high
     middle, half = (orbit.max() + orbit.min()) / 2, np.ptp(orbit) / 2
     half = max(1.3 * half, 1e-3 * max(1.0, abs(middle)))
@@ -248,7 +251,7 @@ def recurrences(
     if not flow:
         check_whole("every", every, 1)
     if not (np.isfinite(every) and every > 0):
-        raise OdescentError(f"every must be a finite time more than 0, not {every!r}.")
+        raise OdescentError(f"every must be a finite time more than 0, not {short(every)}.")
     with jax.enable_x64(True):
         s, c, state = _made(iterated, target, x0, parameters, float(every) if flow else None)
         stride = 1 if flow else int(every)

@@ -16,6 +16,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ...discretize import Algorithm, StateSpace
 from ...discretize.linear.state_space import z
 from ...dynamics.algebra.exact import canonical, is_zero
@@ -112,7 +113,7 @@ def _checked(period: int, winding: object) -> tuple[int, int]:
             return pair
     raise OdescentError(
         f"winding must be a whole number from 1 to half the period {period}, without a common factor with it, "
-        f"not {winding!r}."
+        f"not {short(winding)}."
     )
 
 
@@ -151,7 +152,7 @@ def _transfer(method: Any) -> sp.Expr:
     if not isinstance(method, Mapping) or not {"alpha"} <= set(method) <= set(THREE):
         raise OdescentError(
             "a tuned method must be an algorithm, its state space, its name, or a mapping of alpha, beta and gamma, "
-            f"not {method!r}."
+            f"not {short(method)}."
         )
     alpha, beta, gamma = (as_scalar(method.get(n, 0)) for n in THREE[:3])
     return -alpha * ((1 + gamma) * z - gamma) / ((z - 1) * (z - beta))

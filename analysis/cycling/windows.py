@@ -19,6 +19,7 @@ import numpy as np
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
@@ -138,8 +139,8 @@ def basin_windows(
         ends = [Fraction(0)] * 3
     if not (ends[0] < ends[1] and ends[2] > 0):
         raise OdescentError(
-            f"a window needs an interval (low, high) and a resolution > 0 in rational numbers, not {interval!r} and "
-            f"{resolution!r}."
+            f"a window needs an interval (low, high) and a resolution > 0 in rational numbers, not "
+            f"{short(interval)} and {short(resolution)}."
         )
     parts = branches(algorithm, gradient)
     attractors = tuple(c for c in piecewise_cycles(algorithm, gradient, periods) if c.stable)

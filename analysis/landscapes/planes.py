@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from ..._support.errors import OdescentError, unknown
 from ..._support.numbers import reals
+from ..._support.rendering.brief import short
 from ...dynamics import Objective
 from ..portraits.section import Section
 
@@ -86,7 +87,7 @@ def _point(
         return last
     point = reals(at)
     if point.shape != (d,) or not np.isfinite(point).all():
-        raise OdescentError(f"at= must be one finite point of {d} entries, not {at!r}.")
+        raise OdescentError(f"at= must be one finite point of {d} entries, not {short(at)}.")
     return point
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, check_choice
 from ..._support.numbers import check_whole, reals
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from .finite_volumes import later, long_run, rates
@@ -157,9 +158,13 @@ def fokker_planck(
             raise OdescentError("the density at a finite time needs the state at time 0: give x0=.")
         start = state_given(system, "x0", x0)
         if start.size != n or ((start <= box[:, 0]) | (start >= box[:, 1])).any():
-            raise OdescentError(f"x0 must be a state in the window, with {n} entries, not {x0!r}.")
+            raise OdescentError(
+                f"x0 must be a state in the window, with {n} entries, not {short(x0)}."
+            )
         if not (np.isfinite(spread) and spread >= 0):
-            raise OdescentError(f"spread must be a finite number of at least 0, not {spread!r}.")
+            raise OdescentError(
+                f"spread must be a finite number of at least 0, not {short(spread)}."
+            )
     with jax.enable_x64(True):
         field = NoisyField(system, target, parameters or {}, n)
         if method == "auto":
@@ -252,14 +257,14 @@ def _box(window: Any) -> Float[np.ndarray, "n 2"]:
     box = box[None] if box.shape == (2,) else box
     if box.ndim != 2 or box.shape[1] != 2 or not np.isfinite(box).all():
         raise OdescentError(
-            f"window must be (low, high), or two such pairs, of finite numbers, not {window!r}."
+            f"window must be (low, high), or two such pairs, of finite numbers, not {short(window)}."
         )
     if len(box) > 2:
         raise NotCarried(
             f"window must have one or two sides, not {len(box)}; for larger states simulate many paths instead."
         )
     if (box[:, 0] >= box[:, 1]).any():
-        raise OdescentError(f"the sides of the window must have low < high, not {window!r}.")
+        raise OdescentError(f"the sides of the window must have low < high, not {short(window)}.")
     return box
 
 
@@ -268,7 +273,7 @@ def _edges(box: np.ndarray, cells: Any) -> tuple[np.ndarray, ...]:
     each = [_CELLS[n]] * n if cells is None else np.ravel(cells).tolist()
     each = each * n if len(each) == 1 else each
     if len(each) != n:
-        raise OdescentError(f"cells must be one number or {n}, not {cells!r}.")
+        raise OdescentError(f"cells must be one number or {n}, not {short(cells)}.")
     counts = [check_whole("cells", c, 4, 100_000 if n == 1 else 1000) for c in each]
     return tuple(np.linspace(a, b, c + 1) for (a, b), c in zip(box, counts, strict=True))
 
@@ -276,9 +281,9 @@ def _edges(box: np.ndarray, cells: Any) -> tuple[np.ndarray, ...]:
 def _times(times: Any) -> np.ndarray:
     when = np.atleast_1d(reals(times))
     if when.ndim != 1 or not when.size or np.isnan(when).any() or (when < 0).any():
-        raise OdescentError(f"times must be numbers of at least 0, or inf, not {times!r}.")
+        raise OdescentError(f"times must be numbers of at least 0, or inf, not {short(times)}.")
     if (np.diff(when) <= 0).any():
-        raise OdescentError(f"times must increase, not {times!r}.")
+        raise OdescentError(f"times must increase, not {short(times)}.")
     return when
 
 

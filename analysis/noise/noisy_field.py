@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import reals
+from ..._support.rendering.brief import short
 from ...dynamics import Objective, System
 from ...dynamics.algebra.calculus import symbols_of
 from ...dynamics.flows.fixed_step import Noise
@@ -152,7 +153,7 @@ def state_given(system: System, name: str, given: Any) -> Float[np.ndarray, " n"
         given = np.concatenate([v.ravel() for v in values]) if all(v.size for v in values) else ""
     found = np.atleast_1d(reals(given))
     if found.ndim != 1 or not found.size or not np.isfinite(found).all():
-        raise OdescentError(f"{name} must be finite numbers, one row of them, not {given!r}.")
+        raise OdescentError(f"{name} must be finite numbers, one row of them, not {short(given)}.")
     return found
 
 

@@ -22,6 +22,7 @@ from jaxtyping import Complex, Float
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 
 Points = Float[np.ndarray, "n 2"]
@@ -77,7 +78,7 @@ def check_window(window: Sequence[Sequence[float]]) -> Window:
     sides = reals(window)
     if sides.shape != (2, 2) or not np.isfinite(sides).all() or (sides[:, 0] >= sides[:, 1]).any():
         raise OdescentError(
-            f"a window must be ((x0, x1), (y0, y1)) with finite x0 < x1 and y0 < y1; got {window!r}."
+            f"a window must be ((x0, x1), (y0, y1)) with finite x0 < x1 and y0 < y1; got {short(window)}."
         )
     (x0, x1), (y0, y1) = sides.tolist()
     return (x0, x1), (y0, y1)

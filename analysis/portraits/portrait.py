@@ -19,6 +19,7 @@ from ..._support.arguments import checked
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ..noise.density import PhaseDensity
 from .animation import Moving, Paths
@@ -243,7 +244,7 @@ def compute_portrait(
     named: Sequence[object] = labels
     if len(named) != 2 or not all(isinstance(label, str) for label in named):
         raise OdescentError(
-            f"labels must be the names of the two axes, as in ('$x$', '$v$'), not {labels!r}."
+            f"labels must be the names of the two axes, as in ('$x$', '$v$'), not {short(labels)}."
         )
     # without a window all sequences must be visible
     iterates, flows = (_sequences(group, several=True) for group in (iterates, flows))

@@ -15,6 +15,7 @@ from jaxtyping import Complex, Float
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import check_whole, reals
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.flows.parameters import parameter_values
@@ -203,7 +204,7 @@ def _flown(
     s: PointStepper, states: list[Any], c: Any, t1: float, picked: list[int]
 ) -> tuple[tuple[Any, ...], tuple[Any, ...], tuple[RestPoint, ...]]:
     if not (np.isfinite(t1) and t1 > 0):
-        raise OdescentError(f"t1 must be a finite time more than 0, not {t1!r}.")
+        raise OdescentError(f"t1 must be a finite time more than 0, not {short(t1)}.")
     rates = s.rates
     assert rates is not None
     flats = [ravel_pytree(z) for z in states]

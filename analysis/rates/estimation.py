@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 
 from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import check_whole
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.flows.starts import starting_point
 from ...dynamics.vector_fields.estimates import Estimate, Supposition
@@ -147,7 +148,7 @@ def estimate_constants(
     check_whole("steps", steps, 1)
     check_whole("points", points, 1)
     if not 1 <= safety < np.inf:
-        raise OdescentError(f"safety must be a factor of at least 1, not {safety!r}.")
+        raise OdescentError(f"safety must be a factor of at least 1, not {short(safety)}.")
     if method is None and parameters:
         raise OdescentError(f"{', '.join(parameters)} belong to a method: give method= as well.")
     start = jax.tree.map(lambda a: np.asarray(a, float), starting_point(x0))

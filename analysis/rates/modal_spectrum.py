@@ -19,6 +19,7 @@ from jaxtyping import Complex, Float
 from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import check_whole, real
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm
 from ...dynamics.flows.evaluate import evaluate
@@ -294,7 +295,7 @@ def _grid(name: str, values: Any) -> np.ndarray:
     grid = axis_values(name, values)
     if len(grid) < 2 or (np.diff(grid) <= 0).any():
         raise OdescentError(
-            f"a locus against {name} needs increasing values, (low, high, how many) or an array, not {values!r}."
+            f"a locus against {name} needs increasing values, (low, high, how many) or an array, not {short(values)}."
         )
     return grid
 
@@ -382,7 +383,7 @@ def _tune(
         low, high = (real(e) for e in (*ends, None, None)[:2])
         if not (np.isfinite([low, high]).all() and low < high):
             raise OdescentError(
-                f"{name} must be tuned in an interval (low, high) with low < high, not {ends!r}."
+                f"{name} must be tuned in an interval (low, high) with low < high, not {short(ends)}."
             )
         box.append((low, high))
     rest = {n: v for n, v in given.items() if n not in names}

@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from ..._support.errors import NotCarried, OdescentError, check_choice, expected, unknown
 from ..._support.numbers import check_whole, real, reals
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.flows.evaluate import evaluate
@@ -72,7 +73,7 @@ class ReturnMap(Rendered):
             raise NotCarried(f"{self.who} has noise; return maps require a deterministic system.")
         if not 0 < real(self.tolerance) < 1e-2:
             raise OdescentError(
-                f"tolerance must be more than 0 and less than 0.01, not {self.tolerance!r}."
+                f"tolerance must be more than 0 and less than 0.01, not {short(self.tolerance)}."
             )
 
     @property
@@ -252,7 +253,9 @@ def poincare_map(
         )
     check_choice("direction", direction, _DIRECTIONS)
     if not (np.isfinite(longest) and longest > 0):
-        raise OdescentError(f"longest must be a time, finite and more than 0, not {longest!r}.")
+        raise OdescentError(
+            f"longest must be a time, finite and more than 0, not {short(longest)}."
+        )
     made: dict[str, Any] = {"direction": _DIRECTIONS[direction], "longest": float(longest)}
     if at is not None:
         if len(at) != 1:
@@ -270,7 +273,7 @@ def poincare_map(
     length = float(np.linalg.norm(normal))
     if normal.ndim != 1 or not (np.isfinite(length) and length > 0):
         raise OdescentError(
-            f"the plane's normal must be a vector of numbers, not all 0, not {plane[0]!r}."
+            f"the plane's normal must be a vector of numbers, not all 0, not {short(plane[0])}."
         )
     unit = tuple((normal / length).tolist())
     return PoincareMap(
@@ -328,7 +331,7 @@ def stroboscopic_map(
 def _finite(name: str, value: Any) -> float:
     found = real(value)
     if not np.isfinite(found):
-        raise OdescentError(f"{name} must be a finite number, not {value!r}.")
+        raise OdescentError(f"{name} must be a finite number, not {short(value)}.")
     return found
 
 

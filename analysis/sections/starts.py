@@ -11,6 +11,7 @@ import numpy as np
 
 from ..._support.errors import OdescentError, unknown
 from ..._support.numbers import reals
+from ..._support.rendering.brief import short
 from ...dynamics.flows.starts import remade
 from ...dynamics.flows.stepper import PointStepper
 
@@ -60,5 +61,5 @@ def starting_state(s: PointStepper, x0: Any, c: Any) -> Any:
 def _numbers(name: str, given: Any) -> np.ndarray:
     found = reals(given)
     if not found.size or not np.isfinite(found).all():
-        raise OdescentError(f"{name} must be finite numbers, not {given!r}.")
+        raise OdescentError(f"{name} must be finite numbers, not {short(given)}.")
     return np.asarray(found)

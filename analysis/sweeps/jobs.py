@@ -31,6 +31,7 @@ from ..._support.files import make_folder
 from ..._support.numbers import check_whole
 from ..._support.processes import carry_out, processors
 from ..._support.progress import bar
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 
 Progress = Callable[[int, int], None]
@@ -198,7 +199,7 @@ def _function_name(function: Any) -> str:
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", None)
     if not callable(function) or not module or not name or "<" in name:
         raise OdescentError(
-            f"a sweep needs a function with a name, defined at the top level of a module, not {function!r}."
+            f"a sweep needs a function with a name, defined at the top level of a module, not {short(function)}."
         )
     try:
         found = operator.attrgetter(name)(sys.modules[module])
@@ -217,7 +218,7 @@ def _inputs(grid: Any) -> list[dict[str, Any]]:
         for name, values in grid.items():
             if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
                 raise OdescentError(
-                    f"the grid must give a list of values for {name!r}, not {values!r}."
+                    f"the grid must give a list of values for {name!r}, not {short(values)}."
                 )
             lists[name] = list(values)
         points: Iterable[Any] = (
@@ -234,7 +235,7 @@ def _inputs(grid: Any) -> list[dict[str, Any]]:
         own = store.plain_data(point, "the inputs of a job")
         if not isinstance(own, dict) or not all(k.isidentifier() for k in own):
             raise OdescentError(
-                f"the inputs of a job must be a dict by argument name, not {point!r}."
+                f"the inputs of a job must be a dict by argument name, not {short(point)}."
             )
         made.append(own)
     if not made:

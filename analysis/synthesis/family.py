@@ -13,6 +13,7 @@ import sympy as sp
 from jaxtyping import Complex, Float
 
 from ..._support.errors import NotCarried, OdescentError, check_choice
+from ..._support.rendering.brief import short
 from ...discretize.faces import Algorithm
 from ...discretize.library.schemes import scheme
 from ...discretize.linear.modal import modal_poles
@@ -123,7 +124,7 @@ def families(
         given = system(given)
     if not isinstance(given, System):
         raise OdescentError(
-            f"synthesize takes a System, its name, or an Algorithm with free parameters, not {given!r}."
+            f"synthesize takes a System, its name, or an Algorithm with free parameters, not {short(given)}."
         )
     found, refusals = [], []
     for s in _fitting(given) if schemes is None else map(_scheme, schemes):

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.numbers import check_whole, real
+from ..._support.rendering.brief import short
 from ...discretize.programs import draws
 from ...dynamics import Objective, System
 from ...dynamics.flows.solution import objective_for
@@ -85,9 +86,9 @@ def basin_shares(
         NotCarried: a system with noise, which is run as a method.
     """
     if not 0 < real(reach):
-        raise OdescentError(f"reach must be more than 0, not {reach!r}.")
+        raise OdescentError(f"reach must be more than 0, not {short(reach)}.")
     if not 0 < confidence < 1:
-        raise OdescentError(f"confidence must be between 0 and 1, not {confidence!r}.")
+        raise OdescentError(f"confidence must be between 0 and 1, not {short(confidence)}.")
     check_whole("most", most, 1)
     along = axis_values(parameter, values)
     given = dict(parameters or {})

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Key
 
 from ..._support.errors import OdescentError, unknown
 from ..._support.numbers import check_whole, real
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective
 from ..attraction.attractors import Attractor
@@ -114,7 +115,9 @@ def resilience(
             )
         reach = max(10.0, 10 * float(np.abs(places).max())) if largest is None else real(largest)
         if not (np.isfinite(reach) and reach > 0):
-            raise OdescentError(f"largest must be a finite length more than 0, not {largest!r}.")
+            raise OdescentError(
+                f"largest must be a finite length more than 0, not {short(largest)}."
+            )
         free = _free(k, among)
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
         best = _shortest(k, places, seed, free, reach, directions, rng)

@@ -7,6 +7,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import blocks, inner
 from ...dynamics.flows.system import System
@@ -45,7 +46,7 @@ def gradient_descent(step: str = "1/L") -> Algorithm:
     """x+ = x - h grad f(x): explicit Euler on the gradient flow; step "1/L" or "2/(L+mu)"."""
     if step not in _STEPS:
         raise OdescentError(
-            f"step of gradient descent must be {', '.join(map(repr, _STEPS))} or a number, not {step!r}."
+            f"step of gradient descent must be {', '.join(map(repr, _STEPS))} or a number, not {short(step)}."
         )
     tuning = {STEP: _STEPS[step]}
     return by_euler(system("gradient_flow"), "gradient_descent", "cauchy1847", tuning=tuning)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import blocks
 from ...dynamics.library import system
@@ -95,7 +96,7 @@ def relativistic(splitting: str = "strang") -> Algorithm:
         )
     else:
         raise OdescentError(
-            f"splitting of relativistic must be 'strang' or 'look_ahead', not {splitting!r}."
+            f"splitting of relativistic must be 'strang' or 'look_ahead', not {short(splitting)}."
         )
     return Algorithm(system("relativistic"), chosen, name="relativistic", reference="franca2020")
 

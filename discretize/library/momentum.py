@@ -7,6 +7,7 @@ from dataclasses import replace
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import blocks
 from ...dynamics.library import system
@@ -62,7 +63,7 @@ def nesterov_c(momentum: str = "k_minus_1_over_k_plus_2") -> Algorithm:
         return fista()
     if momentum != "k_minus_1_over_k_plus_2":
         raise OdescentError(
-            f"momentum of nesterov_c must be 'k_minus_1_over_k_plus_2' or 'fista', not {momentum!r}."
+            f"momentum of nesterov_c must be 'k_minus_1_over_k_plus_2' or 'fista', not {short(momentum)}."
         )
     passive = scheme("lie_trotter", _PASSIVE)
     at_the_end = Scheme(tuple(replace(flow, time=sp.S.One) for flow in passive.steps), passive.name)

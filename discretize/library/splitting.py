@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.vectors import blocks
 from ...dynamics.flows.system import System
 from ...dynamics.library import system
@@ -86,7 +87,7 @@ def halpern(step: str = "explicit") -> Algorithm:
     step, t = (k+1) h. ``step`` "implicit" makes T = (I + h F)^-1 the resolvent, with h free.
     """
     if step not in {"explicit", "implicit"}:
-        raise OdescentError(f"step of halpern must be 'explicit' or 'implicit', not {step!r}.")
+        raise OdescentError(f"step of halpern must be 'explicit' or 'implicit', not {short(step)}.")
     z = blocks("z")
     steps = (Flow("flow", step, on=z), Flow("anchoring", "implicit", time=1))
     return Algorithm(

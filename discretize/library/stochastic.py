@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.scalars import as_scalar, parameters
 from ...dynamics.algebra.vectors import blocks
 from ...dynamics.library import system
@@ -72,7 +73,8 @@ def langevin_splitting(word: str = "BAOAB") -> Algorithm:
     """
     if set(word) != set(_LETTERS):
         raise OdescentError(
-            f"a splitting of Langevin dynamics must be a word with A, B and O in it, such as 'BAOAB', not {word!r}."
+            f"a splitting of Langevin dynamics must be a word with A, B and O in it, such as 'BAOAB', not "
+            f"{short(word)}."
         )
     flow = system("underdamped_langevin")
     by_word = scheme("splitting", word, **_LETTERS)
@@ -145,6 +147,6 @@ def _share(theta: object) -> sp.Expr:
         share = sp.S.NaN
     if not (share.is_number and share.is_real and 0 < share <= 1):
         raise OdescentError(
-            f"theta must be a number in (0, 1], not {theta!r}; for theta = 0 use 'unadjusted_langevin'."
+            f"theta must be a number in (0, 1], not {short(theta)}; for theta = 0 use 'unadjusted_langevin'."
         )
     return share

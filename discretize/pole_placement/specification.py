@@ -9,6 +9,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError, unknown
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.scalars import as_scalar, check_class, constant
 from ...dynamics.vector_fields.system import L as L_symbol
@@ -137,10 +138,10 @@ def scalar(value: Any, what: str) -> sp.Expr:
         e = as_scalar(value)
     except TypeError:
         raise OdescentError(
-            f"{what} must be a finite number or a SymPy expression, not {value!r}."
+            f"{what} must be a finite number or a SymPy expression, not {short(value)}."
         ) from None
     if e.has(sp.nan, sp.zoo, sp.oo, -sp.oo):
-        raise OdescentError(f"{what} must be finite, not {value!r}.")
+        raise OdescentError(f"{what} must be finite, not {short(value)}.")
     if e.atoms(sp.Symbol) != e.free_symbols:
         raise OdescentError(
             f"{what} has a symbol of its own (a root of a polynomial, a sum, an integral), which is not decided "
@@ -224,7 +225,7 @@ def _mode(key: Any, wanted: Any, reader: Reader) -> PlacedMode:
             )
     if isinstance(wanted, (str, bytes)) or not isinstance(wanted, (tuple, list)):
         raise OdescentError(
-            f"the poles at {label} must be a tuple of one or two, as in (0,), not {wanted!r}."
+            f"the poles at {label} must be a tuple of one or two, as in (0,), not {short(wanted)}."
         )
     if not 1 <= len(wanted) <= 2:
         raise OdescentError(

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import sympy as sp
 
 from ..._support.errors import OdescentError, shown
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.calculus import Symbol, symbols_of
 from ...dynamics.algebra.scalars import as_scalar, check_class
 from ...dynamics.algebra.vectors import VectorSymbol
@@ -78,9 +79,9 @@ def value_of(symbol: sp.Symbol, value: object) -> sp.Expr:
             f"{symbol} must be a finite number, not {shown(value)}{hint}."
         ) from None
     if number.is_number and number.is_real is not True:
-        raise OdescentError(f"{symbol} must be a finite real number, not {value!r}.")
+        raise OdescentError(f"{symbol} must be a finite real number, not {short(value)}.")
     if symbol.is_positive and number.is_nonpositive:
-        raise OdescentError(f"{symbol} must be more than 0, not {value!r}.")
+        raise OdescentError(f"{symbol} must be more than 0, not {short(value)}.")
     return number
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.calculus import substitute
 from ...dynamics.library.model_family import PROVENANCE, model_family, time
 from ...dynamics.vector_fields.system import L, mu
@@ -84,7 +85,7 @@ def nesterov_c(momentum: str = "k_minus_1_over_k_plus_2") -> Derivation:
     """Nesterov's method for convex f: c = 1, mu = 0; the scale sampled, or by its own recurrence (FISTA)."""
     if momentum not in {"fista", "k_minus_1_over_k_plus_2"}:
         raise OdescentError(
-            f"momentum of nesterov_c must be 'k_minus_1_over_k_plus_2' or 'fista', not {momentum!r}."
+            f"momentum of nesterov_c must be 'k_minus_1_over_k_plus_2' or 'fista', not {short(momentum)}."
         )
     sampled = momentum != "fista"
     how = "t/2 sampled at equal steps" if sampled else "advanced by its own recurrence"

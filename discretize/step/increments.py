@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ...dynamics.algebra.calculus import Symbol, nothing, substitute, symbols_of
 from ...dynamics.algebra.products import hadamard
 from ...dynamics.algebra.vectors import Expr, Vector
@@ -52,7 +53,7 @@ def check(builder: Builder, noise: Noise, step: Flow) -> None:
         if not RULES[by].noise:
             *first, last = (kind for kind, rule in RULES.items() if rule.noise)
             raise OdescentError(
-                f"noise on {s} needs the integrator {', '.join(first)} or {last}, not {by!r}."
+                f"noise on {s} needs the integrator {', '.join(first)} or {last}, not {short(by)}."
             )
         if isinstance(d, Jumps) and by == "exact":
             raise OdescentError(

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, WrongType
+from ..._support.rendering.brief import short
 from .gradients import jacobian_of
 from .operators import check_operator
 from .products import Inclusion, Part, apply, transpose
@@ -104,7 +105,7 @@ def jacobian(rates: Vector | Mapping[VectorSymbol, Vector], block: Any = None) -
     if isinstance(rates, Vector):
         if not isinstance(block, VectorSymbol):
             raise WrongType(
-                f"jacobian takes the block in which {rates} is differentiated, not {block!r}."
+                f"jacobian takes the block in which {rates} is differentiated, not {short(block)}."
             )
         found: Vector = jacobian_of(rates, block)
         return found
@@ -116,6 +117,6 @@ def _name(block: Any) -> str:
     found = block.name if isinstance(block, VectorSymbol) else block
     if not isinstance(found, str) or not found.isidentifier():
         raise OdescentError(
-            f"the name of a block of a direct sum must be a word or a block, not {block!r}."
+            f"the name of a block of a direct sum must be a word or a block, not {short(block)}."
         )
     return found

@@ -8,6 +8,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import WrongType
+from ..._support.rendering.brief import short
 from .scalars import as_scalar
 from .vectors import (
     Atom,
@@ -66,5 +67,7 @@ def elementwise(function: Callable[..., object], *arguments: Vector) -> Vector:
     """``function`` of each component: ``elementwise(lambda m, v: m / (sp.sqrt(v) + eps), m, v)``."""
     _check_vectors("elementwise", *arguments)
     if not callable(function):
-        raise WrongType(f"elementwise takes a function of each component first, not {function!r}.")
+        raise WrongType(
+            f"elementwise takes a function of each component first, not {short(function)}."
+        )
     return _elementwise(as_scalar(function(*slots(len(arguments)))), arguments)

@@ -13,6 +13,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import NotCarried, WrongType
+from ..._support.rendering.brief import short
 from .calculus import derivative, scalar_of, symbols_of, tidy
 from .operators import OracleDerivative, diagonal, diagonal_operator, identity
 from .products import Product, Unary, hadamard, outer, transpose
@@ -53,7 +54,7 @@ def gradient(expression: Expr, block: Any) -> Expr:
     if isinstance(block, sp.Symbol):
         return tidy(derivative(e, {block: sp.S.One}))
     if not isinstance(block, VectorSymbol):
-        raise WrongType(f"gradient takes a block second, not {block!r}.")
+        raise WrongType(f"gradient takes a block second, not {short(block)}.")
     along = VectorSymbol(f"direction of {block.name}", block.kind)
     rate = derivative(e, {block: along})
     nodes = {n: sp.Dummy() for n in rate.atoms(ScalarNode) if along in symbols_of(n)}

@@ -13,6 +13,7 @@ from sympy.core.assumptions import _assume_defined
 from sympy.polys.rings import PolyElement
 
 from ..._support.errors import OdescentError, WrongType, check_choice, expected, shown, unknown
+from ..._support.rendering.brief import short
 
 _DIGITS = 1000  # of the numerator and of the denominator of a number that is given
 _SMALLEST, _LARGEST = 1075, 1024  # binary digits of the least and the largest float
@@ -229,10 +230,10 @@ def constant(name: str, value: object, least: float = 0, strict: bool = False) -
         raise OdescentError(f"{name}: {error}") from None
     if number.is_number:
         if not number.is_finite or not number.is_real:
-            raise OdescentError(f"{name} must be a finite real number, not {value!r}.")
+            raise OdescentError(f"{name} must be a finite real number, not {short(value)}.")
         if number < least or (strict and number == least):
             raise OdescentError(
-                f"{name} must be {'more than' if strict else 'at least'} {least}, not {value!r}."
+                f"{name} must be {'more than' if strict else 'at least'} {least}, not {short(value)}."
             )
     return number
 

@@ -14,6 +14,7 @@ from typing import Any, TypeGuard
 import sympy as sp
 
 from ..._support.errors import NotCarried, OdescentError
+from ..._support.rendering.brief import short
 from .exact import canonical
 from .products import Product, Unary, apply, identity, outer
 from .vectors import Atom, Expr, Vector, VectorSymbol, _text, scalar_symbols, zero
@@ -31,7 +32,7 @@ class UnitPlace(Atom):
     def __init__(self, which: str) -> None:
         if which not in _PLACES:
             raise OdescentError(
-                f"a place of a window must be {' or '.join(_PLACES)}, not {which!r}."
+                f"a place of a window must be {' or '.join(_PLACES)}, not {short(which)}."
             )
         self.which = which
         super().__init__((8, which))

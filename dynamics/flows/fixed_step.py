@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..algebra.calculus import symbols_of
 from ..random.normals import jax_normals, normals
 from ..random.poisson import jax_poisson, poisson
@@ -234,7 +235,7 @@ def whole_steps(t0: float, t1: float, dt: float) -> int:
         OdescentError: dt is not positive and finite, does not divide the interval, or is lost in rounding.
     """
     if not (np.isfinite(dt) and dt > 0):
-        raise OdescentError(f"the step dt must be positive and finite, not {dt!r}.")
+        raise OdescentError(f"the step dt must be positive and finite, not {short(dt)}.")
     if t0 + dt == t0 or t1 + dt == t1:
         raise OdescentError(f"the step dt = {dt:g} is below the resolution of time at t = {t1:g}.")
     n = round((t1 - t0) / dt)

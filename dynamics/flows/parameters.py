@@ -10,6 +10,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice, listed
 from ..._support.numbers import reals
+from ..._support.rendering.brief import short
 from ..vector_fields.objective import Objective
 
 
@@ -79,7 +80,7 @@ def numbers_for(
     for name, value in parameter_values(who, named, given, constants(objective)).items():
         array = reals(value)
         if not array.size:
-            raise OdescentError(f"{name} must be one number, not {value!r}.")
+            raise OdescentError(f"{name} must be one number, not {short(value)}.")
         if array.shape not in ((), shape):
             or_many = f" or an array of shape {shape} of them" if shape else ""
             raise OdescentError(

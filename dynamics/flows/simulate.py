@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Key
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected, listed, unknown
 from ..._support.numbers import reals
+from ..._support.rendering.brief import short
 from ..random.sources import check_generator
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import VectorFields
@@ -150,7 +151,7 @@ def _check(
         these = sorted(n for n, s in SOLVERS.items() if noisy == (s.calculus is not None))
         raise OdescentError(
             f"the system has {'noise' if noisy else 'no noise'}, so the solver must be one of {', '.join(these)}, "
-            f"not {solver!r}."
+            f"not {short(solver)}."
         )
     if noisy and key is None:
         raise OdescentError("the system has noise: give a key, as in key=jax.random.key(0).")
@@ -171,7 +172,7 @@ def _times(times: Any, t0: float, t1: float) -> np.ndarray:
     when = np.asarray(times, np.float64)
     inside = when.ndim == 1 and when.size > 0 and bool(((when >= t0) & (when <= t1)).all())
     if not inside or (np.diff(when) <= 0).any():
-        raise OdescentError(f"times must increase within [{t0:g}, {t1:g}]; got {times!r}.")
+        raise OdescentError(f"times must increase within [{t0:g}, {t1:g}]; got {short(times)}.")
     return when
 
 

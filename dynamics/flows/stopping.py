@@ -12,6 +12,7 @@ import numpy as np
 
 from ..._support.errors import OdescentError, listed, unknown
 from ..._support.numbers import real
+from ..._support.rendering.brief import short
 from ..vector_fields.functions import Assembled
 from ..vector_fields.objective import Objective
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..algebra.operators import identity, linear_solve
 from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import Vector, blocks, inner, zero
@@ -61,7 +62,9 @@ def rescaled_flow(p: object = None) -> System:
     if p is not None:
         number = as_scalar(p)
         if not (number.is_number and number > 1):
-            raise OdescentError(f"p of the rescaled flow must be a number more than 1, not {p!r}.")
+            raise OdescentError(
+                f"p of the rescaled flow must be a number more than 1, not {short(p)}."
+            )
         power = (number - 2) / (number - 1)
     return System(
         {"descent": {x: -g / inner(g, g) ** (power / 2)}},

@@ -7,6 +7,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice
+from ..._support.rendering.brief import short
 from ..algebra.operators import diagonal_operator, identity, linear_solve
 from ..algebra.products import apply, kronecker, outer, transpose
 from ..algebra.scalars import parameters
@@ -67,7 +68,7 @@ def mkor(leak: str = "inverse", rescaled: bool = True, factors: int = 1) -> Syst
     """
     check_choice("leak called", leak, ("inverse", "factor"))
     if factors not in (1, 2):
-        raise OdescentError(f"mkor has 1 or 2 factors, not {factors!r}.")
+        raise OdescentError(f"mkor has 1 or 2 factors, not {short(factors)}.")
     if factors == 2:
         return _of_two_factors(leak, rescaled)
     P, x = blocks("P", kind="symmetric"), blocks("x")

@@ -13,6 +13,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError, unknown
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Vector
@@ -34,7 +35,7 @@ class ScalarArgument:
             number = as_scalar(value)
         except TypeError:
             raise OdescentError(
-                f"{name} of the map {who} must be a scalar, not {value!r}."
+                f"{name} of the map {who} must be a scalar, not {short(value)}."
             ) from None
         if not number.is_number:
             return number
@@ -47,7 +48,7 @@ class ScalarArgument:
             or (self.whole and not number.is_integer)
         ):
             wanted = f"a {'whole' if self.whole else 'finite'} number {self.bound}".strip()
-            raise OdescentError(f"{name} of the map {who} must be {wanted}, not {value!r}.")
+            raise OdescentError(f"{name} of the map {who} must be {wanted}, not {short(value)}.")
         return number
 
 

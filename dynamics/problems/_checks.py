@@ -8,6 +8,7 @@ from typing import Any
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import real
+from ..._support.rendering.brief import short
 
 
 def positive(value: Any, option: str, problem: str) -> float:
@@ -23,7 +24,9 @@ def positive(value: Any, option: str, problem: str) -> float:
     """
     number = real(value)
     if not (0 < number < math.inf):
-        raise OdescentError(f"{problem}: {option} must be a positive finite number, got {value!r}.")
+        raise OdescentError(
+            f"{problem}: {option} must be a positive finite number, got {short(value)}."
+        )
     return number
 
 
@@ -45,7 +48,7 @@ def whole(value: Any, option: str, problem: str, least: int = 1) -> int:
         number = least - 1
     if number < least:
         raise OdescentError(
-            f"{problem}: {option} must be a whole number of at least {least}, got {value!r}."
+            f"{problem}: {option} must be a whole number of at least {least}, got {short(value)}."
         )
     return number
 

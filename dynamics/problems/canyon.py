@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..vector_fields.objective import Objective
 from ._checks import expect_shape
 
@@ -46,7 +47,7 @@ def grand_canyon(number: int = 3, noisy: bool = True) -> Objective:
     Reference: Riedl, Klock, Geldhauser, Fornasier, arXiv:2306.09778.
     """
     if number not in CANYONS or isinstance(number, bool):
-        raise OdescentError(f"number of grand_canyon must be 2 or 3, not {number!r}.")
+        raise OdescentError(f"number of grand_canyon must be 2 or 3, not {short(number)}.")
     canyon = CANYONS[number]
     (a, b), height = canyon.slope, canyon.ripples[bool(noisy)]
 

@@ -7,6 +7,7 @@ import scipy.special
 from jaxtyping import Float, Int
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..vector_fields.objective import Objective
 from ._checks import positive, whole
 from .logistic import logistic
@@ -70,7 +71,7 @@ def synthetic(
     rng = np.random.default_rng(whole(seed, "seed", name, least=0))
     ratio = positive(conditioning, "conditioning", name)
     if ratio < 1:
-        raise OdescentError(f"{name}: conditioning must be at least 1, got {conditioning!r}.")
+        raise OdescentError(f"{name}: conditioning must be at least 1, got {short(conditioning)}.")
     directions = rng.standard_normal((n, d))
     u = rng.standard_normal(d)
     logits = directions @ (3 * u / np.linalg.norm(u))

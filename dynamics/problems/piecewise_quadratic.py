@@ -14,6 +14,7 @@ import sympy as sp
 from jaxtyping import Array, ArrayLike, Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..algebra.scalars import as_scalar
 from ..vector_fields.objective import Objective
 from ._checks import whole
@@ -120,7 +121,7 @@ def _rationals(what: str, given: Sequence[Any]) -> tuple[Fraction, ...]:
     except TypeError:
         found = [sp.nan]
     if not all(v.is_Rational for v in found):
-        raise OdescentError(f"{_NAME}: {what} must be rational numbers, got {given!r}.")
+        raise OdescentError(f"{_NAME}: {what} must be rational numbers, got {short(given)}.")
     return tuple(Fraction(int(v.p), int(v.q)) for v in found)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..vector_fields.objective import Objective
 from ._checks import expect_shape, positive, whole
 
@@ -87,7 +88,7 @@ def _spectrum(
             spectrum = np.array([np.nan])
         if not (np.all(np.isfinite(spectrum)) and np.all(spectrum >= 0) and np.any(spectrum > 0)):
             raise OdescentError(
-                f"{_NAME}: eigenvalues must be finite numbers >= 0, one of them > 0, got {eigenvalues!r}."
+                f"{_NAME}: eigenvalues must be finite numbers >= 0, one of them > 0, got {short(eigenvalues)}."
             )
         return values[int(np.argmin(spectrum))], values[int(np.argmax(spectrum))], spectrum
     if any(v is None for v in ranged):

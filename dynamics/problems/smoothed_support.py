@@ -10,6 +10,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
+from ..._support.rendering.brief import short
 from ..algebra.scalars import check_class, constant
 from ..vector_fields.objective import Objective
 
@@ -71,7 +72,7 @@ def hull(points: Any) -> Float[np.ndarray, "n 2"]:
     given = reals(points)
     if given.ndim != 2 or given.shape[1] != 2 or not len(given) or not np.isfinite(given).all():
         raise OdescentError(
-            f"{_NAME}: vertices must be finite points of shape (n, 2), n >= 1, got {points!r}."
+            f"{_NAME}: vertices must be finite points of shape (n, 2), n >= 1, got {short(points)}."
         )
     ordered = np.unique(given, axis=0).tolist()  # by both coordinates (Andrew 1979)
     if len(ordered) < 3:

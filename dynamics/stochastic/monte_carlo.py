@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, listed
 from ..._support.numbers import check_whole
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol, oracles_in, substitute, symbols_of
 from ..algebra.vectors import Vector, VectorSymbol
@@ -149,7 +150,7 @@ def _number(symbol: Any, value: Any) -> Any:
         found = np.array(np.nan)
     if not np.isfinite(found).all():
         raise OdescentError(
-            f"the value of {symbol} must be an array of finite numbers, not {value!r}."
+            f"the value of {symbol} must be an array of finite numbers, not {short(value)}."
         )
     return found
 

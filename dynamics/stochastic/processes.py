@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Vector, VectorSymbol
@@ -91,7 +92,9 @@ class SDE(Rendered):
     def __post_init__(self) -> None:
         n = len(self.state)
         if self.calculus not in {"ito", "stratonovich"}:
-            raise OdescentError(f"calculus must be 'ito' or 'stratonovich', not {self.calculus!r}.")
+            raise OdescentError(
+                f"calculus must be 'ito' or 'stratonovich', not {short(self.calculus)}."
+            )
         if len(self.drift) != n or self.noise.rows != n:
             raise OdescentError(
                 f"{n} coordinates need {n} drifts and {n} rows of noise, not {len(self.drift)} and {self.noise.rows}."

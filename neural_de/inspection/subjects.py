@@ -17,6 +17,7 @@ import jax.random as jr
 import numpy as np
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ..solving.solve import Solved, solve
 from ..tasks.rows import count
@@ -222,7 +223,7 @@ def _of_run(
     run: Trained, rows: str, vector_field: Any, name: str | None, options: Mapping[str, Any]
 ) -> Subject:
     if rows not in PARTS:
-        raise OdescentError(f"rows= must be one of {', '.join(PARTS)}, not {rows!r}.")
+        raise OdescentError(f"rows= must be one of {', '.join(PARTS)}, not {short(rows)}.")
     c, task = run.config, run.task
     data = task.rows(c).in_precision(np.dtype(c.precision))
     dt0: Any = c.dt0

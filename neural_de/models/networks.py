@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..solving.solve import Solved, solve
 
 
@@ -199,7 +200,7 @@ class NeuralSDE(eqx.Module):
         """
         if not diffusion_scale > 0:
             raise OdescentError(
-                f"diffusion_scale must be a positive number, not {diffusion_scale!r}."
+                f"diffusion_scale must be a positive number, not {short(diffusion_scale)}."
             )
         a, b = jr.split(key)
         self.drift = TimeMLP(dimension, hidden, a, **({"time": False, "final": False} | options))

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
+from ..._support.rendering.brief import short
 
 ENOUGH, GOOD = 0.1, 0.6  # shares of the promised decrease: to take a step, to trust the model more
 RAISE, LOWER = 4.0, 0.5
@@ -80,9 +81,9 @@ def levenberg_marquardt(
     rate: Any = learning_rate
     varies = callable(rate) or isinstance(rate, jax.Array)  # an array: optax.inject_hyperparams
     if not (varies or (_is_real(rate) and 0 < rate <= 1)):
-        raise OdescentError(f"learning_rate must be above 0 and at most 1, not {rate!r}.")
+        raise OdescentError(f"learning_rate must be above 0 and at most 1, not {short(rate)}.")
     if not (_is_real(damping) and damping > 0):
-        raise OdescentError(f"damping must be a positive number, not {damping!r}.")
+        raise OdescentError(f"damping must be a positive number, not {short(damping)}.")
     averages = varies or rate < 1
     trials = check_whole("trials", trials, 1)
 

@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from .penalty import InitialValueProblem, Outcome, Regularizer, needed_key
 
 
@@ -81,5 +82,5 @@ def steer(width: float = 0.5) -> Steer:
         width: in units of time, more than 0 and less than the interval.
     """
     if not (np.isfinite(width) and width > 0):
-        raise OdescentError(f"steer(width=...) takes a positive number, not {width!r}.")
+        raise OdescentError(f"steer(width=...) takes a positive number, not {short(width)}.")
     return Steer(float(width))

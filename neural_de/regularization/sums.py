@@ -8,6 +8,7 @@ from typing import Any
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import number
+from ..._support.rendering.brief import short
 
 _TERM = re.compile(
     r"(?:([0-9.]+(?:[eE][+-]?[0-9]+)?(?:/[0-9]+)?)\*)?([A-Za-z_][A-Za-z0-9_]*)", re.ASCII
@@ -35,7 +36,7 @@ def terms(text: str) -> tuple[tuple[float, str], ...]:
     if not found or place != len(plain) + 1:
         shown = text if len(text) <= _LONGEST else text[:20] + "..."
         raise OdescentError(
-            f"a regularizer must be a name or a sum such as error+0.5*stiffness, not {shown!r}."
+            f"a regularizer must be a name or a sum such as error+0.5*stiffness, not {short(shown)}."
         )
     names = [name for _, name in found]
     twice = next((name for name in names if names.count(name) > 1), None)

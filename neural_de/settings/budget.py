@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 
 _FORGET = 0.1  # share of an update in the mean of the violations
 _RETURN = 0.03  # share of the way back to where violations ended, per update
@@ -100,7 +101,7 @@ class Budget(eqx.Module):
             ("sensitivity", sensitivity), ("bounds", bounds[0]),
         ):  # fmt: skip
             if isinstance(number, int | float) and not number > 0:
-                raise OdescentError(f"a Budget's {name} must be positive, not {number!r}.")
+                raise OdescentError(f"a Budget's {name} must be positive, not {short(number)}.")
         if not bounds[0] < bounds[1]:
             raise OdescentError(f"a Budget's bounds must go from low to high, not {bounds}.")
         self.log_coefficient = jnp.log(jnp.asarray(start, float))

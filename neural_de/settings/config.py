@@ -11,6 +11,7 @@ from typing import Any
 from ..._support import store
 from ..._support.errors import OdescentError, check_choice, expected, unknown
 from ..._support.numbers import real_number, whole_number
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ..regularization.sums import canonical
 
@@ -310,6 +311,6 @@ def _data(name: str, options: Any) -> dict[str, Any]:
         found = json.loads(json.dumps(dict(options), allow_nan=False))
     except (TypeError, ValueError):
         raise OdescentError(
-            f"{name} must be numbers, text and lists by name, not {options!r}."
+            f"{name} must be numbers, text and lists by name, not {short(options)}."
         ) from None
     return dict(found)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 
 
 def constant(value: float) -> Callable[[Any], float]:
@@ -27,7 +28,7 @@ def exponential(start: float, end: float, steps: int) -> Callable[[Any], Any]:
     """
     if not (start > 0 and end > 0 and steps > 0):
         raise OdescentError(
-            f"exponential(start, end, steps) takes positive numbers, not {start!r}, {end!r} and {steps!r}."
+            f"exponential(start, end, steps) takes positive numbers, not {short(start)}, {end!r} and {steps!r}."
         )
 
     def coefficient(step: Any) -> Any:

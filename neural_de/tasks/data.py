@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support.errors import OdescentError, check_choice
+from ..._support.rendering.brief import short
 from .original_formats import is_there, original
 from .rows import Rows, count, taken
 
@@ -59,7 +60,9 @@ def load(name: str, *, seed: int = 0, validation: float = 0.1) -> Rows:
     """
     made = _found(name)
     if not 0 < validation < 1:
-        raise OdescentError(f"validation= must be a fraction between 0 and 1, not {validation!r}.")
+        raise OdescentError(
+            f"validation= must be a fraction between 0 and 1, not {short(validation)}."
+        )
     rng = np.random.default_rng(seed)
     train, test, source = made.make(rng)
     order = rng.permutation(count(train))

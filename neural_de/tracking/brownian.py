@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from .unrolled import StageByStage
 from .wrapping import attribute_of, of_wrapped
 
@@ -125,7 +126,9 @@ def check_resolution(given: Any, span: Any) -> None:
         return
     length = float(given)
     if not (math.isfinite(length) and length > 0):
-        raise OdescentError(f"brownian_tolerance must be a positive length of time, not {given!r}.")
+        raise OdescentError(
+            f"brownian_tolerance must be a positive length of time, not {short(given)}."
+        )
     if not isinstance(span, jax.core.Tracer) and length >= float(span) / 2:
         raise OdescentError(
             f"brownian_tolerance={length:g} leaves no step inside an interval that is {float(span):g} long: give "

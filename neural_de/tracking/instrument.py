@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, check_choice
+from ..._support.rendering.brief import short
 from .controllers import CountingController, Trials
 from .norms import Norm, rms
 from .statistics import Seen, Statistics, summarize
@@ -69,7 +70,7 @@ def tracked(
         )
     number: Any = record
     if not isinstance(number, int) or number < 0:
-        raise OdescentError(f"record= must be a number of steps, 0 or more, not {record!r}.")
+        raise OdescentError(f"record= must be a number of steps, 0 or more, not {short(record)}.")
     order = attribute_of(controller, "error_order")
     norm = norm or attribute_of(controller, "norm") or rms
     watch = Watch(rtol, atol, norm, order, kinds, dict(captures or {}), record)

@@ -14,6 +14,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, unknown
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 
 
@@ -106,7 +107,7 @@ def box(low: ArrayLike, high: ArrayLike, how: str = "clip") -> Box:
         a, b = np.broadcast_arrays(np.atleast_1d(np.asarray(low, float)), np.asarray(high, float))
     except (TypeError, ValueError, OverflowError):
         raise OdescentError(
-            f"a box must have as many lower as upper bounds, all of them numbers, not {low!r} and {high!r}."
+            f"a box must have as many lower as upper bounds, all of them numbers, not {short(low)} and {high!r}."
         ) from None
     if a.ndim != 1 or not a.size or np.isnan(a).any() or np.isnan(b).any():
         raise OdescentError(
@@ -139,7 +140,7 @@ def sphere(center: ArrayLike, radius: float = 1.0) -> Sphere:
 def simplex(total: float = 1.0) -> Simplex:
     """The set x >= 0, sum x = total. Raises OdescentError for a total that is not positive."""
     if not (np.isfinite(total) and total > 0):
-        raise OdescentError(f"the coordinates must sum to a positive number, not {total!r}.")
+        raise OdescentError(f"the coordinates must sum to a positive number, not {short(total)}.")
     return Simplex(float(total))
 
 
@@ -147,12 +148,12 @@ def _point(center: Any) -> tuple[float, ...]:
     point = np.atleast_1d(np.asarray(center, float))
     if point.ndim != 1 or not point.size or not np.isfinite(point).all():
         raise OdescentError(
-            f"the center must be a point of shape (d,) with finite coordinates, not {center!r}."
+            f"the center must be a point of shape (d,) with finite coordinates, not {short(center)}."
         )
     return tuple(point.tolist())
 
 
 def _radius(radius: Any) -> float:
     if not (np.isfinite(radius) and radius > 0):
-        raise OdescentError(f"the radius must be a positive number, not {radius!r}.")
+        raise OdescentError(f"the radius must be a positive number, not {short(radius)}.")
     return float(radius)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 
 LARGEST = 1e15  # the exponent of values that are all equal, where any would do
@@ -54,7 +55,7 @@ class effective_alpha(Rendered):
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
             raise OdescentError(
-                f"the effective sample size must be a share of the particles between 0 and 1, not {self.share!r}."
+                f"the effective sample size must be a share of the particles between 0 and 1, not {short(self.share)}."
             )
 
     def __call__(self, values: Float[Array, " N"]) -> Float[Array, ""]:
@@ -113,7 +114,9 @@ class kernel_width(Rendered):
     def __post_init__(self) -> None:
         effective_alpha(self.share)
         if not (math.isfinite(self.width) and self.width > 0):
-            raise OdescentError(f"the width of the kernel must be more than 0, not {self.width!r}.")
+            raise OdescentError(
+                f"the width of the kernel must be more than 0, not {short(self.width)}."
+            )
 
     def __call__(self, values: Float[Array, " N"]) -> Float[Array, ""]:
         alpha = effective_alpha(self.share)(values)
@@ -133,7 +136,7 @@ def geometric(**laws: Sequence[float]) -> Callable[[Any, Any], Mapping[str, Any]
     for name, law in laws.items():
         if len(law) != 2 or not all(map(math.isfinite, law)) or law[1] <= 0:
             raise OdescentError(
-                f"the law of {name} must be (first value, factor > 0), not {law!r}."
+                f"the law of {name} must be (first value, factor > 0), not {short(law)}."
             )
 
     return Geometric(tuple(sorted((n, (float(a), float(b))) for n, (a, b) in laws.items())))

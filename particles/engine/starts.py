@@ -154,7 +154,7 @@ def beginnings(
         )
     if constraint is not None and not callable(constraint):
         raise OdescentError(
-            f"constraint must be a feasible set or a function of points, not {constraint!r}."
+            f"constraint must be a feasible set or a function of points, not {short(constraint)}."
         )
     room = None if bounds is None else _box(bounds, "bounds")
     where = _box(start, "start") if _is_box(start) else None
@@ -219,7 +219,7 @@ def _box(given: Any, what: str) -> Box:
         low, high = zip(*given, strict=True)
     except (TypeError, ValueError):
         raise OdescentError(
-            f"{what} must be a list of (low, high) pairs, one for each coordinate, not {given!r}."
+            f"{what} must be a list of (low, high) pairs, one for each coordinate, not {short(given)}."
         ) from None
     lowest: Any = [-np.inf if v is None else v for v in low]
     highest: Any = [np.inf if v is None else v for v in high]

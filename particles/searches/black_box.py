@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ...dynamics.vector_fields.objective import Objective
 from .outcome import ObjectiveFailed
 
@@ -85,7 +86,7 @@ def evaluator(fun: Callable[..., Any], vectorized: bool, workers: Any) -> Iterat
         yield lambda points: _numbers(_guarded(lambda: list(workers(fun, points)), points), points)
         return
     raise OdescentError(
-        f"workers must be a number of processes, an executor or a function like map, not {workers!r}."
+        f"workers must be a number of processes, an executor or a function like map, not {short(workers)}."
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..._support.errors import OdescentError, OdescentWarning, check_choice
 from ..._support.numbers import real
+from ..._support.rendering.brief import short
 from ...discretize.faces import Algorithm
 from ...discretize.library import algorithm
 from ..engine.population import Population, polar
@@ -162,11 +163,11 @@ def _number(name: str, value: Any) -> float:
     number = real(value)
     if math.isnan(number):
         raise OdescentError(
-            f"the parameter {name} must be a number or a function of the values, not {value!r}."
+            f"the parameter {name} must be a number or a function of the values, not {short(value)}."
         )
     if not math.isfinite(number) or number < 0:
         raise OdescentError(
-            f"the parameter {name} must be a finite number, at least 0, not {value!r}."
+            f"the parameter {name} must be a finite number, at least 0, not {short(value)}."
         )
     return number
 

@@ -17,6 +17,7 @@ from ..._support.arguments import by_name, checked
 from ..._support.errors import OdescentError, expected, unknown
 from ..._support.numbers import check_whole
 from ..._support.progress import bar
+from ..._support.rendering.brief import short
 from ...dynamics.vector_fields.objective import Objective
 from ..engine.starts import beginnings
 from .asktell import Minimizer
@@ -106,12 +107,12 @@ def minimizer(
         check_whole(name, size, least)
     for name, value in (("xtol", xtol), ("ftol", ftol)):
         if not value >= 0:
-            raise OdescentError(f"{name} must be a number, at least 0, not {value!r}.")
+            raise OdescentError(f"{name} must be a number, at least 0, not {short(value)}.")
     if np.isnan(target):
         raise OdescentError("target must be a value of the function to reach, not NaN.")
     if resample is not None and not resample > 0:
         raise OdescentError(
-            f"resample must be a positive share of the width at the start, not {resample!r}."
+            f"resample must be a positive share of the width at the start, not {short(resample)}."
         )
     begin = beginnings(start, bounds, constraint, width, particles, runs)
     sizes = (begin.dimension, begin.particles)
@@ -175,7 +176,9 @@ def minimize(
     if not (isinstance(fun, Objective) or callable(fun)):
         raise expected("fun", "a function of a point, an objective or its name", fun)
     if max_time is not None and not max_time > 0:
-        raise OdescentError(f"max_time must be a positive number of seconds, not {max_time!r}.")
+        raise OdescentError(
+            f"max_time must be a positive number of seconds, not {short(max_time)}."
+        )
     if unheard := settings.keys() - _SETTINGS:
         raise unknown("argument of minimize", min(unheard), _SETTINGS)
     vectorized = bool(settings.get("vectorized", False))

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 
 if TYPE_CHECKING:
@@ -106,7 +107,9 @@ class Minimum(Rendered):
         Raises OdescentError for a radius that is not more than 0.
         """
         if not radius > 0:
-            raise OdescentError(f"the radius of a cluster must be more than 0, not {radius!r}.")
+            raise OdescentError(
+                f"the radius of a cluster must be more than 0, not {short(radius)}."
+            )
         left = self.population.reshape(-1, self.population.shape[-1])
         places, sizes = [], []
         while len(left):

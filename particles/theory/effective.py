@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from ..._support.drawable import drawn
 from ..._support.errors import OdescentError, check_choice
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...discretize.runs.trajectory import Trajectory
 from ...dynamics.vector_fields.objective import Objective
@@ -140,7 +141,7 @@ def effective_gradient(
     """
     check_choice("form", form, FORMS)
     if not (np.isfinite(alpha) and alpha > 0):
-        raise OdescentError(f"alpha must be a number more than 0, not {alpha!r}.")
+        raise OdescentError(f"alpha must be a number more than 0, not {short(alpha)}.")
     f = objective if isinstance(objective, Objective) else Objective("f", objective)
     if isinstance(run, Ensemble):
         full = lam is None or h is None or abs(1 - lam * h) < 1e-6

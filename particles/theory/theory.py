@@ -15,6 +15,7 @@ import sympy as sp
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, unknown
 from ..._support.numbers import check_whole
+from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...discretize.library import algorithm
 from ...discretize.routes.relaxation_hopping import chain
@@ -156,7 +157,7 @@ def parameters(
     )
     if not 0 < ess < 1:
         raise OdescentError(
-            f"ess, the effective sample size over N, must be between 0 and 1, not {ess!r}."
+            f"ess, the effective sample size over N, must be between 0 and 1, not {short(ess)}."
         )
     sizes: dict[str, object] = {"dimension": dimension, "particles": particles}
     for name, size in sizes.items():
@@ -209,4 +210,4 @@ def _formulas(strength: sp.Expr, needed: sp.Expr, ratio: sp.Expr, noise: str) ->
 def _positive(**numbers: float | None) -> None:
     for name, value in numbers.items():
         if value is not None and not (math.isfinite(value) and value > 0):
-            raise OdescentError(f"{name} must be a number more than 0, not {value!r}.")
+            raise OdescentError(f"{name} must be a number more than 0, not {short(value)}.")

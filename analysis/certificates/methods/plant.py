@@ -15,6 +15,7 @@ from jaxtyping import Float
 
 from ...._support.arguments import by_name
 from ...._support.errors import OdescentError, expected
+from ...._support.rendering.brief import short
 from ...._support.rendering.rendered import Rendered
 from ....discretize.linear.matrices import inverse
 from ....dynamics import System
@@ -277,7 +278,7 @@ def _scalar(name: str, value: object) -> sp.Expr:
     try:
         return as_scalar(value)
     except TypeError:
-        raise OdescentError(f"{name} must be a finite real number, not {value!r}.") from None
+        raise OdescentError(f"{name} must be a finite real number, not {short(value)}.") from None
 
 
 def _enclosures(m: Matrix) -> Matrix:
@@ -368,7 +369,9 @@ def as_scalar_or_infinity(value: object) -> sp.Expr:
     try:
         return as_scalar(value)
     except TypeError:
-        raise OdescentError(f"L must be a positive number or infinity, not {value!r}.") from None
+        raise OdescentError(
+            f"L must be a positive number or infinity, not {short(value)}."
+        ) from None
 
 
 def _flow_matrices(flow: Flow) -> tuple[list[Matrix], str]:
@@ -380,7 +383,9 @@ def _flow_matrices(flow: Flow) -> tuple[list[Matrix], str]:
 
     if not isinstance(flow, System):
         if isinstance(flow, (str, dict)) or not hasattr(flow, "__len__") or len(flow) != 3:
-            raise OdescentError(f"a flow must be a System or matrices (A, B, C), not {flow!r}.")
+            raise OdescentError(
+                f"a flow must be a System or matrices (A, B, C), not {short(flow)}."
+            )
         return _matrices(tuple(flow))
     if any(b.kind != "vector" for b in flow.blocks):
         odd = next(b for b in flow.blocks if b.kind != "vector")

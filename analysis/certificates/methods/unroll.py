@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ...._support.errors import OdescentError, shown
+from ...._support.rendering.brief import short
 from ...._support.rendering.rendered import Rendered
 from ....dynamics.algebra.exact import canonical, is_zero
 from ....dynamics.algebra.scalars import as_scalar
@@ -111,7 +112,7 @@ def _form(
         )  # fmt: skip
         if output not in (None, POINT):
             raise OdescentError(
-                f"output= of a method given by matrices must be {POINT!r} or left out, not {output!r}."
+                f"output= of a method given by matrices must be {POINT!r} or left out, not {short(output)}."
             )
         made = TimeVarying(A, B, C, D, (), (), row, fixed)
         return _read_at_point(made) if output == POINT else made, plant.name or "method"
@@ -120,7 +121,7 @@ def _form(
         if output not in program.outputs:
             raise OdescentError(
                 f"{method.name or 'the method'} has the sequences {', '.join(program.outputs)} and {POINT}, "
-                f"not {output!r}."
+                f"not {short(output)}."
             )
         program = replace(program, outputs={"x": program.outputs[output]})
     try:
@@ -192,7 +193,7 @@ def _table(rows: Any, low: sp.Expr, high: sp.Expr, horizon: int) -> Unrolled:
     try:
         table = [[as_scalar(e) for e in row] for row in rows]
     except TypeError:
-        raise OdescentError(f"h must be rows of numbers, not {rows!r}.") from None
+        raise OdescentError(f"h must be rows of numbers, not {short(rows)}.") from None
     if len(table) != horizon or any(len(row) != i + 1 for i, row in enumerate(table)):
         raise OdescentError(
             f"h must have {horizon} rows of 1, 2, ... numbers, not rows of {[len(r) for r in table]} numbers."

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import sympy as sp
 
 from ...._support.errors import OdescentError
+from ...._support.rendering.brief import short
 from ...programs.substeps import Flow, Integrator, Scheme, composition, in_shares
 
 Parts = Iterable[tuple[str, "Integrator | str"]]
@@ -44,7 +45,7 @@ def splitting(word: str, **letters: tuple[str, Integrator | str]) -> Scheme:
     for letter, pair in letters.items():
         if len(pair) != 2:
             raise OdescentError(
-                f"the letter {letter} of a splitting must be a (field, integrator) pair, not {pair!r}."
+                f"the letter {letter} of a splitting must be a (field, integrator) pair, not {short(pair)}."
             )
     parts = [
         (letters[c][0], Integrator.of(letters[c][1]), sp.Rational(1, word.count(c))) for c in word

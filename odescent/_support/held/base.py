@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -84,7 +85,7 @@ def refuse(cls: type[Held]) -> None:
 
 def _refusal(name: str, sign: str) -> Callable[..., Any]:
     def refused(self: Held, *_: Any) -> Any:
-        raise WrongType(self._no_meaning(sign))
+        raise (_not_a_scalar() if name == "__float__" else WrongType)(self._no_meaning(sign))
 
     refused.__name__ = refused.__qualname__ = name
     return refused
@@ -108,3 +109,20 @@ def _true(self: Held) -> bool:
 
 def _by_length(self: Any) -> bool:
     return len(self) > 0
+
+
+@functools.cache
+def _not_a_scalar() -> type[WrongType]:
+    """The error for no number, which is SymPy's too: where it compares a number with something, it tries `float`."""
+    from sympy import SympifyError
+
+    class NotScalar(WrongType, SympifyError):
+        """What is no scalar."""
+
+        def __init__(self, sentence: str) -> None:
+            ValueError.__init__(self, sentence)
+
+        def __str__(self) -> str:
+            return str(self.args[0])
+
+    return NotScalar

@@ -31,7 +31,7 @@ WORDS: Mapping[str, str] = {
     "rhs": "drift", "vector_field": "drift", "field": "fields", "variables": "blocks", "params": "parameters",
     "args": "parameters", "constants": "parameters mu", "mu": "parameters", "L": "parameters",
     "momentum": "parameters", "beta": "parameters coefficients", "alpha": "parameters coefficients",
-    "check": "verify", "validate": "verify", "is_valid": "verify", "proof": "verify steps", "verify": "verified replay",
+    "check": "verify", "validate": "verify", "is_valid": "verify", "proof": "verify steps", "verify": "verified",
     "savefig": "save", "write": "save", "to_file": "save write", "dump": "to_dict", "to_json": "to_dict",
     "json": "to_dict", "as_dict": "to_dict", "show": "plot", "draw": "plot", "picture": "plot", "figure": "plot",
     "plt": "plot", "summary": "table", "print": "table",
@@ -50,7 +50,7 @@ JOBS: Mapping[str, Mapping[str, str]] = {
     },
     "Trajectory": {"plot": "matplotlib, as in plt.plot(run.f)", "plt": "matplotlib, as in plt.plot(run.f)"},
     "Solution": {"plot": "matplotlib, as in plt.plot(solution.t, solution.x)"},
-    "Certificate": {"save": "json.dump(certificate.to_dict(), file)", "plot": "analysis.rates(...).plot()"},
+    "Certificate": {"save": "json.dump(certificate.to_dict(), file)"},
     "EstimatedConstants": {"kappa": "found.L / found.mu"},
     "Vector": {
         "T": "transpose(operator), of a matrix", "dot": "inner(x, y)", "norm": "inner(x, x)",
