@@ -2,6 +2,8 @@
 
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Literal
 
 import jax
@@ -10,7 +12,7 @@ import pytest
 import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 import odescent as od
 from odescent._support.arguments import checked
@@ -253,6 +255,63 @@ def test_a_number_or_an_array_may_be_either() -> None:
     assert jax.jit(step)(0.25) == 0.25  # traced
     with pytest.raises(OdescentError, match="dt of step must be"):
         step("0.1")
+
+
+def test_what_is_as_good_is_taken() -> None:
+    """Symbols for names, a seed for a key, exact numbers for floats: functions get what their annotations say."""
+    x, c = od.blocks("x"), od.parameters("c")
+
+    @checked
+    def takes_all(
+        table: Mapping[str, Any] | None = None,
+        tuning: Mapping[sp.Symbol, Any] | None = None,
+        key: Key[Array, ""] | None = None,
+        seed: Key[Array, ""] | int = 0,
+        size: float = 1.0,
+        count: int = 1,
+        exact: sp.Expr | float = 1.0,
+    ) -> dict[str, Any]:
+        return dict(locals())
+
+    table = {c: 1, x: 2, "y": 3}
+    assert takes_all(table=table)["table"] == {"c": 1, "x": 2, "y": 3} and list(table) == [
+        c,
+        x,
+        "y",
+    ]
+    assert takes_all(tuning={c: 1})["tuning"] == {c: 1}
+    assert jax.random.key_data(takes_all(key=7)["key"]).tolist() == [0, 7]
+    assert takes_all(seed=7)["seed"] == 7
+    for size in (sp.Rational(1, 2), Fraction(1, 2), Decimal("0.5"), sp.Float(0.5)):
+        assert type(takes_all(size=size)["size"]) is float and takes_all(size=size)["size"] == 0.5
+        assert takes_all(exact=size)["exact"] is size
+    assert type(takes_all(count=sp.Integer(3))["count"]) is int
+    same = sp.Symbol("c", negative=True)
+    for wrong in (
+        {"table": {c: 1, same: 2}},
+        {"table": {1: 2}},
+        {"size": c},
+        {"key": -1},
+        {"key": True},
+    ):
+        with pytest.raises(OdescentError):
+            takes_all(**wrong)
+
+
+def test_exact_numbers_symbols_and_seeds_reach_the_public_functions() -> None:
+    ball, flow = od.algorithm("heavy_ball"), od.system("gradient_flow")
+    assert od.analysis.spectrum(ball, sp.Rational(1, 3), sp.sqrt(17)).rate < 1
+    bowl = od.objective("himmelblau")
+    done = flow.simulate(bowl, [sp.Rational(1, 2), sp.sqrt(2)], Fraction(1, 2))
+    assert done.t[-1] == 0.5 and done.x[0].tolist() == [0.5, 2**0.5]
+    (c,) = od.system("heavy_ball").parameters
+    drawn = od.analysis.phase_portrait("heavy_ball", curvature=sp.Integer(1), parameters={c: 1})
+    assert drawn.fixed_points
+    classifier = od.neural_de.NeuralODEClassifier
+    pairs = zip(
+        *(jax.tree.leaves(classifier(2, [4], 2, k)) for k in (3, jax.random.key(3))), strict=True
+    )
+    assert all((a == b).all() for a, b in pairs if hasattr(a, "shape"))
 
 
 def test_a_curvature_is_an_expression_or_a_number() -> None:

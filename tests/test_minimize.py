@@ -428,7 +428,7 @@ def test_beside_scipy_on_one_budget() -> None:
         ({"start": SQUARE, "particles": 0}, r"particles must be a whole number of at least 1, not 0"),
         ({"start": np.zeros((9, 2)), "particles": 8}, r"the start has 9 particles in 1 runs, but particles=8"),
         ({"start": SQUARE, "steps": 0}, r"steps must be a whole number of at least 1, not 0"),
-        ({"start": SQUARE, "params": {"sigma": -1.0}}, r"sigma must be a finite number, at least 0, not -1.0"),
+        ({"start": SQUARE, "params": {"sigma": -1.0}}, r"sigma must be a finite number, at least 0, not -1"),
         ({"start": SQUARE, "params": {"sigmma": 1.0}}, r"no parameter of cbo called 'sigmma': did you mean 'sigma'"),
         ({"start": SQUARE, "params": {"lam": 3.0, "h": 1.0}}, r"lam h = 3 makes every step overshoot"),
         ({"start": SQUARE, "method": "pso"}, r"no method of minimize called 'pso'"),

@@ -45,7 +45,7 @@ def starting_point(x0: Any) -> Any:
     for leaf in leaves:
         kind = getattr(leaf, "dtype", None)
         try:  # JAX does not take texts, objects, dates, numbers of 128 bits and masks
-            taken: Any = jnp.result_type(leaf)
+            taken: Any = None if isinstance(leaf, str) else jnp.result_type(leaf)
         except (TypeError, ValueError):
             taken = None
         plain = isinstance(leaf, (bool, int, float)) or kind is not None
@@ -64,6 +64,8 @@ def starting_point(x0: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     """Whether it is a real number of Python or of SymPy."""
+    if isinstance(value, bool):
+        return False
     return isinstance(value, Real) or getattr(value, "is_extended_real", None) is True
 
 

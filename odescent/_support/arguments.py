@@ -109,6 +109,7 @@ def _valued(function: Any) -> Any:
         known, named = _hints(function), _named(function, args)
         for name, value in bound.arguments.items():
             hint = known.get(name, Any)
+            value = bound.arguments[name] = value if name in several else _taken(hint, value)
             if name in several:
                 given = value.items() if isinstance(value, dict) else [(name, v) for v in value]
                 for own, one in given:

@@ -74,7 +74,10 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
 
 def _nearest(name: str, names: Sequence[str]) -> list[str]:
     """At most two names like that one; a word of a name may be like it too, as eulr is like explicit_euler."""
-    near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+    near = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
+    # half of the letters of a short name is one letter, and of others no likeness
+    alike = lambda n: difflib.SequenceMatcher(None, name, n).ratio() >= 0.6
+    near = [n for n in near if alike(n) or len(n) == len(name) < 4]
     if near and difflib.SequenceMatcher(None, name, near[0]).ratio() > 0.7:
         return near
     words = {w: n for n in reversed(names) for w in n.split("_") if len(w) > 2}
