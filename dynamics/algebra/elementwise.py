@@ -70,4 +70,12 @@ def elementwise(function: Callable[..., object], *arguments: Vector) -> Vector:
         raise WrongType(
             f"elementwise takes a function of each component first, not {short(function)}."
         )
-    return _elementwise(as_scalar(function(*slots(len(arguments)))), arguments)
+    try:
+        made = function(*slots(len(arguments)))
+    except (TypeError, AttributeError) as error:  # of NumPy, which asks a symbol for its own exp
+        if isinstance(error, WrongType):
+            raise
+        raise WrongType(
+            f"the function of elementwise must take SymPy's symbols, as sympy.exp does, not NumPy's: {error}."
+        ) from error
+    return _elementwise(as_scalar(made), arguments)
