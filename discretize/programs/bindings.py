@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
-from ..._support.errors import OdescentError, shown
+from ..._support.errors import OdescentError, listed, shown
 from ..._support.rendering.brief import short
 from ...dynamics.algebra.calculus import Symbol, symbols_of
 from ...dynamics.algebra.scalars import as_scalar, check_class
@@ -92,3 +92,12 @@ def check_constants(values: Values) -> None:
         check_class(by_name.get("mu"), by_name.get("L"))
     except ValueError as error:
         raise OdescentError(str(error)) from None
+
+
+def check_signs(tuning: Values, given: Values) -> None:
+    """Refuse values that make a parameter negative that has to be positive, as beta1 above 1 does in Adam."""
+    for s, expression in tuning.items():
+        used = {g: value for g, value in given.items() if g in expression.free_symbols}
+        if used and s.is_positive and (value := expression.xreplace(used)).is_negative:
+            values = listed([f"{g} = {v}" for g, v in used.items()])
+            raise OdescentError(f"{values} gives {s} the value {value}, which must be positive.")

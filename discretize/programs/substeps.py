@@ -10,7 +10,6 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected
-from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.scalars import as_scalar

@@ -36,6 +36,7 @@ from ..programs.bindings import (
     chained,
     check_constant,
     check_constants,
+    check_signs,
     reachable,
     symbols_in,
     value_of,
@@ -381,7 +382,7 @@ class Iteration(Ways):
             given[a.target] = a.at(number)
         tuning = reachable({**self.tuning, **given}, self.program.parameters)
         check_constants(tuning)
-        _check_signs(tuning, given)
+        check_signs(tuning, given)
         made = self.replace(tuning=tuning)
         made.condition = condition_of(*asked.values()) or self.condition
         return made
@@ -498,12 +499,3 @@ class Iteration(Ways):
 
 
 __all__ = ["STEP", "Iteration", "taken_as_consistent"]
-
-
-def _check_signs(tuning: Mapping[sp.Symbol, sp.Expr], given: Mapping[sp.Symbol, sp.Expr]) -> None:
-    """Refuse values that make a parameter negative that has to be positive, as beta1 above 1 does in Adam."""
-    for s, expression in tuning.items():
-        used = {g: value for g, value in given.items() if g in expression.free_symbols}
-        if used and s.is_positive and (value := expression.xreplace(used)).is_negative:
-            values = listed([f"{g} = {v}" for g, v in used.items()])
-            raise OdescentError(f"{values} gives {s} the value {value}, which must be positive.")

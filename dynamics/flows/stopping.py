@@ -95,7 +95,7 @@ def _own(c: StopCondition, t: Any, x: Any, states: Any, f: Any) -> Any:
 def _tolerance(name: str, given: Any) -> float:
     level = real(given)
     if not np.isfinite(level) or level <= 0:
-        raise OdescentError(f"until={{{name!r}: ...}} takes a positive number, not {given!r}.")
+        raise OdescentError(f"until={{{name!r}: ...}} takes a positive number, not {short(given)}.")
     return level
 
 
@@ -112,7 +112,7 @@ def _value(name: str, given: Any, objective: Objective, x: Any) -> StopCondition
     _has(name, "value", objective)
     level = real(given)
     if not np.isfinite(level):
-        raise OdescentError(f"until={{{name!r}: ...}} takes a finite number, not {given!r}.")
+        raise OdescentError(f"until={{{name!r}: ...}} takes a finite number, not {short(given)}.")
     return StopCondition(_above, objective, level)
 
 
@@ -170,10 +170,10 @@ def _box(name: str, given: Any, objective: Objective, x: Any) -> StopCondition:
     except (TypeError, ValueError):
         shapes = " ".join(str(np.shape(a)) for a in jax.tree.leaves(x))
         raise OdescentError(
-            f"until={{'box': (low, high)}} takes {wanted} of x's shape {shapes}, not {given!r}."
+            f"until={{'box': (low, high)}} takes {wanted} of x's shape {shapes}, not {short(given)}."
         ) from None
     if not all((a < b).all() for a, b in zip(*map(jax.tree.leaves, bounds), strict=True)):
-        raise OdescentError(f"a box must have low < high in every coordinate, not {given!r}.")
+        raise OdescentError(f"a box must have low < high in every coordinate, not {short(given)}.")
     return StopCondition(_inside, None, bounds)
 
 

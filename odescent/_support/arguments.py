@@ -149,6 +149,29 @@ def _too_long(error: ValueError) -> OdescentError | None:
     )
 
 
+def _taken(hint: Any, value: Any) -> Any:
+    """What is as good as what a hint says: symbols for names, a seed for a key, an exact number for a float."""
+    choices = _choices(hint)
+    tables = [h for h in choices if _is_table(typing.get_origin(h) or h)]
+    if isinstance(value, dict) and tables and all(typing.get_args(h)[:1] == (str,) for h in tables):
+        named = [(getattr(k, "name", k), v) for k, v in value.items()]
+        plain = len({n for n, _ in named if isinstance(n, str)}) == len(value)
+        return dict(named) if plain and not all(isinstance(k, str) for k in value) else value
+    keys = any(_is_array(h) and _is_key_hint(h) for h in choices)
+    if keys and int not in choices and type(value) is int and 0 <= value < 2**64:
+        import jax
+
+        return jax.random.key(value)
+    exact = not isinstance(value, (int, float, complex)) and not hasattr(value, "dtype")
+    if exact and {*choices} <= {float, int, type(None)} and _is_number(value, float):
+        return int(value) if float not in choices and value == int(value) else float(value)
+    return value
+
+
+def _is_table(origin: Any) -> bool:
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
 def _refuse_masked(function: Any, args: Sequence[Any], more: Mapping[str, Any]) -> None:
     """Refuse NumPy's masked arrays: what is masked would count like the rest."""
     for value in (*args, *more.values()):
