@@ -33,7 +33,7 @@ REFUSED = {
     "synthesize passive --mu 1 --L 10 --scheme rk5": "no scheme 'rk5'",
     "simulate gradient_flw --time 1": "did you mean 'gradient_flow'",
     "simulate gradient_descent --objective rosenbrok": "did you mean 'rosenbrock'",
-    "simulate gradient_descent --statistics mode": "did you mean 'mean'",
+    "simulate gradient_descent --statistics men": "did you mean 'mean'",
     "portrait nesterov_sc --curvature 1 --mu 1 --L 9 --with nope": "no algorithm or system 'nope'",
     "train nope": "no task 'nope'",
     "train digits-ode --regularizer nope": "no regularizer 'nope'",

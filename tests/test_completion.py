@@ -37,7 +37,7 @@ def test_files_are_completed_beside_names(tmp_path: Path, monkeypatch: pytest.Mo
     for name in ("ball.ode", "ball.txt", "sub/nag.ode", ".hidden.ode"):
         (tmp_path / name).write_text("")
     complete = names("algorithms", files=".ode")
-    assert complete("ba") == ["baoab", "ball.ode"]
+    assert complete("ba") == ["baoab", "barzilai_borwein", "ball.ode"]
     assert complete("su") == ["sub/"]
     assert complete("sub/") == ["sub/nag.ode"]
     assert complete("nowhere/") == []

@@ -37,6 +37,7 @@ def start(name, seed=3):
     given = {n: listed(plain.get(n, plain.get(n.partition("_")[0]))) for n in asked if n.partition("_")[0] in
              {"prox", "resolvent", "map"}}  # fmt: skip
     given |= {"hvp": lambda at, along: list(along)} if "hvp" in asked else {}
+    given |= {"value": lambda at: sum((t**2).sum() for t in at) / 2} if "value" in asked else {}
     noise = {"generator": torch.Generator().manual_seed(seed)} if alg.tuned.draws else {}
     return params, alg.to_torch(params, **values(alg), **given, **noise), noise.get("generator")
 

@@ -122,7 +122,7 @@ def test_the_sentence_names_what_does_the_job(run):
     assert "use simulate." in refused(lambda: BALL.run)
     assert "use plt" not in refused(lambda: run.plt) and "matplotlib" in refused(lambda: run.plt)
     assert "use x[-1]." in refused(lambda: run.final)
-    assert "did you mean 'states'?" in refused(lambda: run.state_s)
+    assert "did you mean 'states' or 'steps'?" in refused(lambda: run.state_s)
     assert "use grad." in refused(lambda: f.gradient)
     assert "a Vector has no dot; use inner(x, y)." == refused(lambda: x.dot(v))
     assert "did you mean" in refused(lambda: od.estimate_constants(square, [1.0]).mus)

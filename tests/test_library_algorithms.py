@@ -42,7 +42,7 @@ class Oracles(dict[str, Any]):
 ORACLES = Oracles()
 VALUES: dict[str, Any] = {
     "mu": sp.Rational(1, 2), "L": sp.Rational(3, 2), "h": sp.Rational(1, 10),
-    "beta": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "rho": 0.9,
+    "beta": 0.9, "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "rho": 0.6,
 }  # fmt: skip
 BEGIN = np.array([0.8, -1.1])
 CROWD = np.outer([1.0, 0.1, -0.6], BEGIN)  # three particles; the second is the best
@@ -165,8 +165,8 @@ def test_programs_are_finite_and_exact(algorithm: od.Algorithm) -> None:
 def test_unknown_names_and_options() -> None:
     with pytest.raises(od.OdescentError, match="did you mean 'heavy_ball'"):
         od.algorithm("heavyball")
-    with pytest.raises(od.OdescentError, match="called 'size': did you mean 'step'"):
-        od.algorithm("gradient_descent", size=1)
+    with pytest.raises(od.OdescentError, match="called 'stepp': did you mean 'step'"):
+        od.algorithm("gradient_descent", stepp=1)
     with pytest.raises(od.OdescentError, match="not '3/L'"):
         od.algorithm("gradient_descent", step="3/L")
     assert od.algorithm("nesterov").name == "nesterov_sc" and NAMES == sorted(NAMES)

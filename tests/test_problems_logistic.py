@@ -200,7 +200,7 @@ def test_synthetic_follows_its_options():
         ((np.ones((2, 2)), [0, 1], 0), "regularization must be a positive finite number, got 0"),
         (
             (np.ones((2, 2)), [0, 1], -1.0),
-            "regularization must be a positive finite number, got -1.0",
+            r"regularization must be a positive finite number, got -1\.$",
         ),
         (
             (np.ones((2, 2)), [0, 1], "a"),

@@ -113,7 +113,7 @@ def guard_of(condition: object, what: str) -> Guard:
     """
     if isinstance(condition, (Inequality, Joined)):
         return condition
-    if condition in (sp.true, sp.false):
+    if isinstance(condition, (bool, type(sp.true), type(sp.false))):
         raise OdescentError(
             f"{what} is always {str(bool(condition)).lower()}; compare scalars that change from step to step."
         )

@@ -54,27 +54,31 @@ METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         COLORS[0]: (
             "gradient_descent", "inertial_newton", "unadjusted_langevin", "relativistic", "leimkuhler_matthews",
             "polar_cbo", "douglas_rachford", "sor", "accelerated_mirror_descent", "m_fac",
+            "armijo",
         ),
         COLORS[1]: (
             "heavy_ball", "item", "rmsprop", "annealed_langevin", "obabo", "consensus_freezing", "extragradient",
             "itoh_abe", "unified_nesterov", "mkor", "sketched_gradient_descent",
+            "exact_line_search",
         ),
         COLORS[2]: (
             "nesterov_sc", "nesterov_look_ahead", "adagrad", "underdamped_langevin", "underdamped_exact",
             "mirror_cbo", "proximal_gradient", "newton", "iterative_newton", "zeroth_order",
+            "barzilai_borwein",
         ),
         COLORS[3]: (
             "triple_momentum", "proximal_point", "sgd", "baoab", "jump_cbo", "ogda", "coordinate_descent", "nag_flow",
-            "muon", "adagrad_norm", "adahessian",
+            "muon", "adagrad_norm", "adahessian", "bold_driver",
         ),
         COLORS[4]: (
             "cbo", "nesterov_c", "conformal_heavy_ball", "sign_descent", "sgld", "aboba", "halpern", "adaptive",
             "regularized_newton", "newton_schulz", "implicit_gradient_transport",
+            "polyak_step",
         ),
         COLORS[5]: (
             "consensus_hopping", "ogm", "robust_momentum", "adam", "normalized_gradient_descent",
             "langevin_splitting", "stochastic_theta", "dissipative_leapfrog", "mirror_descent",
-            "inverse_filter", "hessian_aided_momentum",
+            "inverse_filter", "hessian_aided_momentum", "adaptive_regularized_newton",
         ),
     }
 )  # fmt: skip

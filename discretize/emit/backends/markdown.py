@@ -33,8 +33,8 @@ def source(algorithm: Iteration, _: Naming) -> str:
 
 
 def _unescaped(line: str) -> str:
-    r"""A line of mathematics without what Markdown reads as escapes: \| and \,"""
-    return line.replace(r"\|", r"\Vert ").replace(r"\,", r"\thinspace ")
+    r"""A line of mathematics without what Markdown reads as escapes: \|, \, and \\ between rows."""
+    return line.replace(r"\\", r"\cr").replace(r"\|", r"\Vert ").replace(r"\,", r"\thinspace ")
 
 
 def _shown(line: str) -> str:

@@ -322,10 +322,15 @@ class _Module:
                 lines += ["", f"    def {name}_start() -> Any:", *("    " + line for line in inner)]
                 kept = f"_memory({made})" if isinstance(value, Vector) else made
                 lines += [f"        return {kept}", ""]
-                lines += [f"    {name} = jax.lax.cond(first, {name}_start, lambda: state.{name})"]
+                function = "jax.lax.cond"
+                given = ["first", f"{name}_start", f"lambda: state.{name}"]
             else:
-                fun = "lambda a, b: jnp.where(first, a, b)"
-                lines += [*inner, f"    {name} = _map({fun}, (), {made}, state.{name})"]
+                lines += inner
+                function = "_map"
+                given = ["lambda a, b: jnp.where(first, a, b)", "()", made, f"state.{name}"]
+            # the body of an update stands one level deeper than these lines do
+            kept = wrapped(f"{name} = {function}", given, indent="        ")
+            lines += [line[4:] for line in kept]
         return lines
 
     def eval_params(self) -> list[str]:

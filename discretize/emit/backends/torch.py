@@ -404,11 +404,12 @@ def optimizer(
         elif name not in BOUNDS:
             raise unknown(f"parameter of {who} called", name, [*named, *asked])
     missing = [n if n not in asked else key for n, key in named.items() if key not in given]
-    missing += [n for n in oracles if n not in given]
-    if missing:
-        raise OdescentError(
-            f"{who} needs a value of {listed(missing)}, as in to_torch(params, {missing[0]}=...)."
-        )
+    functions = [n for n in oracles if n not in given]
+    if missing or functions:
+        values_of = [f"a value of {listed(missing)}"] if missing else []
+        wanted = listed([*values_of, *(f"the function {n}" for n in functions)])
+        first = [*missing, *functions][0]
+        raise OdescentError(f"{who} needs {wanted}, as in to_torch(params, {first}=...).")
     known = {n: given[key] for n, key in named.items() if key in given}
     known |= {n: values[n] for n in BOUNDS if n in values and n not in known}
     check_numbers(known)

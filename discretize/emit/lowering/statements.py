@@ -313,7 +313,7 @@ class Routine:
         sweeps = "one sweep over the coordinates" if m == 1 else f"{m} sweeps over the coordinates"
         calls = calls if not m else f"{calls}, {sweeps}" if n else sweeps
         guards = sum(isinstance(s, (ChooseLet, LoopLet)) for s in self.statements)
-        calls += " beside those that its guards decide on" * bool(guards)
+        calls += " beside those of its guards" * bool(guards)
         k = sum(isinstance(s, SolveLet) and s.method != ENTRIES for s in self.statements)
         return calls if not k else f"{calls}, one solve" if k == 1 else f"{calls}, {k} solves"
 

@@ -275,7 +275,8 @@ def _repeated(
 
         return jax.tree.map(kept, blocks, new), n + 1, jnp.asarray(ended, bool)
 
-    start = (jax.tree.map(jnp.asarray, begin), jnp.zeros((), float), jnp.zeros((), bool))
+    begun = jax.tree.map(jnp.asarray, begin)
+    start = (begun, jnp.zeros((), float), jnp.zeros((), bool))
     blocks, n, ended = jax.lax.while_loop(going, move, start)
     return jax.tree.map(lambda x: jnp.where(ended, x, jnp.nan), blocks), n
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
+from ..._support.errors import unknown
 from ..._support.files import write_whole
 from ..._support.numbers import number
 from ..base import console
@@ -73,9 +74,12 @@ def to_dict(found: Synthesis) -> dict[str, Any]:
 
 
 def _family(name: str) -> Any:
-    """A system, where one has the name, else an algorithm."""
+    """A system, where one has the name, else an algorithm; OdescentError naming the nearest of both."""
     import odescent as od
 
+    from ...discretize.library import REGISTRY as ALGORITHMS
     from ...dynamics.library import REGISTRY as SYSTEMS
 
+    if name not in SYSTEMS and ALGORITHMS.full(name) not in ALGORITHMS:
+        raise unknown("system or algorithm", name, [*SYSTEMS, *ALGORITHMS])
     return name if name in SYSTEMS else od.algorithm(name)
