@@ -149,7 +149,7 @@ def test_the_function_is_in_the_class(at: list[float], kappa: int) -> None:
 @pytest.mark.untyped
 def test_bad_input() -> None:
     for periods in (1, 2.5, True):
-        with pytest.raises(od.OdescentError, match="period.* must be a whole number"):
+        with pytest.raises(od.OdescentError, match=r"period.* must be a whole number"):
             counterexample(HEAVY_BALL, 1, 10, periods)
     assert counterexample(HEAVY_BALL, 1, 1) is None  # one quadratic
     look = od.blocks("x")

@@ -108,7 +108,8 @@ def test_forms_of_a_system_take_expressions_only():
      "center of ball must be an array of numbers, not an object of type list."),
      (lambda: od.particles.effective_alpha({}),
      "share of effective_alpha must be a number, not an object of type dict."),
-     (lambda: od.neural_de.NeuralSDE(2, [3], 7.5), "key of NeuralSDE must be a key of JAX, as jax.random.key(0), not 7.5."),
+     (lambda: od.neural_de.NeuralSDE(2, [3], 7.5),
+     "key of NeuralSDE must be a key of JAX, as jax.random.key(0), not 7.5."),
      (lambda: od.dynamics.substitute(x, [v]),
      "values of substitute must be a mapping of symbols to what replaces them")],
 )  # fmt: skip

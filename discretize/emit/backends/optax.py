@@ -329,8 +329,8 @@ class _Module:
                 function = "_map"
                 given = ["lambda a, b: jnp.where(first, a, b)", "()", made, f"state.{name}"]
             # the body of an update stands one level deeper than these lines do
-            kept = wrapped(f"{name} = {function}", given, indent="        ")
-            lines += [line[4:] for line in kept]
+            chosen = wrapped(f"{name} = {function}", given, indent="        ")
+            lines += [line[4:] for line in chosen]
         return lines
 
     def eval_params(self) -> list[str]:
