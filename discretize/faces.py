@@ -183,7 +183,7 @@ class Algorithm(Iteration):
     def cost(self, objective: Objective | None = None) -> dict[str, int]:
         """How many gradients, values, products and solves a step takes; of a `FiniteSum` also how many examples.
 
-        A run has the same as `Trajectory.counts`, by record.
+        What guards decide is left out. A run has that too, in `Trajectory.counts`, by record.
         """
         from .runs.cost import cost_of_step
 

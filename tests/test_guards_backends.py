@@ -174,9 +174,9 @@ def test_a_rejected_point_is_asked_nothing_and_a_kept_one_not_again() -> None:
     assert 0 < accepted < steps
     recorded = steps + 1  # values along the run, which the record asks for
     assert counting.made == {"value": 1 + steps + recorded, "grad": 1 + accepted, "hvp": 0}
-    assert {n: each for n, _, each in run.cost if each} == {
-        "values": 1
-    } and "gradients" not in run.counts
+    assert {n: each for n, _, each in run.cost if each} == {"values": 1}
+    assert run.counts["gradients"][-1] == 1 + accepted
+    assert run.counts["rejections"][-1] == steps - accepted
 
 
 def test_a_search_asks_one_value_in_each_iteration() -> None:

@@ -153,6 +153,10 @@ def loops(made: PointStepper, statistics: tuple[str, ...], capacity: int) -> tup
             return _Now(new, hit, None)
         if watched:
             hit = jnp.where((hit < 0) & made.refused(new["state"]), met, hit)
+            met += 1
+        if ends is not None and ends.budgets:
+            over = ends.exceeded(new["k"], made.record(new["state"], c)[1]).astype(hit.dtype)
+            hit = jnp.where((hit < 0) & (over >= 0), met + over, hit)
         kept = lambda old, new: jnp.where(hit < 0, new, old)
         after = None if ends is None else jax.tree.map(kept, now.f, f)
         return _Now(jax.tree.map(kept, now.carry, new), hit, after)

@@ -24,15 +24,17 @@ class RunClock:
         expression: in the step number and the parameters.
         values: of the parameters, by name.
         blocks: of the time that has passed and the last step, where steps depend on the state.
+        counters: blocks that count what guards decide.
     """
 
     expression: sp.Expr = field(metadata={"static": True})
     values: Mapping[str, Any]
     blocks: tuple[str, ...] = field(default=(), metadata={"static": True})
+    counters: tuple[str, ...] = field(default=(), metadata={"static": True})
 
     def visible(self, states: Mapping[str, Any]) -> dict[str, Any]:
         """The states without those blocks."""
-        return {n: s for n, s in states.items() if n not in self.blocks}
+        return {n: s for n, s in states.items() if n not in (*self.blocks, *self.counters)}
 
     def at(self, k: Any, states: Mapping[str, Any]) -> Any:
         """The times of steps, in the shape of their numbers; these numbers where a parameter has no value.
@@ -63,4 +65,4 @@ def clock_of(algorithm: Iteration, values: Mapping[str, Any]) -> RunClock:
     bindings = {**algorithm.where, **algorithm.tuning}
     for _ in bindings:
         clock = clock.xreplace(bindings)
-    return RunClock(clock, dict(values), algorithm.clocks)
+    return RunClock(clock, dict(values), algorithm.clocks, tuple(algorithm.counters.values()))

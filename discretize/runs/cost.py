@@ -19,6 +19,7 @@ from ..emit.lowering.statements import (
     inside,
 )
 from ..step.iteration import Iteration
+from .ending import Spent
 
 _WORDS = {
     "grad": "gradients", "batch": "minibatch gradients", "value": "values", "operator": "operators", "map": "maps",
@@ -28,19 +29,29 @@ _WORDS = {
 
 
 @lru_cache(maxsize=256)
-def _of(algorithm: Iteration, start: bool) -> tuple[tuple[str, int], ...]:
-    """What the statements of a step ask for, or those of the start."""
-    low = lowered_of(algorithm, Naming())
-    found, unsure = _counted(low.init if start else low.step)
-    unsure = (
-        unsure | _counted(low.step)[1]
-    )  # what guards decide is not counted, and not at the start either
+def _of(algorithm: Iteration) -> tuple[tuple[str, int], ...]:
+    """What the statements of a step ask for, whatever its guards decide."""
+    found, unsure = _counted(lowered_of(algorithm, Naming()).step)
     return tuple((kind, n) for kind, n in found.items() if kind not in unsure)
+
+
+def asked(routine: Routine) -> Counter[str]:
+    """How many evaluations of each kind a routine makes outside of its choices and loops."""
+    found: Counter[str] = Counter()
+    for s in routine.statements:
+        if isinstance(s, Ask) and not s.over:
+            kind = s.argument.partition("_")[0]
+            found[_WORDS.get(kind, kind)] += 1
+        elif isinstance(s, SolveLet):
+            found["diagonals" if s.method == ENTRIES else "solves"] += 1
+        elif isinstance(s, SweepLet):
+            found["sweeps"] += 1
+    return found
 
 
 def _counted(routine: Routine) -> tuple[Counter[str], set[str]]:
     """How many evaluations of each kind a routine makes, and the kinds of which guards decide how many."""
-    found: Counter[str] = Counter()
+    found = asked(routine)
     unsure: set[str] = set()
     for s in routine.statements:
         inner = [_counted(r) for r in inside(s)] if isinstance(s, (ChooseLet, LoopLet)) else []
@@ -51,13 +62,6 @@ def _counted(routine: Routine) -> tuple[Counter[str], set[str]]:
             unsure |= {kind for kind in {*accept, *reject} if accept[kind] != reject[kind]}
         elif isinstance(s, LoopLet):
             unsure |= {*inner[0][0]}
-        elif isinstance(s, Ask) and not s.over:
-            kind = s.argument.partition("_")[0]
-            found[_WORDS.get(kind, kind)] += 1
-        elif isinstance(s, SolveLet):
-            found["diagonals" if s.method == ENTRIES else "solves"] += 1
-        elif isinstance(s, SweepLet):
-            found["sweeps"] += 1
     return found, unsure
 
 
@@ -72,17 +76,38 @@ def cost_of_step(algorithm: Iteration, objective: object = None) -> dict[str, in
         objective: of a `FiniteSum` the examples are counted too: rows of the data at which its function, its gradient
             or a product is evaluated.
     """
-    return _with_examples(dict(_of(algorithm, False)), objective)
+    return _with_examples(dict(_of(algorithm)), objective)
 
 
-def cost_of_start(algorithm: Iteration, objective: object = None) -> dict[str, int]:
-    """The same of what a run asks for before its first step: the initial values of memories."""
-    return _with_examples(dict(_of(algorithm, True)), objective)
+def cost_of_run(algorithm: Iteration, objective: object = None) -> tuple[Spent, ...]:
+    """What a run asks for, by kind; what its guards decide is in the blocks of `counting.counted`.
+
+    Args:
+        algorithm: the method.
+        objective: of a `FiniteSum` the examples are counted too.
+    """
+    low = lowered_of(algorithm, Naming())
+    begun, each = (_with_examples(dict(asked(r)), objective) for r in (low.init, low.step))
+    rows = rows_of(objective)
+    decided = {kind: [(block, 1)] for kind, block in algorithm.counters.items()}
+    seen = [(block, rows[kind]) for kind, block in algorithm.counters.items() if kind in rows]
+    decided |= {"examples": seen} if seen else {}
+    return tuple(
+        Spent(n, begun.get(n, 0), each.get(n, 0), tuple(decided.get(n, ())))
+        for n in dict.fromkeys((*each, *begun, *decided))
+    )
 
 
 def _with_examples(cost: dict[str, int], objective: object) -> dict[str, int]:
+    rows = rows_of(objective)
     if isinstance(objective, FiniteSum):
-        whole = sum(cost.get(n, 0) for n in ("gradients", "values", "products"))
-        picked = cost.get("minibatch gradients", 0)
-        cost["examples"] = whole * objective.rows + picked * objective.batch_size
+        cost["examples"] = sum(n * rows[kind] for kind, n in cost.items() if kind in rows)
     return cost
+
+
+def rows_of(objective: object) -> dict[str, int]:
+    """At how many rows of a finite sum each kind is evaluated."""
+    if not isinstance(objective, FiniteSum):
+        return {}
+    whole = dict.fromkeys(("gradients", "values", "products"), objective.rows)
+    return {**whole, "minibatch gradients": objective.batch_size}

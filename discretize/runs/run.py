@@ -33,9 +33,10 @@ from ..programs import draws
 from ..step.iteration import Iteration
 from . import chunks, failed_solves, observed, run_file
 from .clock import RunClock, clock_of
-from .cost import cost_of_start, cost_of_step
+from .cost import cost_of_run
+from .counting import counted, with_counts
 from .emitted_stepper import algorithm_stepper
-from .ending import STEP_SIZE, Ends, Length, length
+from .ending import STEP_SIZE, Ends, Length, budget_of, length
 from .starting import check_resolution, check_shape, in_groups
 from .trajectory import Trajectory, cut, lasting
 
@@ -143,8 +144,8 @@ def run(
             zero or sign change the run ends; or a mapping with any of "gradient", "value", "distance" (tolerances),
             "box" ((low, high)), and functions by name.
         max_steps: the most steps of a run with `until`.
-        budget: how much the steps may ask for, as in {"gradients": 1000}, by the names of `Algorithm.cost`: no step is
-            taken that would exceed it. It counts what the method asks for, not what is recorded or asked by `until`.
+        budget: how much the steps may ask for, as in {"gradients": 1000}, by the names of `Trajectory.counts`: no
+            step is taken that would exceed it. It counts what the method asks for, not what is recorded or asked by `until`.
         resume: a run file (.npz), written as the run goes and at its end, at Ctrl-C too. If it is there, the
             run goes on from it; with more steps than before, a finished run is continued.
         parameters: values of the algorithm's parameters by name, or by the words for them that `od.algorithm` takes,
@@ -186,12 +187,12 @@ def run(
     named, given = algorithm, parameters
     algorithm, parameters = algorithm.freed(parameters)
     _check_one_step(algorithm)
-    untimed, algorithm = algorithm, algorithm if algorithm.size is None else algorithm.timed
+    plain_steps = algorithm
+    algorithm = counted(algorithm if algorithm.size is None else algorithm.timed)
     made = algorithm_stepper(algorithm, objective, normals)
     if starts is None:
         check_shape(start, objective, made.population)
-    each, begun = cost_of_step(untimed, objective), cost_of_start(untimed, objective)
-    cost = tuple((n, begun.get(n, 0), each.get(n, 0)) for n in dict.fromkeys((*each, *begun)))
+    cost = cost_of_run(algorithm, objective)
     bound = length(made.name, (steps, max_steps), cost, budget, until is not None)
     draws.check_key(key)
     if made.draws and key is None:
@@ -203,13 +204,13 @@ def run(
     def finished(t: Trajectory) -> Trajectory:
         kept = cut(t, lambda states: _check_positive(algorithm, states))
         size = _refused(job, kept)
-        kept = replace(kept, states=clock.visible(kept.states))
+        kept = with_counts(kept, cost, clock)
         said = [
             _remark(named, objective, made, given, kept),
-            _failed(untimed, objective, values, kept),
+            _failed(plain_steps, objective, values, kept),
             size,
         ]
-        kept = replace(kept, cost=cost, remark="\n".join(filter(None, said)))
+        kept = replace(kept, remark="\n".join(filter(None, said)))
         if not (of_jax or _traced(kept)):
             return kept.to_numpy()
         return lasting(kept) if single else kept
@@ -221,7 +222,7 @@ def run(
         own = draws.source(key, normals) if made.draws and key is not None else None
         job = chunks.RunJob(made, _coefficients(made, values), start, own)
         clock = clock_of(algorithm, numbers)
-        ends = None if until is None else _ends(job, until, objective, clock)
+        ends = _ends(job, until, objective, clock, bound)
         told = (ends is not None, every != 1, statistics, chunk is not None, progress, resume is not None)  # fmt: skip
         if any(told):
             file = None if resume is None else Path(resume)
@@ -244,7 +245,7 @@ def run(
             hit = jnp.where(last < 0, last, jnp.zeros_like(last))
             done = _told(done, hit, _names(job, None), bound)
             done = done if _traced(done) else finished(done)
-    return replace(done, cost=cost, states=clock.visible(done.states))
+    return done if done.cost else with_counts(done, cost, clock)
 
 
 def _check_one_step(algorithm: Iteration) -> None:
@@ -257,8 +258,12 @@ def _check_one_step(algorithm: Iteration) -> None:
         )
 
 
-def _ends(job: chunks.RunJob, until: Until, objective: Objective, clock: RunClock) -> Ends:
+def _ends(
+    job: chunks.RunJob, until: Until, objective: Objective, clock: RunClock, bound: Length
+) -> Ends | None:
     """The conditions of a run, asked of its start, so that what is wrong with them is said before it begins."""
+    if until is None:
+        return Ends((), (), clock, bound.budgets) if bound.budgets else None
     begin, _ = chunks.loops(job.made, (), 1)
     traced = _traced((job.x0, job.c, job.key))
     carry, (_, x, states, _) = (
@@ -267,13 +272,14 @@ def _ends(job: chunks.RunJob, until: Until, objective: Objective, clock: RunCloc
     found = conditions(until, objective, x, job.made.population)
     if not traced and int(carry["bad"]) < 0:  # a start that is not finite is refused by the run
         at_start(found, clock.at(0, states), x, clock.visible(states))
-    return Ends(tuple(found), tuple(found.values()), clock)
+    return Ends(tuple(found), tuple(found.values()), clock, bound.budgets)
 
 
 def _names(job: chunks.RunJob, ends: Ends | None) -> tuple[str, ...]:
     """What can end a run beside its length."""
     own = () if ends is None else ends.names
-    return own if job.made.taken is None else (*own, STEP_SIZE)
+    own = own if job.made.taken is None else (*own, STEP_SIZE)
+    return own if ends is None else (*own, *(budget_of(b.spent.kind) for b in ends.budgets))
 
 
 def _refused(job: chunks.RunJob, done: Trajectory) -> str:
@@ -298,7 +304,7 @@ def _told(done: Trajectory, hit: Any, names: tuple[str, ...], bound: Length) -> 
         return replace(done, end=hit, ends=names)
     spent = (hit < 0) & (jnp.asarray(done.diverged_at) < 0)
     end = jnp.where(spent, len(names), hit)
-    return replace(done, end=end, ends=(*names, f"the budget of {bound.budget}"))
+    return replace(done, end=end, ends=(*names, budget_of(bound.budget)))
 
 
 def _long(

@@ -31,7 +31,8 @@ class Trajectory(Rendered):
         k: step numbers of the records; 0, 1, ..., steps, or multiples of `every`. Inside vmap, jit or grad the records
             after the end of a run with an end repeat its last one, so that the last k is the number of steps.
         statistics: running statistics by name, each a dict of "x" and "f", over every step.
-        cost: how many evaluations the start and a step take, by kind; see `counts`.
+        cost: how many evaluations the start and a step take, by kind, what guards decide left out; see `counts`.
+        counted: how many of each kind guards had decided on, at each record.
         end: the position in ``ends`` of what ended the run, -1 if it took all steps or diverged; see `stopped`.
         ends: the names of the conditions (see ``until`` of `run`) and of the budget that could end the run.
         remark: if mu or L were estimated (`od.estimate_constants`), the condition on them, and whether the gradients
@@ -46,6 +47,7 @@ class Trajectory(Rendered):
     k: Any = None
     statistics: dict[str, dict[str, Any]] = field(default_factory=dict)
     cost: tuple[tuple[str, int, int], ...] = field(default=(), metadata={"static": True})
+    counted: dict[str, Any] = field(default_factory=dict)
     end: Any = None
     ends: tuple[str, ...] = field(default=(), metadata={"static": True})
     remark: str = field(default="", metadata={"static": True})
@@ -69,8 +71,11 @@ class Trajectory(Rendered):
 
     @property
     def counts(self) -> dict[str, Any]:
-        """How many evaluations of each kind had been made at each record: gradients, values, products, examples."""
-        return {name: begun + self.k * each for name, begun, each in self.cost}
+        """How much had been asked for at each record: gradients, values, products, examples, by kind.
+
+        Of a method with guards also the rejections, where a choice took its second list, and the iterations of loops.
+        """
+        return {n: begun + self.k * each + self.counted.get(n, 0) for n, begun, each in self.cost}
 
     @property
     def steps(self) -> Any:

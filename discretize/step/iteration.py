@@ -115,6 +115,7 @@ class Iteration(Ways):
         self.assumes, self.positive = tuple(assumes), tuple(positive)
         self.words: Words = {}  # for its parameters; an algorithm of the library brings its own
         self.clocks: tuple[str, ...] = ()  # blocks of time and step, of one that is made for runs
+        self.counters: Mapping[str, str] = {}  # and of counts
         self.condition: Supposition | None = None  # of values that were estimated
         for block in self.positive:
             system.block(block)  # refuses a name that is none
@@ -245,34 +246,38 @@ class Iteration(Ways):
 
     @cached_property
     def _clocks(self) -> tuple[Block, Block]:
-        return clock_blocks({b.name for b in self.system.blocks} | self._reserved())
+        return clock_blocks({b.name for b in self.system.blocks} | self.reserved())
 
     @cached_property
     def timed(self) -> Self:
         """The algorithm with two more blocks, for runs: the time that has passed, and the last step taken."""
-        made = copy(self)
-        for view in self._of_the_tuning:
-            made.__dict__.pop(view, None)
         elapsed, last = self._clocks
         program = self._compiled(self.scheme, self.bound_size, elapsed)
         blocks, after = (*program.blocks, last), {**program.next, last.symbol: self.step}
         program = replace(program, blocks=blocks, next=after)
+        program = reuse_across_steps(program, (*self.bound.blocks, elapsed, last))
+        made = self.with_program(carried_by_choices(program))
         made.clocks = (elapsed.name, last.name)
-        made.__dict__["program"] = carried_by_choices(
-            reuse_across_steps(program, (*self.bound.blocks, elapsed, last))
-        )
+        return made
+
+    def with_program(self, program: Program) -> Self:
+        """The algorithm that goes by another program, which has the same steps and more blocks: for runs."""
+        made = copy(self)
+        for view in self._of_the_tuning:
+            made.__dict__.pop(view, None)
+        made.__dict__["program"] = program
         return made
 
     def _compiled(
         self, scheme: Scheme, size: sp.Expr | None = None, elapsed: Block | None = None
     ) -> Program:
         outputs = {"x": self.bound.output, **self.outputs}
-        clock, reserved = self.clock, self._reserved()
+        clock, reserved = self.clock, self.reserved()
         return compile_scheme(
             self.bound, scheme, self.step, clock, outputs, reserved, size, elapsed
         )
 
-    def _reserved(self) -> set[str]:
+    def reserved(self) -> set[str]:
         """The names that no instruction of the program may take, beside those of the bound system."""
         scalars = {*self.where, *self.tuning, *symbols_in(self.where), *symbols_in(self.tuning)}
         if self.size is not None:
@@ -459,7 +464,7 @@ class Iteration(Ways):
         made = copy(self)
         made.tuning = exact_values(tuning)
         system = {self.step.name, *(s.name for s in self.bound.parameters)}
-        if made._reserved() - system != self._reserved() - system:  # other names might be fresh
+        if made.reserved() - system != self.reserved() - system:  # other names might be fresh
             return self._rebuilt({"tuning": made.tuning})
         for view in self._of_the_tuning:
             made.__dict__.pop(view, None)
@@ -486,7 +491,7 @@ class Iteration(Ways):
         way = self.scheme.branch(True).unrolled() if self.scheme.guarded else self.scheme
         check_noise(self.system, way)
         if any(f.noise for f in self.system.fields.values()):
-            check_assigned_noise(self.bound, way, self.step, self.clock, self._reserved())
+            check_assigned_noise(self.bound, way, self.step, self.clock, self.reserved())
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or 'unnamed'}: {self.scheme.name or 'scheme'} ({self.scheme})>"
