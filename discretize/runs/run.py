@@ -145,7 +145,8 @@ def run(
             "box" ((low, high)), and functions by name.
         max_steps: the most steps of a run with `until`.
         budget: how much the steps may ask for, as in {"gradients": 1000}, by the names of `Trajectory.counts`: no
-            step is taken that would exceed it. It counts what the method asks for, not what is recorded or asked by `until`.
+            step is taken that would exceed it. It counts what the method asks for, not what is recorded or asked by
+            `until`.
         resume: a run file (.npz), written as the run goes and at its end, at Ctrl-C too. If it is there, the
             run goes on from it; with more steps than before, a finished run is continued.
         parameters: values of the algorithm's parameters by name, or by the words for them that `od.algorithm` takes,
