@@ -10,6 +10,7 @@ from . import library  # noqa: F401  (the titles of what is registered)
 if TYPE_CHECKING:
     from .._support.citations import cite as cite
     from ..dynamics.flows.tableaux import Tableau as Tableau
+    from . import controllers as controllers
     from .equality.verdict import Equivalence as Equivalence
     from .faces import Algorithm as Algorithm
     from .faces import Derivation as Derivation

@@ -281,6 +281,7 @@ KINDS = (
     "regularized_newton",
     "sketched_gradient_descent",
     "stochastic_theta",
+    "wolfe",
     "zeroth_order",
 )
 

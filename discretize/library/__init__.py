@@ -21,6 +21,7 @@ REGISTRY: Registry[Algorithm] = Registry(
         "proximal_point": ("first_order", "Proximal point method"),
         "extragradient": ("first_order", "Extragradient method"),
         "armijo": ("first_order", "Gradient descent with Armijo's search"),
+        "wolfe": ("first_order", "Gradient descent with Wolfe's search"),
         "bold_driver": ("first_order", "Bold driver"),
         "heavy_ball": ("momentum", "Heavy ball"),
         "nesterov_sc": ("momentum", "Nesterov, strongly convex"),

@@ -14,16 +14,16 @@ from ...dynamics.flows.system import System
 from ...dynamics.library import system
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.system import L, mu
+from .. import controllers
 from ..faces import Algorithm
-from ..programs.control import Repeat, Select
 from ..programs.stages import at
-from ..programs.substeps import Flow, Let, Scheme
+from ..programs.substeps import Flow, Scheme
 from ..step.iteration import STEP
 from .schemes import scheme
 
-_HALVINGS = 100  # the change is below the rounding of every floating type before
 x, f = blocks("x"), Objective("f")
 s = sp.Symbol("s", real=True)
+_TRIAL = Flow("descent", "explicit")
 _STEPS = {"1/L": 1 / L, "2/(L+mu)": 2 / (L + mu)}
 
 
@@ -78,10 +78,9 @@ def armijo() -> Algorithm:
     """
     c = parameters("c")
     enough = f.value(x) <= f.value(at(x)) - c * s * STEP * inner(f.grad(at(x)), f.grad(at(x)))
-    search = Repeat([Let({s: s / 2, x: at(x)}), Flow("descent", "explicit")], enough, _HALVINGS)
     return Algorithm(
         system("scaled_gradient_flow"),
-        Scheme((Let({s: 4 * s}), search), "armijo"),
+        Scheme(controllers.backtracking([_TRIAL], enough, s, [x]), "armijo"),
         tuning={c: sp.Rational(1, 2)},
         name="armijo",
         reference="armijo1966",
@@ -93,19 +92,35 @@ def bold_driver() -> Algorithm:
 
     Explicit Euler of the gradient flow in a time of its own, accepted or rejected; s begins with the step h.
     """
+    enough = f.value(x) <= f.value(at(x))
     return Algorithm(
         system("scaled_gradient_flow"),
-        Scheme(
-            (
-                Flow("descent", "explicit"),
-                Select(
-                    f.value(x) <= f.value(at(x)),
-                    accept=[Let({s: sp.Rational(5, 4) * s})],
-                    reject=[Let({x: at(x), s: s / 2})],
-                ),
-            ),
-            "accepted",
-        ),
+        Scheme((_TRIAL, *controllers.accepted(enough, s, [x], grow=sp.Rational(5, 4))), "accepted"),
         name="bold_driver",
         reference="vogl1988",
+    )
+
+
+def wolfe() -> Algorithm:
+    """x+ = x - s grad f(x) with an s for which f decreases by c1 s |g|^2 or more, and <g+, g> is at most c2 |g|^2.
+
+    The search doubles s, from the one before on, until it holds such steps, and bisects. c1 is 1/10000, c2 is 9/10.
+    """
+    c1, c2 = parameters("c1 c2")
+    g = f.grad(at(x))
+    bracket = controllers.Bracket.blocks()
+    search = controllers.wolfe(
+        [_TRIAL],
+        f.value(x) <= f.value(at(x)) - c1 * s * STEP * inner(g, g),
+        STEP * inner(f.grad(x), g) <= c2 * STEP * inner(g, g),  # both are zero where the step is
+        s,
+        [x],
+        controllers.Bracket.of(bracket),
+    )
+    return Algorithm(
+        system("scaled_gradient_flow", more=bracket),
+        Scheme(search, "wolfe"),
+        tuning={c1: sp.Rational(1, 10000), c2: sp.Rational(9, 10)},
+        name="wolfe",
+        reference="lewis2013",
     )

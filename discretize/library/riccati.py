@@ -8,10 +8,10 @@ from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import blocks, inner
 from ...dynamics.library import system
 from ...dynamics.vector_fields.objective import Objective
+from .. import controllers
 from ..faces import Algorithm
-from ..programs.control import Select
 from ..programs.stages import at
-from ..programs.substeps import Flow, Let, Scheme
+from ..programs.substeps import Flow, Scheme
 from ..step.iteration import STEP
 from .first_order import by_euler
 from .schemes import scheme
@@ -88,14 +88,10 @@ def adaptive_regularized_newton() -> Algorithm:
     g, before = f.grad(x), f.grad(at(x))
     # both sides times |g|, so that nothing is divided by a gradient of zero
     gain = 8 * (f.value(at(x)) - f.value(x)) * sp.sqrt(inner(before, before))
-    accepted = Select(
-        gain >= gam * inner(g, g),
-        accept=[Let({gam: 2 * gam})],
-        reject=[Let({x: at(x), gam: gam / 2})],
-    )
+    accepted = controllers.accepted(gain >= gam * inner(g, g), gam, [x])
     return Algorithm(
         system("regularized_newton_flow", held=True),
-        Scheme((Flow("descent", "explicit"), accepted), "accepted"),
+        Scheme((Flow("descent", "explicit"), *accepted), "accepted"),
         tuning={STEP: sp.S.One},
         name="adaptive_regularized_newton",
         reference="semenov2025",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import NoneType
 
 import sympy as sp
 
@@ -11,7 +12,7 @@ from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.operators import check_operator
 from ...dynamics.algebra.vectors import Vector
-from ...dynamics.flows.tableaux import Tableau
+from ...dynamics.flows.tableaux import TABLEAUX, Tableau
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,11 @@ class Integrator(Rendered):
     def __post_init__(self) -> None:
         if str(self.kind) not in RULES:
             raise OdescentError(
-                f"an integrator must be one of {', '.join(RULES)}, not {short(self.kind)}."
+                f"an integrator must be one of {', '.join(RULES)}, or of the tableaux {', '.join(TABLEAUX)}, not "
+                f"{short(self.kind)}."
             )
+        if not isinstance(self.tableau, (Tableau, NoneType)):
+            raise expected("tableau of an Integrator", "a Tableau", self.tableau)
         if (self.kind == "tableau") != (self.tableau is not None):
             raise OdescentError("give a Tableau for the integrator 'tableau', and for no other.")
         linearized = self.kind.startswith("linearly_implicit")
@@ -80,12 +84,14 @@ class Integrator(Rendered):
 
     @staticmethod
     def of(value: Integrator | Tableau | str) -> Integrator:
-        """An integrator from itself, a tableau, or a name; "frozen " before the name freezes the oracles."""
+        """An integrator from itself, a tableau, or the name of one; "frozen " before it freezes the oracles."""
         if isinstance(value, Integrator):
             return value
         if isinstance(value, Tableau):
             return Integrator("tableau", tableau=value)
         if not isinstance(value, str):
             raise expected("an integrator", "a name, a Tableau or an Integrator", value)
+        if value in TABLEAUX:
+            return Integrator("tableau", tableau=TABLEAUX[value])
         frozen = value.startswith("frozen ")
         return Integrator(value.removeprefix("frozen "), frozen_oracles=frozen)

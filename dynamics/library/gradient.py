@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy as sp
 
 from ..._support.errors import OdescentError
@@ -21,14 +23,18 @@ def gradient_flow(objective: str = "f") -> System:
     return System({"descent": {x: -f.grad(x)}}, name="gradient_flow")
 
 
-def scaled_gradient_flow() -> System:
+def scaled_gradient_flow(more: Sequence[Block] = ()) -> System:
     """x' = -s grad f(x) with a number s that the flow holds: the gradient flow in a time of its own.
 
-    A method may set s from step to step: the length of its step, where h is 1.
+    A method may set s from step to step: the length of its step, where h is 1. ``more`` are further numbers that the
+    flow holds.
     """
-    x, s = blocks("x"), Block("s", "scalar", "coefficient", sp.S.One)
-    fields = {"descent": {x: -Objective("f").grad(x) * s.symbol}, "hold": {s.symbol: 0}}
-    return System(fields, blocks=[s], output=x, name="scaled_gradient_flow")
+    x, held = blocks("x"), [Block("s", "scalar", "coefficient", sp.S.One), *more]
+    fields = {
+        "descent": {x: -Objective("f").grad(x) * held[0].symbol},
+        "hold": {b.symbol: 0 for b in held},
+    }
+    return System(fields, blocks=held, output=x, name="scaled_gradient_flow")
 
 
 def saddle_flow(operator: str = "F") -> System:

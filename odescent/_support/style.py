@@ -79,6 +79,7 @@ METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "consensus_hopping", "ogm", "robust_momentum", "adam", "normalized_gradient_descent",
             "langevin_splitting", "stochastic_theta", "dissipative_leapfrog", "mirror_descent",
             "inverse_filter", "hessian_aided_momentum", "adaptive_regularized_newton",
+            "wolfe",
         ),
     }
 )  # fmt: skip

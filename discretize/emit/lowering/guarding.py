@@ -69,6 +69,9 @@ class GuardWriter(SolveWriter):
         """The scalars that every iteration computes, whatever its own guards say."""
         computed = [j for j in i.body.instructions if not isinstance(j, (Choose, Loop))]
         found = [e for j in computed for e in j.expressions] + [*i.body.values]
+        found += [
+            e for j in i.body.instructions if isinstance(j, Choose) for e in j.guard.expressions
+        ]
         scalars = [c for e in found if isinstance(e, Vector) for c in e.terms.values()]
         scalars += [e for e in found if not isinstance(e, Vector)]
         return [*scalars, *(() if i.until is None else i.until.expressions)]

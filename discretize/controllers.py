@@ -1,0 +1,261 @@
+"""Controllers: substeps that feed a scalar back, by guards. Searches, radii, errors and budgets are lists of these."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import sympy as sp
+
+from .._support.arguments import checked
+from .._support.numbers import check_whole
+from ..dynamics.algebra.calculus import Symbol
+from ..dynamics.algebra.scalars import as_scalar
+from ..dynamics.algebra.vectors import Expr
+from ..dynamics.vector_fields.block import Block
+from .programs.control import Repeat, Select
+from .programs.stages import at
+from .programs.substeps import Let, Step
+
+Number: TypeAlias = sp.Expr | float
+
+_HALVINGS = 100  # the change is below the rounding of every floating type before
+_TWICE, _HALF = sp.Integer(2), sp.Rational(1, 2)
+_FAIR, _GOOD = sp.Rational(1, 4), sp.Rational(3, 4)
+_SAFETY, _FIFTH, _FIVE = sp.Rational(9, 10), sp.Rational(1, 5), sp.Integer(5)
+
+
+@checked
+def backtracking(
+    trial: Sequence[Step],
+    enough: sp.Basic,
+    scale: sp.Symbol,
+    back: Sequence[Symbol],
+    grow: Number = _TWICE,
+    shrink: Number = _HALF,
+    most: int = _HALVINGS,
+) -> tuple[Step, ...]:
+    """Armijo's search from one point: the first scale of grow s, shrink grow s, shrink^2 grow s, ... that is enough.
+
+    Args:
+        trial: the substeps from the point to the trial point.
+        enough: the guard that ends the search, as f(x+) <= f(x) - c s |g|^2; `od.at(x)` is the point.
+        scale: the scalar block s that the trial is scaled by.
+        back: the blocks that each trial begins with anew.
+        grow: what s is multiplied by before the first trial.
+        shrink: and before each further one.
+        most: trials at most; a run ends where the last of them is not enough.
+
+    Returns:
+        substeps of a scheme.
+    """
+    grow, shrink = as_scalar(grow), as_scalar(shrink)
+    again = Let({scale: shrink * scale, **_restored(back)})
+    return Let({scale: grow / shrink * scale}), Repeat([again, *trial], enough, most)
+
+
+class Bracket(NamedTuple):
+    """Scalar blocks of a search that brackets: the ends, 0 for none, the next scale, and whether one was found."""
+
+    low: sp.Symbol
+    high: sp.Symbol
+    next: sp.Symbol
+    found: sp.Symbol
+
+    @staticmethod
+    def blocks() -> tuple[Block, ...]:
+        """The blocks, for a system."""
+        begins = {"low": 0, "high": 0, "next": 1, "found": 0}
+        return tuple(Block(n, "scalar", "coefficient", sp.Integer(v)) for n, v in begins.items())
+
+    @classmethod
+    def of(cls, blocks: Sequence[Block]) -> Bracket:
+        """Their symbols."""
+        return cls(*(b.symbol for b in blocks))
+
+
+@checked
+def wolfe(
+    trial: Sequence[Step],
+    decrease: sp.Basic,
+    curvature: sp.Basic,
+    scale: sp.Symbol,
+    back: Sequence[Symbol],
+    bracket: Bracket,
+    most: int = _HALVINGS,
+) -> tuple[Step, ...]:
+    """A search by doubling and bisection for a scale that fulfils both of Wolfe's conditions.
+
+    A scale without decrease bounds the search above, one with decrease and without curvature below (Lewis and Overton,
+    doi:10.1007/s10107-012-0514-2). The curvature is asked for only where the decrease is enough. The first scale is the
+    one before.
+
+    Args:
+        trial: the substeps from the point to the trial point.
+        decrease: the guard f(x+) <= f(x) + c1 s <g, p>.
+        curvature: the guard <g+, p> >= c2 <g, p>.
+        scale: the scalar block s that the trial is scaled by.
+        back: the blocks that each trial begins with anew.
+        bracket: the blocks of the search, `Bracket.blocks`.
+        most: trials at most; a run ends where none of them fulfils both.
+
+    Returns:
+        substeps of a scheme.
+    """
+    low, high, following, found = bracket
+    between = Let({following: (scale + high) / 2})
+    longer = Select(high > 0, [between], [Let({following: 2 * scale})])
+    short = [Let({low: scale}), longer]
+    long = [Let({high: scale, following: (low + scale) / 2})]
+    judged = Select(decrease, [Select(curvature, [Let({found: 1, following: scale})], short)], long)
+    begun = Let({low: 0, high: 0, following: scale, found: 0})
+    again = Let({scale: following, **_restored(back)})
+    return begun, Repeat([again, *trial, judged], found > 0, most)
+
+
+@checked
+def accepted(
+    enough: sp.Basic,
+    scale: sp.Symbol,
+    back: Sequence[Symbol],
+    grow: Number = _TWICE,
+    shrink: Number = _HALF,
+) -> tuple[Step, ...]:
+    """Accept a step where a guard holds, and grow; else take it back, and shrink.
+
+    Args:
+        enough: the guard; `od.at(x)` is the start of the step.
+        scale: the scalar block that grows or shrinks: a step, a radius, a batch.
+        back: the blocks that are taken back.
+        grow: what it is multiplied by after a step that is accepted.
+        shrink: and after one that is rejected.
+
+    Returns:
+        substeps of a scheme.
+    """
+    restored = {b: at(b) for b in back}
+    return (
+        Select(enough, [Let({scale: grow * scale})], [Let({**restored, scale: shrink * scale})]),
+    )
+
+
+@checked
+def trust_radius(
+    gain: Number,
+    predicted: Number,
+    radius: sp.Symbol,
+    back: Sequence[Symbol],
+    thresholds: tuple[Number, Number] = (_FAIR, _GOOD),
+    grow: Number = _TWICE,
+    shrink: Number = _HALF,
+) -> tuple[Step, ...]:
+    """A radius with three outcomes: it grows after a good step, stays after a fair one, shrinks after one taken back.
+
+    Args:
+        gain: what the step gained, as f(at(x)) - f(x).
+        predicted: what its model promised, at least 0.
+        radius: the scalar block.
+        back: the blocks that are taken back.
+        thresholds: the shares of the promise from which a step is fair, and good.
+        grow: what the radius is multiplied by after a good step.
+        shrink: and after one that is taken back.
+
+    Returns:
+        substeps of a scheme.
+    """
+    gain, predicted, grow, shrink = map(as_scalar, (gain, predicted, grow, shrink))
+    fair, good = map(as_scalar, thresholds)
+    restored = _restored(back)
+    worse = Select(
+        gain >= fair * predicted,
+        [Let({radius: radius})],
+        [Let({**restored, radius: shrink * radius})],
+    )
+    return (Select(gain >= good * predicted, [Let({radius: grow * radius})], [worse]),)
+
+
+@checked
+def error_per_unit_step(
+    error: Number,
+    tolerance: Number,
+    scale: sp.Symbol,
+    back: Sequence[Symbol],
+    order: int,
+    step: Number = sp.S.One,
+    safety: Number = _SAFETY,
+    limits: tuple[Number, Number] = (_FIFTH, _FIVE),
+) -> tuple[Step, ...]:
+    """The controller of integrators: accept where the error per unit of time is within the tolerance.
+
+    The next scale is the one at which the error would be the share ``safety`` of it (Hairer, Norsett, Wanner, Solving
+    ODEs I, II.4, with the error per unit step).
+
+    Args:
+        error: an estimate of the local error, at least 0, such as the distance of two schemes of different order.
+        tolerance: of the error per unit of time.
+        scale: the scalar block that the step is scaled by.
+        back: the blocks that are taken back where it is not.
+        order: p, where the error of a step of length s is of the order s^(p+1).
+        step: the time that a step of scale 1 takes.
+        safety: the share of the tolerance that is aimed at.
+        limits: the least and the largest factor of the scale.
+
+    Returns:
+        substeps of a scheme.
+    """
+    least, largest = map(as_scalar, limits)
+    allowed = as_scalar(tolerance) * scale * as_scalar(step)
+    error, safety = as_scalar(error), as_scalar(safety)
+    factor = (safety * allowed / error) ** sp.Rational(1, check_whole("order", order, 1))
+    # the guards are multiplied out, so that an error of zero divides nothing
+    change = Select(
+        safety * allowed >= largest**order * error,
+        [Let({scale: largest * scale})],
+        [
+            Select(
+                safety * allowed <= least**order * error,
+                [Let({scale: least * scale})],
+                [Let({scale: factor * scale})],
+            )
+        ],
+    )
+    taken_back = Let({b: at(b) for b in back})
+    return (Select(error <= allowed, [change], [change, taken_back]),)
+
+
+@checked
+def dual(
+    multiplier: sp.Symbol, spent: Number, budget: Number, gain: Number = _HALF
+) -> tuple[Step, ...]:
+    """A multiplier that holds a budget: it grows by (spent/budget)^gain where too much is spent, and falls else.
+
+    Dual ascent on the logarithm of the multiplier, as of a penalty whose coefficient is not known beforehand.
+
+    Args:
+        multiplier: the positive scalar block.
+        spent: what the step took, positive.
+        budget: what it may take.
+        gain: the share of the excess that is corrected in a step.
+
+    Returns:
+        substeps of a scheme.
+    """
+    return (
+        Let({multiplier: multiplier * (as_scalar(spent) / as_scalar(budget)) ** as_scalar(gain)}),
+    )
+
+
+def _restored(back: Sequence[Symbol]) -> dict[Symbol, Expr]:
+    """The blocks as they were when the step began."""
+    return {b: at(b) for b in back}
+
+
+__all__ = [
+    "Bracket",
+    "accepted",
+    "backtracking",
+    "dual",
+    "error_per_unit_step",
+    "trust_radius",
+    "wolfe",
+]
