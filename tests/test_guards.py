@@ -242,7 +242,7 @@ def test_the_text_form_is_the_scheme() -> None:
     assert choice.save == "end" and choice.condition.strict and len(choice.reject) == 2
     assert isinstance(loop.until, Joined) and not loop.until.every
     assert {str(p) for p in loop.until.parts} == {
-        "(f(x) <= f(at(x, start)) - s*c) and (0 < s)", "s < 1/100",
+        "(f(x) <= f(at(x, start)) - s*c) and (s > 0)", "s < 1/100",
     }  # fmt: skip
     same = sp.Or(sp.And(f.value(x) <= f.value(od.at(x)) - c * s, s > 0), s < sp.Rational(1, 100))
     assert set(loop.until.comparisons) == set(guard_of(same, "it").comparisons)

@@ -15,6 +15,9 @@ from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.notation.show import text
 
 
+_TURNED = {"<": ">", "<=": ">=", r"\le": r"\ge"}
+
+
 @dataclass(frozen=True)
 class Inequality(Rendered):
     """``left < right``, or ``left <= right``; neither holds where a side is not a number."""
@@ -42,7 +45,7 @@ class Inequality(Rendered):
         return Inequality(self.right, self.left, not self.strict)
 
     def written(self, show: Callable[[sp.Expr], str], signs: tuple[str, ...]) -> str:
-        """The comparison in print.
+        """The comparison in print, a number on its right.
 
         Args:
             show: prints a side.
@@ -51,7 +54,10 @@ class Inequality(Rendered):
         Returns:
             text.
         """
-        return f"{show(self.left)} {signs[0] if self.strict else signs[1]} {show(self.right)}"
+        sign = signs[0] if self.strict else signs[1]
+        if self.left.is_number and not self.right.is_number:  # as people write it, x > 0
+            return f"{show(self.right)} {_TURNED[sign]} {show(self.left)}"
+        return f"{show(self.left)} {sign} {show(self.right)}"
 
     def __str__(self) -> str:
         return self.written(text, PLAIN)

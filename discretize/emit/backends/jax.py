@@ -136,9 +136,13 @@ class JaxModule(ModuleWriter):
         for name, routine in zip(s.local, (s.accept, s.reject), strict=True):
             lines += ["", f"    def {name}() -> Any:", *self.nested(routine, called)]
             values = [self.ending(v, called) for v in routine.results.values()]
-            lines += tupled("return ", values, indent="        ")
+            lines += tupled("return ", values, indent="        ", room=self.room)
         given = [self.guard(s.guard), *s.local]
-        return [*lines, "", *wrapped(f"{_listed(s.targets)} = jax.lax.cond", given, "", "    ")]
+        return [
+            *lines,
+            "",
+            *wrapped(f"{_listed(s.targets)} = jax.lax.cond", given, "", "    ", room=self.room),
+        ]
 
     def repeat(self, s: LoopLet, called: Called) -> list[str]:
         """An iteration as a function, and the loop."""
@@ -152,15 +156,16 @@ class JaxModule(ModuleWriter):
             f"    def {s.local}(blocks: Any, {n}: Array) -> tuple[Any, Array]:",
             f"        {_listed(s.targets)} = blocks",
             *self.nested(s.body, called),
-            *tupled("new = ", values, indent="        "),
+            *tupled("new = ", values, indent="        ", room=self.room),
             f"        return new, {ended}",
             "",
-            *tupled(f"{s.local}_begin = ", begun),
+            *tupled(f"{s.local}_begin = ", begun, room=self.room),
             *wrapped(
-                f"({_listed(s.targets)}), {n} = {function}",
+                f"({', '.join(t.name for t in s.targets)}{',' * (len(s.targets) == 1)}), {n} = {function}",
                 [s.local, f"{s.local}_begin", limit],
                 "",
                 "    ",
+                room=self.room,
             ),
         ]
 
@@ -247,7 +252,7 @@ class JaxModule(ModuleWriter):
 
 def _listed(targets: Sequence[Symbol]) -> str:
     """The names of a tuple."""
-    return ", ".join(s.name for s in targets) + "," * (len(targets) == 1)
+    return ", ".join(s.name for s in targets) if len(targets) > 1 else f"({targets[0].name},)"
 
 
 def _item(indent: str, item: str) -> list[str]:

@@ -28,7 +28,7 @@ from ..modules.coefficient_function import plain_coefficients
 from ..modules.module_writer import Called, ModuleWriter
 from ..modules.numpy_helpers import HELPERS
 from ..printing.language import MATH, NUMPY
-from ..printing.lines import indented, wrapped
+from ..printing.lines import indented, width, wrapped
 from ..printing.printer import Printer
 
 IMPORTS = """
@@ -127,8 +127,11 @@ class NumpyModule(ModuleWriter):
         """The assignment of several values at once; none for names that stay as they are."""
         pairs = [(t, v) for t, v in zip(targets, values, strict=True) if t != v]
         left = ", ".join(t.name for t, _ in pairs)
-        right = ", ".join(self.ending(v, called) for _, v in pairs)
-        return indented([f"    {left} = {right}"], deeper) if pairs else []
+        right = [self.ending(v, called) for _, v in pairs]
+        line = f"    {left} = {', '.join(right)}"
+        if width(line) > self.room - 4 * deeper:  # as ruff writes a tuple
+            return indented(wrapped(f"{left} = ", right, "", "    ", room=0), deeper)
+        return indented([line], deeper) if pairs else []
 
     def repeat(self, s: LoopLet, called: Called) -> list[str]:
         n, limit = s.count.name, self.scalars.scalar(s.limit)

@@ -46,6 +46,7 @@ def wrapped(
     tail: str = "",
     indent: str = "",
     brackets: Sequence[str] = "()",
+    room: int = WIDTH,
 ) -> list[str]:
     """``head(items)tail`` on one line if it fits, else one item a line, as ruff writes it.
 
@@ -55,18 +56,21 @@ def wrapped(
         tail: behind the closing bracket.
         indent: of the line.
         brackets: the opening and the closing one.
+        room: the width of a line, less where lines are indented further later.
 
     Returns:
         lines of source.
     """
     opening, closing = brackets
     line = f"{indent}{head}{opening}{', '.join(items)}{closing}{tail}"
-    if width(line) <= WIDTH or not items:
+    if width(line) <= room or not items:
         return [line]
     return [f"{indent}{head}{opening}", *[f"{indent}    {i}," for i in items], f"{indent}{closing}{tail}"]  # fmt: skip
 
 
-def tupled(head: str, items: Sequence[str], tail: str = "", indent: str = "    ") -> list[str]:
+def tupled(
+    head: str, items: Sequence[str], tail: str = "", indent: str = "    ", room: int = WIDTH
+) -> list[str]:
     """The same for a tuple, which has a comma where it has one item.
 
     Args:
@@ -74,13 +78,14 @@ def tupled(head: str, items: Sequence[str], tail: str = "", indent: str = "    "
         items: of the tuple.
         tail: behind the closing bracket.
         indent: of the line.
+        room: as of `wrapped`.
 
     Returns:
         lines of source.
     """
     if len(items) == 1:
         return [f"{indent}{head}({items[0]},){tail}"]
-    return wrapped(head, items, tail, indent)
+    return wrapped(head, items, tail, indent, room=room)
 
 
 def zipped(lists: dict[str, str], indent: str) -> list[str]:
