@@ -251,7 +251,7 @@ def test_what_cannot_be_optimized_gets_a_sentence():
     ]:
         with pytest.raises(od.OdescentError, match=sentence):
             alg.to_torch([p], **values)
-    with pytest.raises(od.OdescentError, match="needs a value of prox"):
+    with pytest.raises(od.OdescentError, match="needs the function prox"):
         od.algorithm("proximal_point").to_torch([p], h=0.1)
     opt = alg.to_torch([p], mu=MU, L=L)
     p.grad = torch.ones(1, dtype=torch.float64).to_sparse()

@@ -24,7 +24,7 @@ from .numbers import Number, number, over, plus, times
 Coordinates: TypeAlias = "tuple[Any, ...]"
 Matrix: TypeAlias = "tuple[Coordinates, ...]"
 DIMENSION = 2
-_HESSIAN = ((sp.Integer(2), sp.Integer(1)), (sp.Integer(1), sp.Integer(3)))
+HESSIAN = ((sp.Integer(2), sp.Integer(1)), (sp.Integer(1), sp.Integer(3)))
 
 
 class CoordinateValues:
@@ -243,5 +243,5 @@ class CoordinateExpressions(CoordinateValues):
 
     def derivative(self, e: OracleDerivative) -> Matrix:
         if e.oracle.form.field and not (e.directions or e.parameters):
-            return _HESSIAN
+            return HESSIAN
         return super().derivative(e)

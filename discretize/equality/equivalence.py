@@ -33,6 +33,7 @@ from ..linear.witness import (
     settled,
 )
 from ..programs.program import Program
+from .guarded import compare_guarded
 from .nonlinear import compare_maps
 from .time_varying import compare_time_varying
 from .trial import told_apart
@@ -102,7 +103,9 @@ def _asked(p: Program) -> frozenset[str]:
 
 
 def _by_theory(one: Program, other: Program) -> Equivalence:
-    """Linear methods; else those whose coefficients change from step to step; else nonlinear maps, noise."""
+    """Linear methods; else those whose coefficients change from step to step; else nonlinear maps, noise, guards."""
+    if one.guarded or other.guarded:
+        return compare_guarded(one, other)
     try:
         left, right = linear(one), linear(other)
     except NotLTI as error:

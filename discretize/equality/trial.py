@@ -24,12 +24,27 @@ from ...dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol
 from ...dynamics.vector_fields.block import start
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import Values, different, samples
+from ..programs.guards import Guard, Inequality
+from ..programs.instructions import Choose, Instruction, Loop
 from ..programs.program import Assign, CallOracle, Count, Draw, Plain, Program
 from .coordinates import CoordinateValues, Matrix
-from .numbers import NoNumber, Normal, Number, apart, number, over, plus, precise, times, variance
+from .numbers import (
+    NoNumber,
+    Normal,
+    Number,
+    apart,
+    number,
+    over,
+    plus,
+    precise,
+    sign_of,
+    times,
+    variance,
+)
 
 Point: TypeAlias = "tuple[Number, ...]"
 _STEPS, _AHEAD, _SAMPLES = 3, 2, 8
+_ITERATIONS = 40  # of a loop
 _FIELDS = {"grad", "operator", "map"}
 _EQUAL = sp.Float(10) ** -36  # of what is shown to 40 digits
 _X0 = (Fraction(3, 2), Fraction(-5, 7))
@@ -235,10 +250,49 @@ class _Run(CoordinateValues):
             self.known.update(state)
             if program.counter is not None:
                 self.known[program.counter] = Fraction(self.step)
-            for i in program.plain:
-                self.known[i.target] = self._target(i)
+            self._perform(program.instructions)
             state = {s: self.value(e) for s, e in program.next.items()}
         return self.made
+
+    def _perform(self, instructions: Sequence[Instruction]) -> None:
+        """The instructions, by the ways that the guards choose at these numbers."""
+        for i in instructions:
+            if isinstance(i, Choose):
+                branch = i.accept if self._holds(i.guard) else i.reject
+                self._perform(branch.instructions)
+                self._name(i.names, branch.values)
+            elif isinstance(i, Loop):
+                self._repeat(i)
+            else:
+                self.known[i.target] = self._target(i)
+
+    def _repeat(self, i: Loop) -> None:
+        """A loop; NoNumber where it does not end soon."""
+        self._name(i.names, i.begin)
+        for n in range(1, _ITERATIONS + 1):
+            self.known[i.count] = Fraction(n)
+            self._perform(i.body.instructions)
+            ended = n >= self.value(i.limit) if i.until is None else self._holds(i.until)
+            self._name(i.names, i.body.values)
+            if ended:
+                return
+            if i.until is not None and n >= self.value(i.limit):
+                raise NoNumber("a loop at its limit has no values")
+        raise NoNumber("a loop does not end soon")
+
+    def _name(self, names: Sequence[Any], values: Sequence[Any]) -> None:
+        """Give names their values, all at once."""
+        self.known.update(zip(names, [self.value(e) for e in values], strict=True))
+
+    def _holds(self, guard: Guard) -> bool:
+        """Whether a guard holds; NoNumber where that is not certain."""
+        if isinstance(guard, Inequality):
+            side = sign_of(
+                plus(self.value(guard.right), times(Fraction(-1), self.value(guard.left)))
+            )
+            return side > 0 or (side == 0 and not guard.strict)
+        held = [self._holds(part) for part in guard.parts]
+        return all(held) if guard.every else any(held)
 
     def _target(self, i: Plain) -> Any:
         if isinstance(i, CallOracle):

@@ -26,7 +26,7 @@ from ...dynamics.algebra.scalar_series import SingularError, stream
 from ...dynamics.algebra.vectors import Call, Vector
 from ...dynamics.samples.laws import Law
 from ...dynamics.vector_fields.block import start
-from ..equality.coordinates import CoordinateExpressions, Coordinates
+from ..equality.coordinates import HESSIAN, CoordinateExpressions, Coordinates
 from ..equality.numbers import Number, apart, precise, real
 from ..linear.state_space import explicit_proximal
 from ..linear.witness import samples
@@ -114,9 +114,8 @@ def asked_at(
                 draws.append((made, i.drawn_from))
                 known[i.target] = made if isinstance(i.target, Vector) else made[0]
                 continue
-            along = isinstance(i, CallOracle) and i.directions and i.oracle.kind == "grad"
-            if along and draws is not None:
-                known[i.target] = tuple(sp.S.Zero for _ in _X0)
+            if isinstance(i, CallOracle) and i.directions and i.oracle.kind == "grad":
+                known[i.target] = _along(i, at, draws is None)
                 continue
             if not isinstance(i, CallOracle) or i.directions or i.parameters:
                 raise NotCarried(f"{i} is not supported here.")
@@ -130,6 +129,24 @@ def asked_at(
             known[i.target] = answer
             yield tuple(p + weight * u for p, u in zip(point, answer, strict=True))
         known |= {s: at.value(e) for s, e in program.next.items()}
+
+
+def _along(i: CallOracle, at: CoordinateExpressions, bent: bool) -> Coordinates:
+    """A derivative of the gradient: of a linear function zero, else the Hessian that it has at all points.
+
+    Gradients and Hessians at points that differ may be anything at once.
+    """
+    if not bent:
+        return tuple(sp.S.Zero for _ in _X0)
+    if len(i.directions) > 1 or i.parameters or i.implicit != 0:
+        raise NotCarried(f"{i} is not supported here.")
+    direction = at.value(i.directions[0])
+    return tuple(sp.Add(*(m * d for m, d in zip(row, direction, strict=True))) for row in HESSIAN)
+
+
+def plain_calls(program: Program) -> list[CallOracle]:
+    """The calls that have points here: those that are no derivatives."""
+    return [c for c in program.calls if not c.directions]
 
 
 def _before(program: Program) -> list[Call]:
@@ -159,7 +176,7 @@ def bends(target: Program) -> bool:
 
     In a linear method, and in several of its steps or with later answers, every point is affine in every answer.
     """
-    count = len(target.calls)
+    count = len(plain_calls(target))
     others = [_TURNED] * (2 * count - 1)
     try:
         for n in range(count):
@@ -199,11 +216,11 @@ def told_apart(one: Program, other: Program, mine: Mapping[sp.Symbol, sp.Symbol]
     own = {s: value(s) for s in other.parameters}
     moved = {s: value(mine.get(s, s)) for s in one.parameters}
     try:
-        if len(one.calls) != len(other.calls):
-            by_calls = sorted([(one, moved), (other, own)], key=lambda p: len(p[0].calls))
+        if len(plain_calls(one)) != len(plain_calls(other)):
+            by_calls = sorted([(one, moved), (other, own)], key=lambda p: len(plain_calls(p[0])))
             (fewer, _), (more, values) = by_calls
-            return len(fewer.calls) < _distinct(more, values)
-        if len(one.calls) != 1:
+            return len(plain_calls(fewer)) < _distinct(more, values)
+        if len(plain_calls(one)) != 1:
             return False
         for answers in _SEQUENCES[-3:]:
             left, right = points(one, answers, moved), points(other, answers, own)
@@ -216,7 +233,7 @@ def told_apart(one: Program, other: Program, mine: Mapping[sp.Symbol, sp.Symbol]
 
 def _distinct(p: Program, values: Mapping[sp.Symbol, sp.Expr]) -> int:
     """How many points of the second step provably differ from all before in it; the first may begin at rest."""
-    count = len(p.calls)
+    count = len(plain_calls(p))
     answers = [(_ONE, _TURNED)[n % 2] for n in range(2 * count - 1)]
     found = points(p, answers, values)[count:]
     return sum(all(_elsewhere(at, before) for before in found[:n]) for n, at in enumerate(found))
@@ -238,8 +255,9 @@ def excluded_by_answers(target: Program, known: Program) -> bool:
 
     False is inconclusive.
 
-    Both make plain calls of one oracle. Several steps of the known method may be one of the target: its calls are then
-    those of the known one in a row, in an order that is unique where each answer in a step moves the next point.
+    Both make calls of one oracle, plain or along one direction. Several steps of the known method may be one of the
+    target: its calls are then those of the known one in a row, in an order that is unique where each answer in a step
+    moves the next point.
 
     Args:
         target: the given method, without draws.
@@ -263,11 +281,11 @@ def at_numbers(target: Program) -> tuple[Program, ...]:
 
 def _no_parameters(target: Program, known: Program) -> bool:
     """Whether no parameters of the known method make it the target, which is at numbers; False is inconclusive."""
-    count = len(target.calls)
-    steps = range(1, count) if count * len(known.calls) > 1 else ()
+    count, each = len(plain_calls(target)), len(plain_calls(known))
+    steps = range(1, count) if count * each > 1 else ()
     if not all(moved_at_once(target, [_TURNED] * (n - 1)) for n in steps):
         # Calls that do not depend on each other may be those of several steps in another order.
-        if len(known.calls) > 1 or count > _REORDERED:
+        if each > 1 or count > _REORDERED:
             return False
         others = list(itertools.permutations(range(count)))[1:]
         if not all(_no_parameters_in_order(target, known, order) for order in others):
@@ -279,7 +297,11 @@ def _no_parameters(target: Program, known: Program) -> bool:
     pairs = []
     for wanted in _SEQUENCES:
         mine, answers = _asked(target, wanted)
-        pairs.append((_last(known, tuple(answers)), mine[-1]))
+        there = _last(known, tuple(answers))
+        # a difference of answers may be divided by, which is zero here: such answers say nothing
+        pairs.append(
+            (there, mine[-1]) if all(e.is_finite is not False for e in there) else ((), ())
+        )
     # With numbers first, which is fast; what holds only at an end of the unknowns takes exact roots.
     tried = [
         _grouped(pairs, by_number)

@@ -24,7 +24,7 @@ from ..equality.numbers import NoNumber, real, sign_of
 from ..linear.state_space import NotLTI, explicit_proximal, linear
 from ..linear.witness import samples
 from ..programs.program import Assign, CallOracle, Draw, Instruction, Program
-from .answers import AVERAGES, bends, excluded_by_answers, moved_at_once, points
+from .answers import AVERAGES, bends, excluded_by_answers, moved_at_once, plain_calls, points
 from .laws import excluded_by_laws
 
 _HIGHEST = 64  # power of an exponential in an expression whose sign is found
@@ -66,7 +66,9 @@ def kept_apart(
     with contextlib.suppress(NotCarried):
         if _answers_otherwise(known, at_numbers if calls is None else None):
             return ""
-    if excluded_by_answers(target, known) and (len(target.calls) > 1 or moved_at_once(at_numbers)):
+    if excluded_by_answers(target, known) and (
+        len(plain_calls(target)) > 1 or moved_at_once(at_numbers)
+    ):
         return ""
     return "not linear: compared as expressions only"
 

@@ -14,7 +14,6 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.notation.show import text
 
-
 _TURNED = {"<": ">", "<=": ">=", r"\le": r"\ge"}
 
 
