@@ -94,10 +94,12 @@ def _search(zero_of: Any, newton: Any, u: Any, bound: Any, most: Any, minimizes:
 def _curves_down(product: Callable[[Any], Any], u: Any) -> Any:
     """Whether a symmetric operator has a direction of negative curvature in a Krylov space (Lanczos).
 
-    Of few unknowns the space is the whole one. A search that begins at a maximum, or at a saddle on a line of symmetry,
+    Of few unknowns the whole spectrum is computed. A search that begins at a maximum, or at a saddle on a line of symmetry,
     takes no step that would have told.
     """
-    n, tiny = min(u.size, _CURVATURES), jnp.finfo(u.dtype).eps
+    if u.size <= _CURVATURES:
+        return _below_zero(jax.vmap(product)(jnp.eye(u.size, dtype=u.dtype)))
+    tiny = jnp.finfo(u.dtype).eps
     v = jax.random.normal(jax.random.key(0), u.shape, u.dtype)
 
     def step(state: Any, _: Any) -> Any:
@@ -112,9 +114,14 @@ def _curves_down(product: Callable[[Any], Any], u: Any) -> Any:
         return (v, jnp.where(told, rest / jnp.where(told, left, 1.0), 0.0), left), (along, left)
 
     begin = (jnp.zeros_like(v), v / jnp.linalg.norm(v), jnp.zeros((), u.dtype))
-    _, (diagonal, beside) = jax.lax.scan(step, begin, length=n)
+    _, (diagonal, beside) = jax.lax.scan(step, begin, length=_CURVATURES)
     small = jnp.diag(diagonal) + jnp.diag(beside[:-1], 1) + jnp.diag(beside[:-1], -1)
-    curvatures = jnp.linalg.eigvalsh(small)
+    return _below_zero(small)
+
+
+def _below_zero(matrix: Any) -> Any:
+    """Whether a symmetric matrix has a negative eigenvalue, beyond rounding."""
+    curvatures, tiny = jnp.linalg.eigvalsh((matrix + matrix.T) / 2), jnp.finfo(matrix.dtype).eps
     return curvatures[0] < -jnp.sqrt(tiny) * jnp.max(jnp.abs(curvatures))
 
 
