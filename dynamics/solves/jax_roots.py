@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 Values: TypeAlias = tuple[Any, ...]
@@ -94,12 +95,12 @@ def _search(zero_of: Any, newton: Any, u: Any, bound: Any, most: Any, minimizes:
 def _curves_down(product: Callable[[Any], Any], u: Any) -> Any:
     """Whether a symmetric operator has a direction of negative curvature in a Krylov space (Lanczos).
 
-    Of few unknowns the whole spectrum is computed. A search that begins at a maximum, or at a saddle on a line of symmetry,
-    takes no step that would have told.
+    Of few unknowns the whole spectrum is computed. A search that begins at a maximum, or at a saddle on a line of
+    symmetry, takes no step that would have told.
     """
     if u.size <= _CURVATURES:
         return _below_zero(jax.vmap(product)(jnp.eye(u.size, dtype=u.dtype)))
-    tiny = jnp.finfo(u.dtype).eps
+    tiny = float(np.finfo(u.dtype).eps)
     v = jax.random.normal(jax.random.key(0), u.shape, u.dtype)
 
     def step(state: Any, _: Any) -> Any:
@@ -121,7 +122,7 @@ def _curves_down(product: Callable[[Any], Any], u: Any) -> Any:
 
 def _below_zero(matrix: Any) -> Any:
     """Whether a symmetric matrix has a negative eigenvalue, beyond rounding."""
-    curvatures, tiny = jnp.linalg.eigvalsh((matrix + matrix.T) / 2), jnp.finfo(matrix.dtype).eps
+    curvatures, tiny = jnp.linalg.eigvalsh((matrix + matrix.T) / 2), float(np.finfo(matrix.dtype).eps)
     return curvatures[0] < -jnp.sqrt(tiny) * jnp.max(jnp.abs(curvatures))
 
 
