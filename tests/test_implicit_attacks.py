@@ -16,6 +16,7 @@ from odescent import OdescentError
 from odescent.dynamics import derivative, vanishes
 from odescent.dynamics.flows.evaluate import evaluate
 from odescent.dynamics.solves.jax_roots import _curves_down
+from odescent.replay import digest, replay
 
 x, y, z = od.blocks("x y z")
 a, b, c = od.blocks("a b c", "scalar")
@@ -254,3 +255,31 @@ def test_the_end_is_stationary_in_closed_form(kind):
     assert found.success
     assert np.max(np.abs((np.tanh(at) - 1) / np.cosh(at) ** 2 + at / 10)) < 2e-6
     assert np.allclose(at, 1.0003, atol=1e-4)
+
+
+# guards
+
+
+def test_a_document_with_another_guard_is_refused():
+    document = od.derive("bold_driver").to_dict()
+    altered = [copy.deepcopy(document) for _ in range(2)]
+    exact = [e["algorithm"]["exact"] for e in altered]
+    select = exact[0]["scheme"]["steps"][1]["select"]
+    guard = exact[1]["program"]["instructions"][1]["guard"]
+    for part in (select, guard):
+        part["strict"] = not part["strict"]
+    assert not replay(document)
+    for e in altered:
+        e["digest"] = digest(e)
+        assert any("strict" in problem for problem in replay(e))
+
+
+def test_methods_that_differ_in_a_guard_alone_are_not_equal():
+    method = od.algorithm("bold_driver")
+    with pytest.raises(OdescentError, match="one of two ways"):
+        method.equivalent(od.algorithm("bold_driver"))
+    with pytest.raises(OdescentError, match="one of two ways"):
+        od.recognize(method)
+    assert "where its guards accept follows this flow" in od.derive("bold_driver").text().replace(
+        "\n   ", " "
+    )
