@@ -114,8 +114,11 @@ def oracles_of(
         else:
             raise expected(f"the level {name}", "a JAX function of (x, y)", level)
 
-        def flat(x: Any, y: Any, fun: Any = fun) -> Any:
-            return jnp.asarray(fun(shape_x(x), shape_y(y)), float)
+        def flat(x: Any, y: Any, fun: Any = fun, named: str = name) -> Any:
+            value = jnp.asarray(fun(shape_x(x), shape_y(y)), float)
+            if value.shape:
+                raise expected(f"the level {named}", "a scalar function of (x, y)", value)
+            return value
 
         found |= {
             f"value_{name}": flat,

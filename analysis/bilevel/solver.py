@@ -133,6 +133,12 @@ def _searched(
     for taken in range(steps + 1):
         gradient, value = now["gradient"], float(now["value"])
         left = float(jnp.linalg.norm(x - project(x - gradient)))
+        if not np.isfinite(left):
+            raise OdescentError(
+                f"the hypergradient is not finite at x = {_short(x)}: the solve with the Hessian of the lower level "
+                "fails, as it does where the lower level has several minimizers or the upper one is not finite; add a "
+                'curvature to the lower level, or take method="penalty", which has no such solve.'
+            )
         row = {
             "value": float(now["upper"]), "hypergradient": left, "lower_residual": float(now["residual"]),
             "lower_error": np.nan if look.mu is None else float(now["residual"]) / look.mu,

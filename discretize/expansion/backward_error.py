@@ -28,7 +28,7 @@ from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, zero
 from ...dynamics.algebra.windows import accumulated, pushed
 from ...dynamics.fast_slow.reduction import reduced
 from ...dynamics.flows.system import System
-from ...dynamics.implicit.equations import Opened
+from ...dynamics.implicit.equations import Opened, Singular
 from ...dynamics.implicit.roots import Search, solutions
 from ...dynamics.samples.mean import mean
 from ..linear.matrices import inverse
@@ -245,7 +245,7 @@ def _slaved(
         try:
             resting_at = solutions(at_rest, [m.name for m in memories], Search())
             graph = {m: tidy(e) for m, e in zip(memories, resting_at, strict=True)}
-        except (ZeroDivisionError, sp.matrices.exceptions.NonInvertibleMatrixError):
+        except (ZeroDivisionError, Singular):
             loose = True
     if loose:
         names = ", ".join(str(m) for m in (*memories, *windows))
@@ -294,7 +294,9 @@ def _settles(at_rest: Opened, declared: bool) -> bool:
     except NotCarried:
         return declared
     if minus is None or not linear:
-        return declared
+        # of one block, A outside of (-1, 1) wherever the state is: it moves away from rest in every step
+        away = minus is not None and minus.rows == 1 and sp.expand(minus[0] * (minus[0] + 2))
+        return declared and not (away is not False and away.is_nonnegative)
     a = minus + sp.eye(minus.rows)
     if inverse(-minus) is None:
         return False

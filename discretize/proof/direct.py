@@ -221,9 +221,10 @@ def _limit_only(algorithm: Iteration) -> Step:
     claims = tuple(Claim(f"{s}'", e, rf"\dot{{{symbol_latex(str(s))}}}") for s, e in limit.items())
     what = "drift, beside its noise" if _noisy(algorithm) else "flow"
     what += ", in the mean over its samples" if algorithm.program.samples else ""
+    way = " where its guards accept" if algorithm.scheme.guarded else ""
     return Step(
         "Limit flow",
-        f"As ${algorithm.step} \\to 0$ the scheme ({algorithm.scheme}) follows this {what}, which is the system's"
+        f"As ${algorithm.step} \\to 0$ the scheme ({algorithm.scheme}){way} follows this {what}, which is the system's"
         + f", with {listed(said)}" * bool(said)
         + ".",
         claims,

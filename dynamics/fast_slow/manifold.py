@@ -16,7 +16,7 @@ from ..algebra.calculus import Symbol, change, derivative, substitute, symbols_o
 from ..algebra.exact import canonical
 from ..algebra.series import taylor
 from ..algebra.vectors import Expr, Vector, VectorSymbol
-from ..implicit.equations import Opened
+from ..implicit.equations import Opened, Singular
 from ..implicit.roots import Search, roots_of, solutions
 from ..notation.show import latex, symbol_latex, text
 from ..vector_fields.hypotheses import Hypothesis, assumptions, positive
@@ -239,6 +239,18 @@ def refuse_noise(system: VectorFields) -> None:
             )
 
 
+def refuse_singular(moving: Mapping[Symbol, Any], small: sp.Symbol, names: str) -> None:
+    """Refuse a slow drift that grows as the parameter tends to zero: a graph to one order gives it one order less."""
+    for s, e in moving.items():
+        try:
+            taylor(e, small, 0)
+        except OdescentError:
+            raise OdescentError(
+                f"the drift of {s} is singular as {small} -> 0, so {s} is not slow beside {names}: declare it fast as "
+                "well, or take a slow combination of the blocks as a block."
+            ) from None
+
+
 def _truncated(e: Any, small: sp.Symbol, order: int) -> Any:
     if small not in symbols_of(e):
         return tidy(e)
@@ -256,6 +268,7 @@ def _level(drift: Mapping[Symbol, Any], fast: list[Symbol], small: sp.Symbol, or
         raise OdescentError(
             f"{small} * ({names})' is singular as {small} -> 0, so {names} is not fast by {small}."
         ) from None
+    refuse_singular(moving, small, names)
     base = critical(at_zero, small)
     # the derivative on the critical manifold, as equations in directions of the fast blocks
     along: dict[Any, Any] = {s: _direction(s) for s in fast}
@@ -294,7 +307,7 @@ def critical(at_zero: Mapping[Symbol, Any], small: sp.Symbol) -> dict[Symbol, An
     opened = Opened(equations, tuple(free.values()), descends=True)
     try:
         found = solutions(opened, [s.name for s in symbols], Search())
-    except (ZeroDivisionError, sp.matrices.exceptions.NonInvertibleMatrixError):
+    except (ZeroDivisionError, Singular):
         raise OdescentError(
             f"as {small} -> 0 the fast equations do not determine {', '.join(map(str, symbols))}, so the critical "
             "manifold is not normally hyperbolic: the fast part of the system is singular."

@@ -24,7 +24,7 @@ from ..vector_fields.processes import Diffusion
 from ..vector_fields.scales import blocks_of
 from ..vector_fields.system import Field, VectorFields
 from .attraction import relaxation
-from .manifold import critical, expand
+from .manifold import critical, expand, refuse_singular
 
 S = TypeVar("S", bound=VectorFields)
 
@@ -130,6 +130,9 @@ def _averaged(system: S, noisy: list[Symbol], order: int) -> S:
     (small,) = system.small
     drift = system.mean_drift
     at_zero = {s: taylor(tidy(drift[s] * small), small, 0)[0] for s in system.fast}
+    names = ", ".join(s.name for s in noisy)
+    refuse_singular({s: e for s, e in drift.items() if s not in system.fast}, small, names)
+    _refuse_correlated(system, noisy)
     base = critical(at_zero, small)
     values: dict[Symbol, Any] = {}
     for s, e in base.items():
@@ -150,6 +153,30 @@ def _averaged(system: S, noisy: list[Symbol], order: int) -> S:
     return _slow(system, averaged)
 
 
+def _refuse_correlated(system: VectorFields, noisy: list[Symbol]) -> None:
+    """Refuse processes that move several fast blocks, and noise on slow blocks that reads fast ones with noise.
+
+    The stationary law of the former has covariances; of the latter the mean of the square is what is left, and not
+    the square of the mean.
+    """
+    owners: dict[str, Symbol] = {}
+    for f in system.fields.values():
+        for s, d in f.noise.items():
+            inside = {t for e in d.expressions for t in symbols_of(e)}
+            if s not in system.fast and (read := sorted(inside & set(noisy), key=str)):
+                raise OdescentError(
+                    f"the noise on {s} reads the fast block {read[0]}, which has noise, so its average is that of its "
+                    "square, which is not carried; measure it by simulation."
+                )
+            if s in system.fast and isinstance(d, Diffusion):
+                other = owners.setdefault(d.process, s)
+                if other != s:
+                    raise OdescentError(
+                        f"the fast blocks {other} and {s} move by one process, {d.process}, so they are correlated at "
+                        "rest, which is not carried: give each its own, or measure the average by simulation."
+                    )
+
+
 def _stationary(system: VectorFields, s: Symbol, at_zero: Any, small: sp.Symbol) -> Any:
     """The deviation of a fast block with noise from its mean: a normal of variance b^2 small / (2 rate)."""
     along: dict[Any, Any] = {
@@ -162,13 +189,18 @@ def _stationary(system: VectorFields, s: Symbol, at_zero: Any, small: sp.Symbol)
         t in symbols_of(rate) for t in (b.symbol for b in system.blocks)
     )
     coupled = any(s in symbols_of(e) for t, e in at_zero.items() if t != s)
-    if rate is None or not constant or len(plain) != len(given) or coupled:
+    own = {t for d in given for e in d.expressions for t in symbols_of(e)} & set(system.fast)
+    if rate is None or not constant or len(plain) != len(given) or coupled or own:
         raise OdescentError(
             f"the fast block {s} has noise and is not linear with a constant rate and amplitude, so its average has no "
             "closed form; measure it by simulation."
         )
     positive(f"the rate of the fast block {s}, times {small},", rate).checked()
-    variance = tidy(sp.Add(*[d.amplitude**2 for d in plain]) * small / (2 * rate))
+    # fields that name one process move the block by the same increment
+    summed: dict[str, sp.Expr] = {}
+    for d in plain:
+        summed[d.process] = summed.get(d.process, sp.S.Zero) + d.amplitude
+    variance = tidy(sp.Add(*[e**2 for e in summed.values()]) * small / (2 * rate))
     if small in symbols_of(variance):
         limit = sp.limit(variance, small, 0, "+")
         if limit.has(sp.oo, sp.zoo, sp.nan):

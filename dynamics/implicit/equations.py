@@ -9,12 +9,17 @@ from typing import Any
 
 import sympy as sp
 
+from ..._support.errors import OdescentError
 from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.direct_sums import block_operator, part, stack
 from ..algebra.gradients import jacobian_of
 from ..algebra.operators import identity, inverse
 from ..algebra.products import apply
 from ..algebra.vectors import Call, Expr, ScalarNode, Vector, by_slot, inner
+
+
+class Singular(OdescentError):
+    """Equations that are linear in their unknowns and do not determine them."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,11 @@ class Opened:
     def divided(self, right: Sequence[Any], method: str = "") -> list[Any]:
         """J^-1 applied to a right side, in the unknowns: by a matrix of scalars, or by a linear solve."""
         if (scalars := self.scalar_matrix) is not None:
+            if sp.cancel(scalars.det()) == 0:
+                raise Singular(
+                    "the equations are singular in their unknowns: their derivative has the determinant 0, so they do "
+                    "not determine a solution; give as many independent equations as unknowns."
+                )
             inverted = scalars.inv() if len(right) > 1 else sp.Matrix([[1 / scalars[0, 0]]])
             n = range(len(right))
             return [sum((right[j] * inverted[i, j] for j in n), 0 * right[i]) for i in n]
@@ -86,11 +96,12 @@ def _multiple(e: Any) -> sp.Expr | None:
     return e.terms[identity] if set(e.terms) == {identity} else None
 
 
-def shared_factor(e: Any, signed: bool) -> sp.Expr:
+def shared_factor(e: Any, signed: bool, unknowns: Sequence[Symbol] = ()) -> sp.Expr:
     """The factor that the coefficients of an equation share: without it F = 0 and -2 a F = 0 are one.
 
     Args:
         e: the equation, a vector or a scalar.
+        unknowns: what it is solved for. A factor with one of them is left: where it vanishes is a solution as well.
         signed: whether it may be negative, or of unknown sign: a gradient of what is minimized keeps its sign.
 
     Returns:
@@ -105,6 +116,8 @@ def shared_factor(e: Any, signed: bool) -> sp.Expr:
             shared = sp.cancel(reduce(sp.gcd, tops) / reduce(sp.lcm, bottoms))
             last = sp.fraction(sp.cancel(numbers[-1] / shared))[0]
             shared *= last.as_coeff_Mul()[0]
+            own = set(unknowns)
+            shared = sp.Mul(*[c for c in sp.Mul.make_args(shared) if not symbols_of(c) & own])
     else:
         shared = e.as_coeff_Mul()[0]
     if not signed:

@@ -97,6 +97,16 @@ def argmin(
     )
 
 
+def _start(unknown: Any, given: Any, what: str) -> Any:
+    """Where a search begins, an expression of the kind of its unknown; None where it is not said."""
+    if given is None or (isinstance(given, Vector) and isinstance(unknown, VectorSymbol)):
+        return given
+    if isinstance(given, Vector) or isinstance(unknown, VectorSymbol):
+        kind = "a vector" if isinstance(unknown, VectorSymbol) else "a scalar"
+        raise expected(f"start= of {what} for {unknown}", f"{kind}, as {unknown} is", given)
+    return as_scalar(given)
+
+
 def _solved(
     equations: Mapping[Any, Any],
     value: Any,
@@ -121,7 +131,7 @@ def _solved(
             raise OdescentError(
                 f"no equation of {what} has {s}, so it does not determine {s}: {e}."
             )
-    begin = tuple(starts.get(s) for s in equations)
+    begin = tuple(_start(s, starts.get(s), what) for s in equations)
     search = Search(begin if any(s is not None for s in begin) else (), adjoint=adjoint)
     given = {"tolerance": tolerance, "max_steps": max_steps}
     for name, number in given.items():

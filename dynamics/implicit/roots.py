@@ -18,8 +18,9 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import NotCarried
+from ..._support.errors import NotCarried, OdescentError
 from ..algebra.calculus import Symbol, derivative, nothing, substitute, symbols_of, tidy
+from ..algebra.exact import canonical
 from ..algebra.series import taylor
 from ..algebra.trees import READERS, WRITERS, from_tree, tree
 from ..algebra.vectors import (
@@ -254,7 +255,7 @@ def solutions(opened: Opened, names: Sequence[str], search: Search) -> tuple[Exp
         if opened.descends and len(group) == 1:
             value = potential(equations[0], unknowns[0])
             equations = equations if value is None else (-equations[0],)
-        here = Opened(equations, unknowns, value)
+        here = Opened(equations, unknowns, value, opened.descends)
         told = tuple(names[i] for i in group)
         found |= dict(zip(unknowns, _group(here, told, search.of(group)), strict=True))
     return tuple(found[u] for u in opened.unknowns)
@@ -266,6 +267,8 @@ def _group(opened: Opened, names: tuple[str, ...], search: Search) -> tuple[Expr
         linear = opened.linear
     except NotCarried:
         linear = False
+    if linear and not opened.descends and opened.minimized is not None:
+        linear = _curves_upwards(opened)
     if linear:
         rest: dict[Any, Any] = {u: nothing(u) for u in opened.unknowns}
         right = [-substitute(e, rest) for e in opened.equations]
@@ -278,13 +281,31 @@ def _group(opened: Opened, names: tuple[str, ...], search: Search) -> tuple[Expr
         for i, u in enumerate(opened.unknowns)
     }
     whole = [substitute(tidy(e), bound) for e in opened.equations]
-    shared = [shared_factor(e, opened.minimized is None) for e in whole]
+    own = tuple(bound.values())
+    shared = [shared_factor(e, opened.minimized is None, own) for e in whole]
     equations = tuple(
         e if c == 1 else tidy(e * (1 / c)) for e, c in zip(whole, shared, strict=True)
     )
     value = None if opened.minimized is None else substitute(opened.minimized / shared[0], bound)
     value = value if value is None or shared[0] == 1 else tidy(value)
     return Equations(equations, tuple(bound.values()), names, value, search).solutions
+
+
+def _curves_upwards(opened: Opened) -> bool:
+    """Whether a quadratic that is minimized has a minimizer in closed form.
+
+    False where its one curvature is of unknown sign, which then is looked at when there are numbers; an operator's
+    definiteness is the caller's assumption. Raises OdescentError where the curvature is not positive.
+    """
+    if (matrix := opened.scalar_matrix) is None:
+        return True
+    curvature = canonical(matrix[0, 0])
+    if curvature.is_nonpositive:
+        raise OdescentError(
+            f"{opened.minimized} has no minimizer in its unknown: its curvature there is {curvature}, which must be "
+            "positive; take od.root for a critical point that is not minimal."
+        )
+    return bool(curvature.is_positive)
 
 
 def roots_of(e: Expr) -> list[Any]:

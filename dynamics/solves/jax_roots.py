@@ -8,10 +8,12 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 Values: TypeAlias = tuple[Any, ...]
 _HALVINGS = 30
+_CURVATURES = 16  # products with a Hessian in which negative curvature is looked for
 _DENSE = 100  # unknowns up to which equations with the derivative are solved by a factorization
 
 
@@ -85,7 +87,46 @@ def _search(zero_of: Any, newton: Any, u: Any, bound: Any, most: Any, minimizes:
     left = norm(zero_of(u))
     u, left, _, ended, stuck = jax.lax.while_loop(going, move, (u, left, 0, left == 0, left < 0))
     good = (ended | (left == 0)) & ~stuck & jnp.isfinite(left)
+    if minimizes:
+        good = good & ~_curves_down(lambda v: jax.jvp(zero_of, (u,), (v,))[1], u)
     return jnp.where(good, u, jnp.nan)
+
+
+def _curves_down(product: Callable[[Any], Any], u: Any) -> Any:
+    """Whether a symmetric operator has a direction of negative curvature in a Krylov space (Lanczos).
+
+    Of few unknowns the whole spectrum is computed. A search that begins at a maximum, or at a saddle on a line of
+    symmetry, takes no step that would have told.
+    """
+    if u.size <= _CURVATURES:
+        return _below_zero(jax.vmap(product)(jnp.eye(u.size, dtype=u.dtype)))
+    tiny = float(np.finfo(u.dtype).eps)
+    v = jax.random.normal(jax.random.key(0), u.shape, u.dtype)
+
+    def step(state: Any, _: Any) -> Any:
+        before, v, size = state
+        image = product(v)
+        along = jnp.vdot(v, image)
+        rest = image - along * v - size * before
+        left = jnp.linalg.norm(rest)
+        # where the space is whole what is left is rounding, and the rest of the matrix zero
+        told = left > 1e3 * tiny * jnp.linalg.norm(image)
+        left = jnp.where(told, left, 0.0)
+        return (v, jnp.where(told, rest / jnp.where(told, left, 1.0), 0.0), left), (along, left)
+
+    begin = (jnp.zeros_like(v), v / jnp.linalg.norm(v), jnp.zeros((), u.dtype))
+    _, (diagonal, beside) = jax.lax.scan(step, begin, length=_CURVATURES)
+    small = jnp.diag(diagonal) + jnp.diag(beside[:-1], 1) + jnp.diag(beside[:-1], -1)
+    return _below_zero(small)
+
+
+def _below_zero(matrix: Any) -> Any:
+    """Whether a symmetric matrix has a negative eigenvalue, beyond rounding."""
+    curvatures, tiny = (
+        jnp.linalg.eigvalsh((matrix + matrix.T) / 2),
+        float(np.finfo(matrix.dtype).eps),
+    )
+    return curvatures[0] < -jnp.sqrt(tiny) * jnp.max(jnp.abs(curvatures))
 
 
 def _linear(product: Callable[[Any], Any], right: Any) -> Any:
