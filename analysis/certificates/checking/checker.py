@@ -2,8 +2,7 @@
 
 The file holds a statement about a method and a class of functions, and a witness: numbers that make the statement
 follow from inequalities. This script rebuilds the inequalities from the statement, in exact arithmetic, and prints
-what they prove: nothing of the file is believed, and what is printed is derived from the parts that were checked.
-The name of the method is a word; it is said to be one.
+what they prove: nothing of the file is believed, and the method's name is said to be a word.
 
 Numbers are "p/q", or ["a", "b"] for a + b sqrt(d) with one whole number d for all, or, where a number lies in no
 such field, {"from": lo, "to": hi}: the statement is then about all numbers in between. Each number, and each
@@ -180,16 +179,13 @@ class Polynomial:
         return -1 if any(x.sign() < 0 for x in self.c.values()) else self.c.get((0,), ZERO).sign()
 
     def put(self, others: Mapping[str, Any]) -> Any:
-        """The same with others for some symbols; each product has one symbol or two. All is summed in whole numbers."""
-        names, rows = {name for _, *names in self.c for name in names}, dict[str, Row]()
-        (form,), over = cleared([self])
-        new, times = cleared(others.get(name, symbol(name)) for name in names)
-        by = dict(both(names, new))
-        for (power, first, *second), x in form.c.items():
-            term = Polynomial({(power,): x if second else Number(times) * x})
-            rows.setdefault(first, []).append(prod((by[name] for name in second), start=term))
-        done = summed([Polynomial({}), *(by[name] * summed(row) for name, row in rows.items())])
-        return Number(Fraction(1, over * times**2)) * done
+        """The same with others for some symbols; each product has one symbol or two."""
+        rows = dict[str, Row]()
+        for (power, first, *second), x in self.c.items():
+            factors = (others.get(name, symbol(name)) for name in second)
+            rows.setdefault(first, []).append(prod(factors, start=Polynomial({(power,): x})))
+        terms = (others.get(name, symbol(name)) * summed(row) for name, row in rows.items())
+        return summed([Polynomial({}), *terms])
 
     def matrix(self, names: Sequence[str]) -> Matrix:
         """Of a form in these vectors, with entries that are numbers, or polynomials in t."""
@@ -213,14 +209,14 @@ def symbol(name: str) -> Polynomial:
     return Polynomial({(0, name): ONE})
 
 
-def cleared(given: Iterable[Any]) -> tuple[list[Polynomial], int]:
-    """Polynomials times a common denominator, in whole numbers, which are fast to add; and that denominator."""
+def cleared(given: Iterable[Any]) -> list[Polynomial]:
+    """Polynomials times a common denominator: in whole numbers, which are fast to add."""
     found = [Polynomial({}) + p for p in given]
     times = lcm(*(y.denominator for p in found for x in p.c.values() for y in (x.a, x.b, x.e)))
     for p in found:
         for key, x in p.c.items():
             p.c[key] = Number(int(times * x.a), int(times * x.b), x.d, int(times * x.e))
-    return found, times
+    return found
 
 
 def work(left: Row, right: Row) -> int:
@@ -265,9 +261,9 @@ def at(p: Sequence[Any], x: Any, over: Any = ONE, degree: int = 0) -> Any:
 def definite(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
     """Whether a symmetric matrix is positive semidefinite, or, if strict, definite; for all t >= 0.
 
-    By elimination: pivots are positive, or 0 where all that is left of their row is. Numbers are tried as enclosures
-    first, multiples of 2^-bits; what these leave open is decided with the numbers. Rows of polynomials are not divided
-    by the pivot, which is positive but at single t, and there the matrix is semidefinite by continuity.
+    By elimination: pivots are positive, or 0 where all that is left of their row is. Numbers are first tried as
+    enclosures, multiples of 2^-bits. Rows of polynomials are not divided by the pivot, which is positive but at
+    single t, and there the matrix is semidefinite by continuity.
     """
     rows, spent, more = [row[i:] for i, row in enumerate(matrix)], 0, bits
     numbers = all(isinstance(x, Number) for row in rows for x in row)
@@ -275,7 +271,7 @@ def definite(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
         with suppress(Refused):
             return definite(matrix, strict, BITS)
     elif not numbers:
-        whole = iter(cleared(chain(*rows))[0])
+        whole = iter(cleared(chain(*rows)))
         rows = [[next(whole) for _ in row] for row in rows]
     while rows:
         every = [x for row in rows for x in row]
@@ -468,10 +464,12 @@ class Method(Reader):
         require(known, "memory is a whole number from 0 to 9, or the method is too large")
         x, g = [f"x{i}" for i in range(n)], [f"g{i}" for i in range(p * (memory + 1))]
         self.vectors, self.held, self.early = [*x, *g], [*x, *g[:-p]], p if flow else p * memory
+        self.pairs = {"E": pairs_of(STAR, self.early), "D": pairs_of(0, len(g))}
+        self.sizes |= {"m": len(self.held), "/": len(self.held)}
         self.where = {f"u{i}": self.unit * symbol(name) for i, name in enumerate(g)}
         self.states = [[*map(symbol, x)]]
         for k in range(0, len(g), p):
-            now = [*self.states[-1], *(self.unit * symbol(name) for name in g[k : k + p])]
+            now = [*self.states[-1], *(self.where[f"u{i}"] for i in range(k, k + p))]
             for i, rows in enumerate(both(self.C, self.D), k):
                 self.where[f"y{i}"] = inner(chain(*rows), now)
             self.states.append([inner(chain(*rows), now) for rows in both(self.A, self.B)])
@@ -530,18 +528,13 @@ def check_rate(s: Mapping[str, Any], w: Any, flow: bool = False) -> list[str]:
     fields(w, "the witness", needed, "share" * (output and not flow))
     it = Method(s, 0 if flow else w["memory"], flow)
     require(flow or it.bounded, "either the state or the output is bounded")
-    z = inner(it.output, it.states[-2])
+    z, size = inner(it.output, it.states[-2]), len(it.held)
     if "share" in w:
         share = it.number(w["share"])
         less = share and (it.rate * it.rate - share * share).sign() > 0
         require(less, "a share is not 0, and less than the rate in size")
         z -= share * inner(it.output, it.states[-3])
-    size, it.pairs = (
-        len(it.held),
-        {"E": pairs_of(STAR, it.early), "D": pairs_of(0, len(it.where) // 2)},
-    )
     nu, lam = it.table(w["nu"], "nu", "E:"), it.table(w["lambda"], "lambda", "D:")
-    it.sizes |= {"m": size, "/": size}
     upper = it.table(w["P"], "P", "m/:")
     P = [[upper[min(i, j)][abs(i - j)] for j in range(size)] for i in range(size)]
     E, D, star = it.remainders(P, nu, lam)
@@ -552,17 +545,14 @@ def check_rate(s: Mapping[str, Any], w: Any, flow: bool = False) -> list[str]:
     else:
         require(definite(E.matrix(it.held), True), "E is not positive")
     settle([*nu.values(), *lam.values(), *star.values()], it.vectors, E, D)
-    if flow:
-        return it.words(
-            "from every start, as long as the solution exists (for finite L: forever)",
-            f"|output x(t) - x*| = O(exp(-r t)), r = {shown(it.rate)}",
-        )
+    start = "from every start, for every run there is (exactly one if D = 0)"
     what = "|output x_k - x*|" if output else "|x_k - rest x*|, and so |output x_k - x*|,"
+    claim = f"{what} = O(r^k), r = 1 - gap = {shown(it.rate)}"
+    if flow:
+        start = "from every start, as long as the solution exists (for finite L: forever)"
+        return it.words(start, f"|output x(t) - x*| = O(exp(-r t)), r = {shown(it.rate)}")
     ends = "" if it.rate else ": 0 from some k on"
-    return it.words(
-        "from every start, for every run there is (exactly one if D = 0)",
-        f"{what} = O(r^k), r = 1 - gap = {shown(it.rate)}, gap = {shown(it.gap)}{ends}",
-    )
+    return it.words(start, f"{claim}, gap = {shown(it.gap)}{ends}")
 
 
 # ---- Kind "quadratics", and lower bounds by them -------------------------------------------------
@@ -583,7 +573,7 @@ def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] = (), sha
     for i, (a, b, g) in enumerate(sides):
         row = [*(-x - g * o for x, o in both(a, m.output)), *(-c * x for x in b)]
         row[i] += symbol("z") if i < n else one
-        row, _ = cleared(row)
+        row = cleared(row)
         few = share * size * len(minors) * work([*minors.values()], row) <= WORK
         require(few, "the method has too many digits to find its poles")
         grown: dict[int, Any] = {}
@@ -606,7 +596,7 @@ def within(p: Row, radius: Any, strict: bool = True, share: int = 1) -> bool:
         return not strict and p[0].sign() > 0 and not any(p[1:])
     p = [prod([radius] * k, start=x) for k, x in both(range(len(p))[::-1], p)]  # z/radius
     if not all(isinstance(x, Number) for x in p):
-        p, _ = cleared(p)
+        p = cleared(p)
     while len(p) > (1 if strict else 3):
         require(share * len(p) * work(p, p) <= WORK, "the poles have too many digits to place them")
         head, tail = p[0], p[-1]
@@ -648,9 +638,9 @@ STARTS = {"distance": "|x_0 - x*|^2", "value": "(f(x_0) - f*)"}
 class Steps(Reader):
     """The statement: M <= bound S, for y_i = x_0 + sum_j points_ij u_j, u_i the gradient of f at y_i.
 
-    i = 0, ..., N; row i of the table ends with its last number that is not 0. M ("measure") is of y_N, "value",
-    "gradient" or "distance" as in MEASURES; S ("start") is "distance" or "value" as in STARTS, and for the
-    latter some y_i is x_0. f is in F(mu, L), 0 <= mu < L, with a minimizer x*. The witness has lambda > 0 with
+    i = 0, ..., N; row i of the table ends with its last number that is not 0. M ("measure") is of y_N, S ("start") of
+    x_0, as in MEASURES and STARTS; if "value" is the start, some y_i is x_0. f is in F(mu, L), 0 <= mu < L, with a
+    minimizer x*. The witness has lambda > 0 with
         2(1-mu/L)(bound S - M) - sum lambda_ij Q_ij = D >= 0.
     The lambda of pairs (-1, i) are those for which the f_i cancel. All is over (x_0, u_0, ..., u_N). If mu = 0, L is in
     sum lambda_ij |u_i - u_j|^2/L alone, so that of all L in an enclosure D is least for the largest.
@@ -670,10 +660,15 @@ class Steps(Reader):
         self.vectors = ["x", *(f"u{i}" for i in range(count))]
         x, *u = map(symbol, self.vectors)
         self.where = {f"y{i}": x + inner(h, u[: len(h)]) for i, h in enumerate(self.points)}
-        twice, f, y = -self.factors[3], symbol(f"f{count - 1}"), symbol(f"y{count - 1}")
-        ends = {"value": f, "gradient": twice * u[-1] * u[-1], "distance": twice * y * y}
-        S = symbol(f"f{self.first}") if self.start == "value" else twice * x * x
-        self.claim = self.bound * S - ends[self.measure]  # times 2(1-mu/L)
+        twice, y = -self.factors[3], symbol(f"y{count - 1}")
+        f: Row = [symbol(f"f{i}") for i in range(count)]
+        S, M = self.sides(f, twice * x * x, twice * u[-1] * u[-1], twice * y * y)
+        self.claim = self.bound * S - M  # times 2(1-mu/L)
+
+    def sides(self, f: Row, start: Any, gradient: Any, distance: Any) -> tuple[Any, Any]:
+        """S and M, of function values and of the squares of x_0, the last gradient and the last point."""
+        ends = {"value": f[-1], "gradient": gradient, "distance": distance}
+        return start if self.start == "distance" else f[self.first or 0], ends[self.measure]
 
 
 def check_horizon(s: Mapping[str, Any], w: Any) -> list[str]:
@@ -716,7 +711,7 @@ class Potential(Reader):
         self.pairs = {"D": pairs_of(STAR, 2), "E": pairs_of(STAR, 1 if point else 2)}
         self.pairs |= {
             "S": pairs_of(STAR, 1),
-            "T": [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0)],
+            "T": [(i, j) for i in range(3) for j in range(3 - i)],
         }
         self.pairs["V"] = [*combinations_with_replacement(range(n + 1), 2)]
         parts = self.parts(w, "the witness", "a:* Q:V* lambda:DT nu:E* first:S")
@@ -809,8 +804,8 @@ def all_left(p: Row, line: Number) -> bool:
 def check_quadratic(m: Method, lower: Any) -> list[str]:
     """On the quadratic of a curvature in [mu, L] some run's output is no faster than claimed.
 
-    Some pole is on or beyond the circle (of a flow: the line), and the output shows it: what the output
-    does not show stays a pole with any gain, and with this gain all are within.
+    Some pole is on or beyond the circle (of a flow: the line), and the output shows it: what it does not show stays a
+    pole with any gain, and with this gain all are within.
     """
     name = "rate" if m.flow else "gap"
     _, c, gain, claim = m.parts(lower, "lower", f"kind curvature: gain:n {name}:").values()
@@ -889,24 +884,19 @@ def check_function(it: Steps, lower: Any) -> list[str]:
     points = [*both(y, u, [-factors[3] * x for x in f]), (rest, rest, ZERO)]
     inside = all(slack(factors, a, b).sign() >= 0 for a, b in permutations(points, 2))
     require(inside, "the data of the lower bound belong to no function of the class")
-    S = inner(start, start) if it.start == "distance" else f[it.first or 0]
-    ends = {"value": f[-1], "gradient": inner(u[-1], u[-1]), "distance": inner(y[-1], y[-1])}
-    attained = S.sign() > 0 and (ends[it.measure] - bound * S).sign() >= 0
+    S, M = it.sides(f, *(inner(v, v) for v in (start, u[-1], y[-1])))
+    attained = S.sign() > 0 and (M - bound * S).sign() >= 0
     require(attained, "the function of the lower bound does not attain it")
     return [f"on a function in {len(start)} dimension(s), no c below {shown(bound)} holds"]
 
 
 # ---- The document --------------------------------------------------------------------------------
-KINDS: dict[
-    str, tuple[Any, Any, dict[Any, Any]]
-] = {  # who proves it, its statement, its lower bounds
-    "rate": (check_rate, Method, {"quadratic": check_quadratic, "spiral": check_spiral}),
-    "quadratics": (check_quadratics, Method, {"quadratic": check_quadratic}),
-    "flow": (
-        partial(check_rate, flow=True),
-        partial(Method, flow=True),
-        {"quadratic": check_quadratic},
-    ),
+check_flow, Flow = partial(check_rate, flow=True), partial(Method, flow=True)
+on_quadratics = {"quadratic": check_quadratic}
+KINDS: dict[str, tuple[Any, Any, dict[Any, Any]]] = {  # the proof, the statement, its lower bounds
+    "rate": (check_rate, Method, {**on_quadratics, "spiral": check_spiral}),
+    "quadratics": (check_quadratics, Method, on_quadratics),
+    "flow": (check_flow, Flow, on_quadratics),
     "horizon": (check_horizon, Steps, {"function": check_function}),
     "potential": (check_potential, Potential, {}),
 }
