@@ -227,10 +227,10 @@ def work(left: Row, right: Row) -> int:
     bits, terms, whole = 1000, 1, True
     for each in (left, right):
         listed = [[*getattr(x, "c", {0: x}).values()] for x in each]
-        parts = [y for x in chain(*listed) for y in (x.a, x.b, x.e)]
-        sizes = (y.bit_length() for part in parts for y in (part.numerator, part.denominator))
+        parts = [y.as_integer_ratio() for x in chain(*listed) for y in (x.a, x.b, x.e)]
+        sizes = (y.bit_length() for part in parts for y in part)
         bits, terms = bits + max(sizes, default=0), terms * max(map(len, listed))
-        whole = whole and all(y.denominator == 1 for y in parts)
+        whole = whole and all(below == 1 for _, below in parts)
     return terms * (bits if whole else 2 * bits + bits**2 // 500)
 
 
@@ -514,10 +514,10 @@ class Method(Reader):
 def check_rate(s: Mapping[str, Any], w: Any, flow: bool = False) -> list[str]:
     """The statement: |x_k - rest x*| ("state") or |output x_k - x*| ("output") is O(rate^k).
 
-    Of a flow, along which f is continuously differentiable: |output x(t) - x*| = O(exp(-rate t)).
-    With W = (x_k, u_k/L, ..., u_{k+s-1}/L), s = memory (of a flow W = x), V = L W'P W + sum p_i f_i (of a flow without
-    the L), the witness has weights nu, lambda > 0 and P with
-        rate^2 V - V+ - sum lambda_ij Q_ij = D >= 0 (of a flow - V' - 2 rate V for the first two),
+    Of a flow, f continuously differentiable: |output x(t) - x*| = O(exp(-rate t)). With W = (x_k, u_k/L, ...,
+    u_{k+s-1}/L), s = memory, V = L W'P W + sum p_i f_i (of a flow W = x, V = W'P W + sum p_i f_i, and -V' - 2 rate V in
+    place of rate^2 V - V+), the witness has weights nu, lambda > 0 and P with
+        rate^2 V - V+ - sum lambda_ij Q_ij = D >= 0,
         V - sum nu_ij Q_ij = E,    E > 0 (the state), or E >= weight |z|^2 (the output),
     z = (output of x_{k+s}) - share (output of x_{k+s-1}), |share| < rate, share = 0 if none is given.
     So V_k <= rate^2k V_0, and V bounds what is bounded: where z_k = O(rate^k), so is the output. p_i and the
@@ -661,14 +661,9 @@ class Steps(Reader):
         x, *u = map(symbol, self.vectors)
         self.where = {f"y{i}": x + inner(h, u[: len(h)]) for i, h in enumerate(self.points)}
         twice, y = -self.factors[3], symbol(f"y{count - 1}")
-        f: Row = [symbol(f"f{i}") for i in range(count)]
-        S, M = self.sides(f, twice * x * x, twice * u[-1] * u[-1], twice * y * y)
-        self.claim = self.bound * S - M  # times 2(1-mu/L)
-
-    def sides(self, f: Row, start: Any, gradient: Any, distance: Any) -> tuple[Any, Any]:
-        """S and M, of function values and of the squares of x_0, the last gradient and the last point."""
-        ends = {"value": f[-1], "gradient": gradient, "distance": distance}
-        return start if self.start == "distance" else f[self.first or 0], ends[self.measure]
+        squares = {"gradient": twice * u[-1] * u[-1], "distance": twice * y * y}
+        S = symbol(f"f{self.first}") if self.start == "value" else twice * x * x
+        self.claim = self.bound * S - squares.get(self.measure, symbol(f"f{count - 1}"))
 
 
 def check_horizon(s: Mapping[str, Any], w: Any) -> list[str]:
@@ -708,11 +703,9 @@ class Potential(Reader):
         super().__init__(s, f"{self.names} rest:n L: growth:* clock bounded")
         vars(self).update(self.parts(self.clock, "the clock", "now:* next:* over:* from:"))
         n, point = len(self.rest), self.bounded == "point"
-        self.pairs = {"D": pairs_of(STAR, 2), "E": pairs_of(STAR, 1 if point else 2)}
-        self.pairs |= {
-            "S": pairs_of(STAR, 1),
-            "T": [(i, j) for i in range(3) for j in range(3 - i)],
-        }
+        powers = [(i, j) for i in range(3) for j in range(3 - i)]
+        self.pairs = {"D": pairs_of(STAR, 2), "S": pairs_of(STAR, 1), "T": powers}
+        self.pairs["E"] = self.pairs["S" if point else "D"]
         self.pairs["V"] = [*combinations_with_replacement(range(n + 1), 2)]
         parts = self.parts(w, "the witness", "a:* Q:V* lambda:DT nu:E* first:S")
         self.a, self.Q, self.lam, self.nu, self.first = parts.values()
@@ -884,8 +877,9 @@ def check_function(it: Steps, lower: Any) -> list[str]:
     points = [*both(y, u, [-factors[3] * x for x in f]), (rest, rest, ZERO)]
     inside = all(slack(factors, a, b).sign() >= 0 for a, b in permutations(points, 2))
     require(inside, "the data of the lower bound belong to no function of the class")
-    S, M = it.sides(f, *(inner(v, v) for v in (start, u[-1], y[-1])))
-    attained = S.sign() > 0 and (M - bound * S).sign() >= 0
+    S = inner(start, start) if it.start == "distance" else f[it.first or 0]
+    ends = {"value": f[-1], "gradient": inner(u[-1], u[-1]), "distance": inner(y[-1], y[-1])}
+    attained = S.sign() > 0 and (ends[it.measure] - bound * S).sign() >= 0
     require(attained, "the function of the lower bound does not attain it")
     return [f"on a function in {len(start)} dimension(s), no c below {shown(bound)} holds"]
 
