@@ -545,14 +545,14 @@ def check_rate(s: Mapping[str, Any], w: Any, flow: bool = False) -> list[str]:
     else:
         require(definite(E.matrix(it.held), True), "E is not positive")
     settle([*nu.values(), *lam.values(), *star.values()], it.vectors, E, D)
-    start = "from every start, for every run there is (exactly one if D = 0)"
-    what = "|output x_k - x*|" if output else "|x_k - rest x*|, and so |output x_k - x*|,"
-    claim = f"{what} = O(r^k), r = 1 - gap = {shown(it.rate)}"
     if flow:
         start = "from every start, as long as the solution exists (for finite L: forever)"
         return it.words(start, f"|output x(t) - x*| = O(exp(-r t)), r = {shown(it.rate)}")
+    start = "from every start, for every run there is (exactly one if D = 0)"
+    what = "|output x_k - x*|" if output else "|x_k - rest x*|, and so |output x_k - x*|,"
     ends = "" if it.rate else ": 0 from some k on"
-    return it.words(start, f"{claim}, gap = {shown(it.gap)}{ends}")
+    claim = f"{what} = O(r^k), r = 1 - gap = {shown(it.rate)}, gap = {shown(it.gap)}{ends}"
+    return it.words(start, claim)
 
 
 # ---- Kind "quadratics", and lower bounds by them -------------------------------------------------
