@@ -105,11 +105,6 @@ def letter(axes: Sequence[Axes], titles: Sequence[str]) -> None:
         ax.set_title(said, loc="left", fontsize=style.FONT_SIZE, pad=4)
 
 
-def legend_over(ax: Axes) -> None:
-    """A legend in the lower right corner of a panel, which lines of the background stay out of."""
-    ax.legend(loc="lower right", frameon=True, framealpha=0.9, edgecolor="none")
-
-
 def legend_under(figure: Figure, axes: Sequence[Axes], ncols: int = 4, **options: Any) -> None:
     """One legend for all panels, below the figure; each label appears once.
 

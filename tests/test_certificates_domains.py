@@ -57,6 +57,24 @@ REFUSED: list[tuple[str, Changes, str]] = [
     *((GRADIENT, {w("share"): x}, "a share") for x in ("0", "3/4", "-3/4", "1", "-2")),
     ("rate/nesterov10", {w("share"): "1/2"}, "the witness needs exactly"),
     ("rate/nesterov10", {w("weight"): "1"}, "the witness needs exactly"),
+    # what reads lists by their shapes: the rows of a triangle, weights by pair, polynomials by degree
+    *(("rate/nesterov10", {w("P", 1): row}, "P is no list") for row in ([], ["1"] * 9, ["1"], "1", {"0": "1"})),
+    *(("rate/nesterov10", {w("P"): P}, "P is no list") for P in ([], [["1"]], [["1", "0"], ["1"]] * 2, {}, "1")),
+    *(
+        ("rate/nesterov10", {w(key): weights}, "a pair that is not there")
+        for key in ("nu", "lambda")
+        for weights in ({"0,0": "1"}, {"0,9": "1"}, {"00,1": "1"}, {"0, 1": "1"}, {"0,1,2": "1"}, [["0,1", "1"]])
+    ),
+    ("rate/nesterov10", {w("lambda"): {"-1,0": "1"}}, "a pair that is not there"),
+    *(("rate/nesterov10", {w("lambda"): {"0,1": x}}, "polynomial is 0") for x in ("0",)),
+    ("rate/nesterov10", {w("lambda"): {"0,1": {"0,1": "1"}}}, "an enclosure needs exactly"),
+    (SHORT, {w("lambda"): {"0,1": {}}}, "polynomial is 0"),
+    (SHORT, {w("lambda"): {"0,1": {"1,2": "1"}}}, "a pair that is not there"),
+    (SHORT, {w("lambda"): {"0,1": "1"}}, "a pair that is not there"),
+    (SHORT, {w("nu"): {"-1,0": []}}, "polynomial is 0"),
+    (SHORT, {w("nu"): {"-1,0": ["1", "0"]}}, "ends with 0"),
+    (SHORT, {w("nu"): {"-1,0": "1"}}, "no list of the length"),
+    (SHORT, {w("Q"): {"1,0": ["1"]}}, "a pair that is not there"),
     ("quadratics/ogda", {s("bounded"): "state"}, "nothing that is bounded"),
     ("quadratics/ogda", {w("cuts"): ["11"]}, "cuts that grow"),
     ("quadratics/ogda", {w("cuts"): ["1/2"]}, "cuts that grow"),

@@ -143,6 +143,14 @@ def _of_function(function: Callable[..., Any]) -> PointStepper:
     )  # fmt: skip
 
 
+def check_parameter(s: PointStepper, name: str) -> None:
+    """Refuse to vary what is no parameter of the stepper."""
+    if name not in s.parameters:
+        raise OdescentError(
+            f"{name!r} is not a parameter of {s.name}: it has {', '.join(s.parameters) or 'none'}."
+        )
+
+
 def check_parameters(
     s: PointStepper, given: Mapping[str, Any], varied: Mapping[str, Any]
 ) -> dict[str, Any]:

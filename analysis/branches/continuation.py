@@ -17,7 +17,7 @@ from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.flows.stepper import iterate
-from ..attraction.stepping import Iterated, check_parameters, resolved
+from ..attraction.stepping import Iterated, check_parameter, check_parameters, resolved
 from .branch import BranchSource, SolutionBranch, whole_branch
 from .critical_curve import CriticalCurve, critical_curve
 from .curve import StepLengths, Vector
@@ -202,10 +202,7 @@ def continuation(
         raise OdescentError("there is no point to start from: give x0=.")
     with jax.enable_x64(True):
         s = stepper_of(iterated, target, flow)
-        if parameter not in s.parameters:
-            raise OdescentError(
-                f"{parameter!r} is not a parameter of {s.name}: it has {', '.join(s.parameters) or 'none'}."
-            )
+        check_parameter(s, parameter)
         fixed = check_parameters(s, parameters or {}, {parameter: begin})
         made, state = field_of(s, reals(start), {**fixed, parameter: begin})
         values = np.array([{**fixed, parameter: begin}[n] for n in made.names], float)

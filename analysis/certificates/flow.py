@@ -3,7 +3,7 @@
 V = X'P X + p (f(y) - f*) with V' + 2 r V <= 0 by the interpolation inequalities between y(t) and x* at each time:
 nothing is used of how the gradient changes along the flow but that f(y)' = <grad f(y), y'>, so that f is only asked
 to be continuously differentiable, and L may be infinite (Moucer, Taylor, Bach, arXiv:2205.12772). The inequality
-stands in `checker.check_flow`; `flow_search` reads its matrices off there and looks for a solution.
+stands in `checker.check_rate`; `flow_search` reads its matrices off there and looks for a solution.
 """
 
 from __future__ import annotations

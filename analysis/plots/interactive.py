@@ -148,23 +148,11 @@ def _of_landscape(shown: Landscape) -> Scene:
         column = np.column_stack([np.full(len(shown.y), shown.x[i]), shown.y])
         lines.append(SceneLine(in_space(column, height[:, i])[::2], _GREY, 0.6))
     for name, z in shown.flows.items():
-        f = shown.flow_courses[name].f
-        path = np.concatenate(
-            [
-                np.vstack([in_space(q, h), np.full((1, 3), np.nan)])
-                for q, h in zip(z, f, strict=True)
-            ]
-        )
+        path = _parted([*map(in_space, z, shown.flow_courses[name].f)])
         lines.append(SceneLine(_cut(path, top), FLOW, 2.0, titled(name)))
     own = looks(shown.iterates)
     for name, z in shown.iterates.items():
-        f = shown.courses[name].f
-        path = np.concatenate(
-            [
-                np.vstack([in_space(q, h), np.full((1, 3), np.nan)])
-                for q, h in zip(z, f, strict=True)
-            ]
-        )
+        path = _parted([*map(in_space, z, shown.courses[name].f)])
         lines.append(SceneLine(_cut(path, top), own[name].color, 1.4, titled(name)))
         lines.append(SceneLine(_cut(path, top), own[name].color, 2.2, dots=True))
     marks = []

@@ -23,7 +23,7 @@ from ..attraction.batches import _runner
 from ..attraction.batching import chunks, pad, take
 from ..attraction.grid import PointGrid, axis_values, product
 from ..attraction.settling import Limits, begin
-from ..attraction.stepping import Iterated, stepper
+from ..attraction.stepping import Iterated, check_parameter, stepper
 from .classes import attractors_of, begun, flat_states, seeds_of, spread_of, with_states
 from .shares import BasinShares, FollowedAttractor, Follower, Tip
 
@@ -98,10 +98,7 @@ def basin_shares(
         )
     with jax.enable_x64(True):
         s = stepper(iterated, target, 1.0 if isinstance(iterated, System) else None)
-        if parameter not in s.parameters:
-            raise OdescentError(
-                f"{parameter!r} is not a parameter of {s.name}: it has {', '.join(s.parameters) or 'none'}."
-            )
+        check_parameter(s, parameter)
         where = _random(axes, samples, key)
         runs: _Runs
         if s.draws:

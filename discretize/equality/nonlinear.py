@@ -15,7 +15,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import TooLarge
-from ...dynamics.algebra.calculus import Symbol, substitute
+from ...dynamics.algebra.calculus import Symbol, renamed, substitute
 from ...dynamics.algebra.elementwise import Elementwise, slots
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.products import Product
@@ -213,7 +213,7 @@ class _Steps:
         units = self.units or [sp.S.One] * len(self.blocks)
         numbered = list(zip(self.blocks, self.program.blocks, units, strict=True))
         known: dict[Symbol, Expr] = {
-            b.symbol: b.init if self.begin else k * _named(f"_block_{i}", b.symbol)
+            b.symbol: b.init if self.begin else k * renamed(b.symbol, f"_block_{i}")
             for i, b, k in numbered
         }
         places = dict(zip(known, self.blocks, strict=True))
@@ -224,12 +224,12 @@ class _Steps:
                 known[i.target] = self._answer(i, known)
             elif isinstance(i, Draw):
                 number = next(draws)
-                known[i.target] = _named(f"_draw_{number}", i.target)
+                known[i.target] = renamed(i.target, f"_draw_{number}")
                 place = places[i.like] if isinstance(i.target, VectorSymbol) else -1
                 self.records.append((("draw", number, place, i.law or "normal"), []))
             elif isinstance(i, Count):
                 number = next(others)
-                known[i.target] = _named(f"_count_{number}", i.target)
+                known[i.target] = renamed(i.target, f"_count_{number}")
                 mean = self.atoms.scalar(_put(i.mean, known))
                 self.records.append((("count", number, places[i.like], i.common), [mean]))
             elif isinstance(i, SweepCoordinates):
@@ -238,7 +238,7 @@ class _Steps:
                 parts = [self.atoms.scalar(_put(e, inside)) for e in i.expressions]
                 key = ("sweep", number, i.implicit, i.quotient, i.backward)
                 self.records.append((key, parts))
-                known[i.target] = _named(f"_sweep_{number}", i.target)
+                known[i.target] = renamed(i.target, f"_sweep_{number}")
         self.start_calls = known
         by_place = sorted(numbered, key=lambda p: p[0])
         self.next = [
@@ -255,7 +255,7 @@ class _Steps:
         key = (i.oracle, len(directions), "implicit" if implicit != 0 else "explicit")
         parts = [self.atoms.scalar(point), *directions, *parameters]
         symbol = self.atoms.symbol(key, [*parts, *([implicit] if implicit != 0 else [])])
-        return _named(symbol.name, i.target)
+        return renamed(i.target, symbol.name)
 
     def same_as(self, other: _Steps) -> bool:
         """Whether the next states are equal, what is drawn, and how many values windows keep."""
@@ -278,15 +278,6 @@ class _Steps:
 
 def _equal(one: list[sp.Expr], other: list[sp.Expr]) -> bool:
     return len(one) == len(other) and all(is_zero(a - b) for a, b in zip(one, other, strict=True))
-
-
-def _named(name: str, like: Symbol) -> Any:
-    """A symbol of the kind of another."""
-    return (
-        VectorSymbol(name, like.kind)
-        if isinstance(like, VectorSymbol)
-        else sp.Symbol(name, real=True)
-    )
 
 
 def _put(e: Expr, known: dict[Symbol, Expr]) -> Any:

@@ -18,13 +18,14 @@ from ...dynamics.algebra.calculus import (
     Symbol,
     derivative,
     nothing,
+    renamed,
     substitute,
     symbols_of,
     tidy,
     vanishes,
 )
-from ...dynamics.algebra.series import orders_lost, taylor
-from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, zero
+from ...dynamics.algebra.series import orders_lost, taylor, truncated
+from ...dynamics.algebra.vectors import Expr, Vector, zero
 from ...dynamics.algebra.windows import accumulated, pushed
 from ...dynamics.fast_slow.reduction import reduced
 from ...dynamics.flows.system import System
@@ -161,7 +162,7 @@ def _through_order(
     found, lost = _expanded_through(program, given, h, order, order, drawn)
     if lost:
         found, _ = _expanded_through(program, given, h, order, order + lost, drawn)
-        found = {s: _truncated(e, h, order) for s, e in found.items()}
+        found = {s: truncated(e, h, order) for s, e in found.items()}
     return found
 
 
@@ -182,7 +183,7 @@ def _expanded_through(
         value = _bounded(substitute(e, known))
         lost += orders_lost(e, h, known)
         try:
-            return _truncated(value, h, order)
+            return truncated(value, h, order)
         except ValueError:
             raise OdescentError(
                 f"the step has no expansion at {h} = 0: it computes {value}."
@@ -230,7 +231,7 @@ def _slaved(
         return {}
     windows = [m for m in memories if m in lengths]
     memories = [m for m in memories if m not in lengths]
-    free: dict[Any, Any] = {m: _unknown(m) for m in memories}
+    free: dict[Any, Any] = {m: renamed(m, f"{m.name} at rest") for m in memories}
     at_rest = Opened(
         tuple(substitute(start[m] - m, free) for m in memories), tuple(free.values()), descends=True
     )
@@ -271,16 +272,10 @@ def _slaved(
 
         graph |= corrected(graph, [defect(m, graph) for m in memories])
         for w in windows:
-            part = _truncated(defect(w, graph), h, j)
+            part = truncated(defect(w, graph), h, j)
             graph[w] = graph[w] + accumulated(part, lengths[w])
-        graph = {m: _truncated(e, h, j) for m, e in graph.items()}
+        graph = {m: truncated(e, h, j) for m, e in graph.items()}
     return graph
-
-
-def _unknown(m: Symbol) -> Symbol:
-    if isinstance(m, VectorSymbol):
-        return VectorSymbol(f"{m.name} at rest", m.kind)
-    return sp.Symbol(f"{m.name} at rest", real=True)
 
 
 def _settles(at_rest: Opened, declared: bool) -> bool:
@@ -325,11 +320,6 @@ def _bounded(e: Expr) -> Expr:
             f"{LARGEST} supported; use a lower order, or bind parameters to numbers first."
         )
     return e
-
-
-def _truncated(e: Expr, h: sp.Symbol, order: int) -> Expr:
-    parts = [c * h**j for j, c in enumerate(taylor(e, h, order))]
-    return sum(parts[1:], parts[0])
 
 
 def _held(algorithm: Iteration, program: Program, h: sp.Symbol) -> tuple[Drift, Drift]:

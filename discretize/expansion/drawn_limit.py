@@ -12,9 +12,17 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import NotCarried, OdescentError
-from ...dynamics.algebra.calculus import Symbol, derivative, nothing, substitute, symbols_of, tidy
+from ...dynamics.algebra.calculus import (
+    Symbol,
+    derivative,
+    nothing,
+    renamed,
+    substitute,
+    symbols_of,
+    tidy,
+)
 from ...dynamics.algebra.series import taylor
-from ...dynamics.algebra.vectors import Expr, VectorSymbol
+from ...dynamics.algebra.vectors import Expr
 from ..programs.program import Program
 
 
@@ -75,19 +83,13 @@ def _check_affine(block: Symbol, e: Expr, moving: set[Symbol], numbers: set[Symb
     found = symbols_of(e) & moving
     name = _first(found or symbols_of(e) & numbers)
     try:
-        slope = tidy(derivative(e, {m: _direction(m) for m in found}))
+        # directions in which they may move; no block has such a name
+        slope = tidy(derivative(e, {m: renamed(m, f"along {m.name}") for m in found}))
         rest = tidy(substitute(e, {m: nothing(m) for m in found}))
     except OdescentError:  # a kink, or an oracle's parameter
         raise _refusal(block, name) from None
     if symbols_of(slope) & found or symbols_of(rest) & numbers:
         raise _refusal(block, name)
-
-
-def _direction(m: Symbol) -> Symbol:
-    """A direction in which a symbol may move; no block has such a name."""
-    if isinstance(m, VectorSymbol):
-        return VectorSymbol(f"along {m.name}", m.kind)
-    return sp.Symbol(f"along {m.name}", real=True)
 
 
 def _first(symbols: set[Symbol]) -> str:

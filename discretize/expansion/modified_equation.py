@@ -9,9 +9,9 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ...dynamics.algebra.calculus import Symbol, nothing, substitute, symbols_of, tidy
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of, tidy
 from ...dynamics.algebra.scalars import as_scalar
-from ...dynamics.algebra.series import taylor
+from ...dynamics.algebra.series import power_sum, taylor
 from ...dynamics.algebra.vectors import Expr, Vector
 from ...dynamics.notation.show import latex, symbol_latex, text
 from ...dynamics.vector_fields.second_order import SecondOrder, second_order
@@ -128,13 +128,13 @@ def _written_in_time(
                 f"the coefficient {s} depends on other blocks, so it is not a function of time alone."
             )
         solved = solve_in_time(fields, s, as_scalar(begin[s]), t, h)
-        values[s] = sp.Add(*[c * h**j for j, c in enumerate(solved.terms)])
+        values[s] = power_sum(solved.terms, h)
         back[solved.leading] = solved.solution
     terms: list[dict[Symbol, Expr]] = [{} for _ in range(order + 1)]
     for block, rate in modified.terms[0].items():
         if block not in scalars:
             rates = [rate, *(term[block] for term in modified.terms[1:])]
-            total = sum((r * h**j for j, r in enumerate(rates)), nothing(block))
-            for term, c in zip(terms, taylor(substitute(total, values), h, order), strict=True):
+            whole = taylor(substitute(power_sum(rates, h), values), h, order)
+            for term, c in zip(terms, whole, strict=True):
                 term[block] = substitute(tidy(c), back)
     return ModifiedEquation(tuple(terms), h, modified.output, t, noisy=modified.noisy)

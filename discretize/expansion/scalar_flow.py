@@ -20,7 +20,7 @@ from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import singular
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.scalar_series import SingularError
-from ...dynamics.algebra.series import taylor
+from ...dynamics.algebra.series import power_sum, taylor, truncated
 
 
 @dataclass(frozen=True)
@@ -49,24 +49,22 @@ def solve_in_time(
     rates = [sp.sympify(f).xreplace({theta: u}) for f in fields]
     try:
         start = taylor(begin, h, order)[0]
-        slowness = taylor(1 / sp.Add(*[f * h**j for j, f in enumerate(rates)]), h, order)
+        slowness = taylor(1 / power_sum(rates, h), h, order)
         times = [_integral(e, u, first, theta) for e in slowness]
         solution = _inverted(times[0], rates[0], u, first, t, theta).xreplace({first: start})
         times = [g.xreplace({first: start}) for g in times]
         if any(singular(g) for g in times):
             raise SingularError
-        spent = [g.xreplace({u: begin}) * h**j for j, g in enumerate(times)]  # before t = 0
-        late = sp.Add(*[c * h**j for j, c in enumerate(taylor(sp.Add(*spent), h, order))])
+        spent = power_sum([g.xreplace({u: begin}) for g in times], h)  # before t = 0
+        late = truncated(spent, h, order)
         # theta_0(t + s) by the flow of F_0 with s = late - h G_1(theta) - ..., which gains an order each time
         moves = [u]
         while len(moves) <= order:
             moves.append(sp.diff(moves[-1], u) * rates[0] / len(moves))
         terms: list[sp.Expr] = [u]
         for n in range(1, order + 1):
-            value = sp.Add(*[c * h**j for j, c in enumerate(terms)])
-            shift = late - sp.Add(
-                *[g.xreplace({u: value}) * h**j for j, g in enumerate(times[1:], 1)]
-            )
+            value = power_sum(terms, h)
+            shift = late - power_sum([0, *(g.xreplace({u: value}) for g in times[1:])], h)
             terms = taylor(sp.Add(*[e * shift**k for k, e in enumerate(moves)]), h, n)
     except (SingularError, ZeroDivisionError):
         raise OdescentError(

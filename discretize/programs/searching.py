@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.calculus import Symbol, change, substitute
+from ...dynamics.algebra.calculus import Symbol, change, renamed, substitute
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol, inner
 from ...dynamics.implicit.roots import Equations, RootScalar, RootVector
@@ -72,9 +72,7 @@ class _Maker:
     def _loop(self, equations: Equations) -> Loop:
         opened, search = equations.linearized, equations.search
         names: dict[Any, Any] = {
-            u: VectorSymbol(self.fresh(f"{n}_found"), u.kind)
-            if isinstance(u, VectorSymbol)
-            else sp.Symbol(self.fresh(f"{n}_found"), real=True)
+            u: renamed(u, self.fresh(f"{n}_found"))
             for u, n in zip(opened.unknowns, equations.names, strict=True)
         }
         starts = search.start or (None,) * len(names)

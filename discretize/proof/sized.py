@@ -150,7 +150,7 @@ def _is_exact_line_search(algorithm: Iteration, f: Objective, x: VectorSymbol, d
 
 
 def _kantorovich(algorithm: Iteration, f: Objective, x: VectorSymbol, d: Vector) -> Step:
-    """The factor by which f - f* falls at least, by Kantorovich's inequality, in identities."""
+    """The factor by which f - f* falls at least, by Kantorovich's inequality (kantorovich1948), in identities."""
     square, bent, most = _fall(f, x)
     made = _at_its_step(algorithm, f, x, d)
     n, p, q, lam = sp.symbols("n p q lam", positive=True)

@@ -17,6 +17,7 @@ from ...dynamics.algebra.calculus import (
     coefficient,
     derivative,
     nothing,
+    renamed,
     substitute,
     symbols_of,
     tidy,
@@ -297,8 +298,7 @@ def _tangent(loop: PassivityImmersion) -> dict[Symbol, Symbol]:
     for s in loop.plant:
         name = loop.fresh(f"d{s.name}", taken)
         taken.append(name)
-        scalar = isinstance(s, sp.Symbol)
-        tangent[s] = sp.Symbol(name, real=True) if scalar else VectorSymbol(name, s.kind)
+        tangent[s] = renamed(s, name)
     return tangent
 
 

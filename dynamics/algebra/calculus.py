@@ -351,6 +351,11 @@ def nothing(s: Symbol) -> Expr:
     return zero if isinstance(s, VectorSymbol) else sp.S.Zero
 
 
+def renamed(s: Symbol, name: str) -> Any:
+    """A symbol of the kind of another, with this name: a vector of its space, or a real scalar."""
+    return VectorSymbol(name, s.kind) if isinstance(s, VectorSymbol) else sp.Symbol(name, real=True)
+
+
 def coefficient(e: Vector, symbol: Vector) -> sp.Expr:
     """The coefficient of an atom in a vector."""
     return e.terms[symbol] if isinstance(symbol, Atom) and symbol in e.terms else sp.S.Zero

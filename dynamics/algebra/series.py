@@ -6,7 +6,7 @@ partitions of the order, so that nothing is differentiated that is then thrown a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import factorial
 from typing import Any, overload
@@ -51,6 +51,16 @@ def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
         return [found[k] for k in range(order + 1)]
     except (SingularError, ZeroDivisionError):
         raise OdescentError(f"{e} has no Taylor expansion at {symbol} = 0.") from None
+
+
+def power_sum(terms: Sequence[Any], symbol: sp.Symbol) -> Any:
+    """The sum of terms times the powers of a symbol: what has them as its Taylor coefficients."""
+    return sum((c * symbol**j for j, c in enumerate(terms)), 0 * terms[0])
+
+
+def truncated(e: Expr, symbol: sp.Symbol, order: int) -> Any:
+    """An expression through this power of a symbol."""
+    return power_sum(taylor(e, symbol, order), symbol)
 
 
 def limit_at(e: Expr, values: Mapping[sp.Symbol, sp.Expr]) -> Expr:

@@ -12,9 +12,9 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
-from ..algebra.calculus import Symbol, change, derivative, substitute, symbols_of, tidy
+from ..algebra.calculus import Symbol, change, derivative, renamed, substitute, symbols_of, tidy
 from ..algebra.exact import canonical
-from ..algebra.series import taylor
+from ..algebra.series import power_sum, taylor, truncated
 from ..algebra.vectors import Expr, Vector, VectorSymbol
 from ..implicit.equations import Opened, Singular
 from ..implicit.roots import Search, roots_of, solutions
@@ -50,7 +50,7 @@ class Level(Rendered):
     def graph(self, order: int | None = None) -> dict[Symbol, Any]:
         """The sum of the terms up to an order, all by default."""
         return {
-            s: _summed(t[: None if order is None else order + 1], self.small)
+            s: power_sum(t[: None if order is None else order + 1], self.small)
             for s, t in self.terms.items()
         }
 
@@ -254,7 +254,7 @@ def refuse_singular(moving: Mapping[Symbol, Any], small: sp.Symbol, names: str) 
 def _truncated(e: Any, small: sp.Symbol, order: int) -> Any:
     if small not in symbols_of(e):
         return tidy(e)
-    return _summed(tuple(taylor(e, small, order)), small)
+    return truncated(e, small, order)
 
 
 def _level(drift: Mapping[Symbol, Any], fast: list[Symbol], small: sp.Symbol, order: int) -> Level:
@@ -271,12 +271,12 @@ def _level(drift: Mapping[Symbol, Any], fast: list[Symbol], small: sp.Symbol, or
     refuse_singular(moving, small, names)
     base = critical(at_zero, small)
     # the derivative on the critical manifold, as equations in directions of the fast blocks
-    along: dict[Any, Any] = {s: _direction(s) for s in fast}
+    along: dict[Any, Any] = {s: renamed(s, f"direction of {s.name}") for s in fast}
     rates = tuple(tidy(substitute(derivative(e, along), base)) for e in at_zero.values())
     linearized = Opened(rates, tuple(along.values()))
     terms: dict[Symbol, list[Any]] = {s: [e] for s, e in base.items()}
     for j in range(1, order + 1):
-        graph = {s: _summed(tuple(t), small) for s, t in terms.items()}
+        graph = {s: power_sum(t, small) for s, t in terms.items()}
         flow = {s: taylor(substitute(e, graph), small, j - 1) for s, e in moving.items()}
         left = []
         for s in fast:
@@ -302,7 +302,7 @@ def critical(at_zero: Mapping[Symbol, Any], small: sp.Symbol) -> dict[Symbol, An
             f"{text(at_zero[loose[0]])}), so the critical manifold is not normally hyperbolic: {loose[0]} is not fast."
         )
     symbols = tuple(at_zero)
-    free: dict[Any, Any] = {s: _direction(s) for s in symbols}
+    free: dict[Any, Any] = {s: renamed(s, f"direction of {s.name}") for s in symbols}
     equations = tuple(substitute(e, free) for e in at_zero.values())
     opened = Opened(equations, tuple(free.values()), descends=True)
     try:
@@ -320,16 +320,6 @@ def _divided(linearized: Opened, right: list[Any]) -> list[Any]:
     equations = tuple(e - r for e, r in zip(linearized.equations, right, strict=True))
     found = solutions(Opened(equations, linearized.unknowns), ["v"] * len(right), Search())
     return list(found)
-
-
-def _direction(s: Symbol) -> Any:
-    if isinstance(s, VectorSymbol):
-        return VectorSymbol(f"direction of {s.name}", s.kind)
-    return sp.Symbol(f"direction of {s.name}", real=True)
-
-
-def _summed(terms: tuple[Any, ...], small: sp.Symbol) -> Any:
-    return sum((t * small**i for i, t in enumerate(terms)), 0 * terms[0])
 
 
 def _check_size(terms: Mapping[Symbol, list[Any]], small: sp.Symbol, order: int) -> None:
@@ -372,7 +362,7 @@ def invariance_defect(
         terms: h_0, h_1, ... in the slow blocks.
         graph: of all fast blocks, where there are several.
     """
-    own = _summed(tuple(terms), small)
+    own = power_sum(terms, small)
     on_graph = {fast: own} if graph is None else dict(graph)
     moving = {s: substitute(e, on_graph) for s, e in slow.items()}
     return tidy(substitute(g, on_graph) - derivative(own, moving) * small)

@@ -11,7 +11,7 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
 from ..algebra.calculus import Symbol, derivative, nothing, substitute, symbols_of, tidy
-from ..algebra.series import taylor
+from ..algebra.series import taylor, truncated
 from ..algebra.vectors import Vector, VectorSymbol
 from ..implicit.equations import Opened
 from ..implicit.roots import roots_of
@@ -54,7 +54,7 @@ def reduced(system: S, order: int = 0) -> S:
         e = substitute(e, graph)
         for small in smalls:
             if small in symbols_of(e):
-                e = sum((t * small**i for i, t in enumerate(taylor(e, small, order))), 0 * e)
+                e = truncated(e, small, order)
         return tidy(e)
 
     return _slow(system, on_graph)

@@ -19,7 +19,15 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import NotCarried, OdescentError
-from ..algebra.calculus import Symbol, derivative, nothing, substitute, symbols_of, tidy
+from ..algebra.calculus import (
+    Symbol,
+    derivative,
+    nothing,
+    renamed,
+    substitute,
+    symbols_of,
+    tidy,
+)
 from ..algebra.exact import canonical
 from ..algebra.series import taylor
 from ..algebra.trees import READERS, WRITERS, from_tree, tree
@@ -231,8 +239,8 @@ def _as_it_stands(key: tuple[Any, ...]) -> Iterator[None]:
 
 def _free(s: Symbol, i: int) -> Symbol:
     """A symbol of the kind of an unknown, which nothing else has."""
-    name = f"unknown {next(_FRESH)} {i}"
-    return VectorSymbol(name, s.kind) if isinstance(s, VectorSymbol) else sp.Symbol(name, real=True)
+    free: Symbol = renamed(s, f"unknown {next(_FRESH)} {i}")
+    return free
 
 
 def _alike(one: Expr, other: Expr) -> bool:
@@ -275,10 +283,7 @@ def _group(opened: Opened, names: tuple[str, ...], search: Search) -> tuple[Expr
         return tuple(map(tidy, opened.divided(right, search.adjoint)))
     depth = 1 + max(map(_depth, opened.equations), default=0)
     bound: dict[Any, Any] = {
-        u: VectorSymbol(f"root~{depth}~{i}", u.kind)
-        if isinstance(u, VectorSymbol)
-        else sp.Symbol(f"root~{depth}~{i}", real=True)
-        for i, u in enumerate(opened.unknowns)
+        u: renamed(u, f"root~{depth}~{i}") for i, u in enumerate(opened.unknowns)
     }
     whole = [substitute(tidy(e), bound) for e in opened.equations]
     own = tuple(bound.values())
@@ -340,10 +345,7 @@ def starts_of(root: Any) -> set[Symbol]:
     of = root.equations
     if of.search.start:
         return set()
-    return {
-        VectorSymbol(n, u.kind) if isinstance(u, VectorSymbol) else sp.Symbol(n, real=True)
-        for n, u in zip(of.names, of.unknowns, strict=True)
-    }
+    return {renamed(u, n) for n, u in zip(of.names, of.unknowns, strict=True)}
 
 
 def _depth(e: Expr) -> int:
@@ -351,7 +353,31 @@ def _depth(e: Expr) -> int:
     return max((1 + max(map(_depth, r.equations.equations)) for r in roots_of(e)), default=0)
 
 
-class RootVector(Atom):
+class _Root:
+    """What solutions of either kind have from their equations."""
+
+    __slots__ = ()
+    equations: Equations
+    which: int
+
+    def symbols(self) -> set[Any]:
+        return self.equations.symbols()
+
+    def calls(self) -> set[Call]:
+        return self.equations.calls
+
+    def rebuild(self, rule: Callable[[Any], Any]) -> Any:
+        return self.equations.rewritten(rule)[self.which]
+
+    def own_derivative(self, direction: Mapping[Any, Expr]) -> Any:
+        return self.equations.rates(direction)[self.which]
+
+    def shown(self, show: Callable[[Any], str], as_latex: bool) -> str:
+        """argmin_y g(x, y), or root_y of the equation."""
+        return _shown(self.equations, self.which, show, as_latex)
+
+
+class RootVector(_Root, Atom):
     """One of the solutions of equations, a vector.
 
     Args:
@@ -368,35 +394,16 @@ class RootVector(Atom):
         super().__init__((12, which, equations.key))
         self.solving = True
 
-    def symbols(self) -> set[Symbol]:
-        return self.equations.symbols()
-
     def parts(self) -> tuple[Expr, ...]:
         return self.equations.equations
-
-    def calls(self) -> set[Call]:
-        return self.equations.calls
-
-    def rebuild(self, rule: Callable[[Any], Any]) -> Any:
-        return self.equations.rewritten(rule)[self.which]
-
-    def own_derivative(self, direction: Mapping[Any, Expr]) -> Any:
-        return self.equations.rates(direction)[self.which]
 
     def own_series(self, symbol: sp.Symbol, order: int) -> Any:
         """Its Taylor coefficients in a symbol."""
         return self.equations.series(symbol, order)[self.which]
 
-    def shown(self, show: Callable[[Any], str], as_latex: bool) -> str:
-        """argmin_y g(x, y), or root_y of the equation."""
-        return _shown(self.equations, self.which, show, as_latex)
 
-
-class RootScalar(ScalarNode):
+class RootScalar(_Root, ScalarNode):
     """One of the solutions of equations, a scalar; see `RootVector`."""
-
-    equations: Equations
-    which: int
 
     def __new__(cls, equations: Equations, which: int) -> RootScalar:
         node: RootScalar = super().__new__(cls, "root", ())
@@ -411,22 +418,6 @@ class RootScalar(ScalarNode):
     def free_symbols(self) -> set[sp.Symbol]:
         return {s for s in self.equations.symbols() if isinstance(s, sp.Symbol)}
 
-    def symbols(self) -> set[Any]:
-        return self.equations.symbols()
-
-    def calls(self) -> set[Call]:
-        return self.equations.calls
-
-    def rebuild(self, rule: Callable[[Any], Any]) -> Any:
-        return self.equations.rewritten(rule)[self.which]
-
-    def own_derivative(self, direction: Mapping[Any, Expr]) -> Any:
-        return self.equations.rates(direction)[self.which]
-
-    def shown(self, show: Callable[[Any], str], as_latex: bool) -> str:
-        """root_w of the equation."""
-        return _shown(self.equations, self.which, show, as_latex)
-
 
 def _shown(of: Equations, which: int, show: Callable[[Any], str], as_latex: bool) -> str:
     """A solution in print, its unknowns by their names."""
@@ -435,8 +426,7 @@ def _shown(of: Equations, which: int, show: Callable[[Any], str], as_latex: bool
     for s, name in zip(of.unknowns, of.names, strict=True):
         told = next(n for n in (name, *(f"{name}_{i}" for i in range(1, 99))) if n not in taken)
         taken.add(told)
-        vector = isinstance(s, VectorSymbol)
-        plain[s] = VectorSymbol(told, s.kind) if vector else sp.Symbol(told, real=True)
+        plain[s] = renamed(s, told)
     own = [show(s) for s in plain.values()]
     if of.minimized is not None:
         inside = show(substitute(of.minimized, plain))

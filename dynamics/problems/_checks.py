@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 from ..._support.errors import OdescentError
-from ..._support.numbers import real
+from ..._support.numbers import as_whole, real
 from ..._support.rendering.brief import short
 
 
@@ -42,10 +41,7 @@ def whole(value: Any, option: str, problem: str, least: int = 1) -> int:
     Raises:
         OdescentError: the value is no such integer.
     """
-    try:
-        number = least - 1 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = least - 1
+    number = as_whole(value, least - 1)
     if number < least:
         raise OdescentError(
             f"{problem}: {option} must be a whole number of at least {least}, got {short(value)}."

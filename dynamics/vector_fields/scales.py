@@ -72,11 +72,6 @@ def fast_blocks(
     return found, used
 
 
-def small_of(e: sp.Expr, small: Iterable[sp.Symbol]) -> sp.Symbol:
-    """The small parameter of a fast block's factor."""
-    return next(p for p in small if p in symbols_of(e))
-
-
 def renewed(
     fast: Mapping[Symbol, sp.Expr], small: Iterable[sp.Symbol], rule: Any
 ) -> tuple[dict[Symbol, sp.Expr], tuple[sp.Symbol, ...]]:

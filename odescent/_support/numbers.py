@@ -90,6 +90,14 @@ def reals(value: Any) -> np.ndarray:
         return np.empty(0)
 
 
+def as_whole(value: Any, other: int) -> int:
+    """As an int, NumPy's included; the other one if it is none: neither 2.0 nor True is."""
+    try:
+        return other if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return other
+
+
 def check_whole(name: str, value: object, least: int, most: float = MOST) -> int:
     """The option as an int.
 
@@ -102,10 +110,7 @@ def check_whole(name: str, value: object, least: int, most: float = MOST) -> int
     Raises:
         OdescentError: not an integer, or out of bounds.
     """
-    try:
-        number = least - 1 if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = least - 1
+    number = as_whole(value, least - 1)
     if number < least:
         raise OdescentError(
             f"{name} must be a whole number of at least {least}, not {shown(value)}."

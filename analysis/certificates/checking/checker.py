@@ -2,8 +2,7 @@
 
 The file holds a statement about a method and a class of functions, and a witness: numbers that make the statement
 follow from inequalities. This script rebuilds the inequalities from the statement, in exact arithmetic, and prints
-what they prove: nothing of the file is believed, and what is printed is derived from the parts that were checked.
-The name of the method is a word; it is said to be one.
+what they prove: nothing of the file is believed, and the method's name is said to be a word.
 
 Numbers are "p/q", or ["a", "b"] for a + b sqrt(d) with one whole number d for all, or, where a number lies in no
 such field, {"from": lo, "to": hi}: the statement is then about all numbers in between. Each number, and each
@@ -24,11 +23,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Context
 from fractions import Fraction
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain, combinations_with_replacement, pairwise, permutations, product
 from math import ceil, isqrt, lcm, log2, prod
 from reprlib import repr as brief
@@ -84,13 +83,13 @@ class Number:
     def __mul__(self, other: Any) -> Number:
         if not isinstance(other, Number):
             return NotImplemented
-        a, b, d, e = self.a * other.a, 0, max(self.d, other.d), 0
+        a, d, e = self.a * other.a, max(self.d, other.d), 0
         if self.b or other.b:
             require(not (self.e or other.e), "an enclosure cannot be multiplied by a root")
-            a, b = a + d * self.b * other.b, self.a * other.b + self.b * other.a
-        elif self.e or other.e:
+            return Number(a + d * self.b * other.b, self.a * other.b + self.b * other.a, d)
+        if self.e or other.e:
             e = abs(self.a) * other.e + (abs(other.a) + other.e) * self.e
-        return Number(a, b, d, e)
+        return Number(a, 0, d, e)
 
     def sign(self) -> int:
         """-1, 0 or 1; Refused where an enclosure does not tell."""
@@ -180,16 +179,13 @@ class Polynomial:
         return -1 if any(x.sign() < 0 for x in self.c.values()) else self.c.get((0,), ZERO).sign()
 
     def put(self, others: Mapping[str, Any]) -> Any:
-        """The same with others for some symbols; each product has one symbol or two. All is summed in whole numbers."""
-        names, rows = {name for _, *names in self.c for name in names}, dict[str, Row]()
-        new = [summed([Polynomial({}), others.get(name, symbol(name))]) for name in names]
-        ((form,), over), (new, times) = cleared([self]), cleared(new)
-        by = dict(both(names, new))
-        for (power, first, *second), x in form.c.items():
-            start = Polynomial({(power,): x if second else Number(times) * x})
-            rows.setdefault(first, []).append(prod((by[name] for name in second), start=start))
-        done = summed([Polynomial({}), *(by[name] * summed(row) for name, row in rows.items())])
-        return Number(Fraction(1, over * times**2)) * done
+        """The same with others for some symbols; each product has one symbol or two."""
+        rows = dict[str, Row]()
+        for (power, first, *second), x in self.c.items():
+            factors = (others.get(name, symbol(name)) for name in second)
+            rows.setdefault(first, []).append(prod(factors, start=Polynomial({(power,): x})))
+        terms = (others.get(name, symbol(name)) * summed(row) for name, row in rows.items())
+        return summed([Polynomial({}), *terms])
 
     def matrix(self, names: Sequence[str]) -> Matrix:
         """Of a form in these vectors, with entries that are numbers, or polynomials in t."""
@@ -202,12 +198,10 @@ class Polynomial:
 
     def powers(self, degree: int) -> Row:
         """The coefficients of one in a single symbol, the highest power first: numbers, or polynomials in t."""
-        found: list[dict[Any, Any]] = [{} for _ in range(degree + 1)]
+        found: Row = [ZERO] * (degree + 1)
         for (power, *names), x in self.c.items():
-            found[degree - len(names)][power,] = x
-        if any(power for power, *_ in self.c):
-            return [*map(Polynomial, found)]
-        return [x.get((0,), ZERO) for x in found]
+            found[degree - len(names)] += Polynomial({(power,): x}) if power else x
+        return found
 
 
 def symbol(name: str) -> Polynomial:
@@ -215,14 +209,14 @@ def symbol(name: str) -> Polynomial:
     return Polynomial({(0, name): ONE})
 
 
-def cleared(given: Sequence[Polynomial]) -> tuple[list[Polynomial], int]:
-    """Polynomials times a common denominator, in whole numbers, which are fast to add; and that denominator."""
-    times = lcm(*(y.denominator for p in given for x in p.c.values() for y in (x.a, x.b, x.e)))
-
-    def whole(x: Number) -> Number:
-        return Number(int(times * x.a), int(times * x.b), x.d, int(times * x.e))
-
-    return [Polynomial({key: whole(x) for key, x in p.c.items()}) for p in given], times
+def cleared(given: Iterable[Any]) -> list[Polynomial]:
+    """Polynomials times a common denominator: in whole numbers, which are fast to add."""
+    found = [Polynomial({}) + p for p in given]
+    times = lcm(*(y.denominator for p in found for x in p.c.values() for y in (x.a, x.b, x.e)))
+    for p in found:
+        for key, x in p.c.items():
+            p.c[key] = Number(int(times * x.a), int(times * x.b), x.d, int(times * x.e))
+    return found
 
 
 def work(left: Row, right: Row) -> int:
@@ -233,10 +227,10 @@ def work(left: Row, right: Row) -> int:
     bits, terms, whole = 1000, 1, True
     for each in (left, right):
         listed = [[*getattr(x, "c", {0: x}).values()] for x in each]
-        parts = [y for x in chain(*listed) for y in (x.a, x.b, x.e)]
-        sizes = (y.bit_length() for part in parts for y in (part.numerator, part.denominator))
+        parts = [y.as_integer_ratio() for x in chain(*listed) for y in (x.a, x.b, x.e)]
+        sizes = (y.bit_length() for part in parts for y in part)
         bits, terms = bits + max(sizes, default=0), terms * max(map(len, listed))
-        whole = whole and all(y.denominator == 1 for y in parts)
+        whole = whole and all(below == 1 for _, below in parts)
     return terms * (bits if whole else 2 * bits + bits**2 // 500)
 
 
@@ -267,9 +261,9 @@ def at(p: Sequence[Any], x: Any, over: Any = ONE, degree: int = 0) -> Any:
 def definite(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
     """Whether a symmetric matrix is positive semidefinite, or, if strict, definite; for all t >= 0.
 
-    By elimination: pivots are positive, or 0 where all that is left of their row is. Numbers are tried as enclosures
-    first, multiples of 2^-bits; what these leave open is decided with the numbers. Rows of polynomials are not divided
-    by the pivot, which is positive but at single t, and there the matrix is semidefinite by continuity.
+    By elimination: pivots are positive, or 0 where all that is left of their row is. Numbers are first tried as
+    enclosures, multiples of 2^-bits. Rows of polynomials are not divided by the pivot, which is positive but at
+    single t, and there the matrix is semidefinite by continuity.
     """
     rows, spent, more = [row[i:] for i, row in enumerate(matrix)], 0, bits
     numbers = all(isinstance(x, Number) for row in rows for x in row)
@@ -277,7 +271,7 @@ def definite(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
         with suppress(Refused):
             return definite(matrix, strict, BITS)
     elif not numbers:
-        whole = iter(cleared([Polynomial({}) + x for row in rows for x in row])[0])
+        whole = iter(cleared(chain(*rows)))
         rows = [[next(whole) for _ in row] for row in rows]
     while rows:
         every = [x for row in rows for x in row]
@@ -300,15 +294,6 @@ def definite(matrix: Matrix, strict: bool = False, bits: int = 0) -> bool:
 
 
 # ---- Reading -------------------------------------------------------------------------------------
-def rational(text: Any) -> Fraction:
-    """A fraction in lowest terms, spelled as Python prints it."""
-    spelled = isinstance(text, str) and SPELLED.fullmatch(text)
-    require(spelled, f"a number is text such as 2/3, of at most 4000 digits, not {brief(text)}")
-    value = Fraction(text)
-    require(str(value) == text, f"{brief(text)} is not the only way to write a number")
-    return value
-
-
 def fields(value: Any, where: str, needed: str, maybe: str = "") -> Any:
     """The same, an object with these keys, maybe those, and no others."""
     names, keys = {*needed.split()}, [*value] if isinstance(value, dict) else [value]
@@ -317,67 +302,68 @@ def fields(value: Any, where: str, needed: str, maybe: str = "") -> Any:
     return value
 
 
-def items(value: Any, where: str, length: int | None = None) -> Any:
-    """The same, a list of this length."""
-    fits = isinstance(value, list) and len(value) <= LARGEST and length in (None, len(value))
-    require(fits, f"{where} is no list of the length that fits, but {brief(value)}")
-    return value
-
-
-@lru_cache
-def square_free(n: int) -> bool:
-    """Whether no square but 1 divides n, as far as divisors up to 100,000 tell."""
-    small = all(n % k**2 for k in range(2, min(100_000, isqrt(n)) + 1))
-    return small and (n == 1 or isqrt(n) ** 2 != n)
-
-
 class Reader(SimpleNamespace):
     """A statement's parts by their names, its numbers all of Q(sqrt d), or, for d = 1, also enclosures.
 
-    Parts are listed with their shapes: "A:np" are n lists of p numbers, where equal letters are equal
-    lengths, digits are lengths, and * is any, but no 0 at the end; "mu:" is a number; "kind" stays as it is.
+    Parts are listed with their shapes: "A:np" are n lists of p numbers, where equal letters are equal lengths, digits
+    are lengths, / is one less than the row before, and * is any, but no 0 at the end; letters of ``pairs`` are entries
+    by these pairs, none of them 0; "mu:" is a number; "kind" stays as it is.
     """
 
     def __init__(self, s: Mapping[str, Any], shapes: str = "") -> None:
-        d, sizes = s["d"], dict[str, int]()
-        known = type(d) is int and 1 <= d < 10**80 and square_free(d)
+        d = s["d"]
+        known = type(d) is int and 1 <= d < 10**80 and (d == 1 or isqrt(d) ** 2 != d)
+        known = known and all(d % k**2 for k in range(2, min(100_000, isqrt(d)) + 1))
         require(known, f"d is a whole number without squares, not {brief(d)}")
-        self.d, self.roots, self.boxed, self.sizes = d, d == 1, False, sizes
+        self.d, self.roots, self.boxed = d, d == 1, False
+        self.sizes, self.pairs = dict[str, int](), dict[str, Sequence[tuple[int, int]]]()
         self.count, self.common = 0, 1  # numbers read so far, their common denominator
         vars(self).update(self.parts(s, "the statement", f"d {shapes}"))
+
+    def fraction(self, text: Any) -> Fraction:
+        """A fraction in lowest terms, spelled as Python prints it; sums of all that were read stay short."""
+        spelled = isinstance(text, str) and SPELLED.fullmatch(text)
+        require(spelled, f"a number is text such as 2/3, of at most 4000 digits, not {brief(text)}")
+        value = Fraction(text)
+        require(str(value) == text, f"{brief(text)} is not the only way to write a number")
+        self.count, self.common = self.count + 1, lcm(self.common, value.denominator)
+        few = self.common.bit_length() * self.count <= READ
+        require(few, "the numbers have too many digits to be added")
+        return value
 
     def number(self, value: Any) -> Number:
         """A number or an enclosure."""
         if isinstance(value, dict):
-            ends = fields(value, "an enclosure", "from to")
-            low, high = self.fraction(ends["from"]), self.fraction(ends["to"])
+            ends = self.parts(value, "an enclosure", "from to").values()
+            low, high = map(self.fraction, ends)
             require(self.d == 1 and low < high, "an enclosure needs d = 1 and ends that differ")
             self.boxed = True
             return Number((low + high) / 2, e=(high - low) / 2)
         if isinstance(value, list):
-            a, b = map(self.fraction, items(value, "a number a + b sqrt(d)", 2))
+            a, b = map(self.fraction, self.table(value, "a number a + b sqrt(d)", "2"))
             require(self.d > 1 and b, "a number with a root needs d > 1 and a factor that is not 0")
             self.roots = True
             return Number(a, b, self.d)
         return Number(self.fraction(value), d=self.d)
 
-    def fraction(self, text: Any) -> Fraction:
-        """A fraction; Refused where sums of those that were read would have too many digits."""
-        value = rational(text)
-        self.count, self.common = self.count + 1, lcm(self.common, value.denominator)
-        bits = self.common.bit_length() * self.count
-        require(bits <= READ, "the numbers have too many digits to be added")
-        return value
-
     def table(self, value: Any, where: str, shape: str) -> Any:
         """Numbers in nested lists of this shape, at the end of which is a colon; without one, the value itself."""
         if shape in (":", ""):
             return self.number(value) if shape else value
-        letter = shape[0]
-        found = items(value, where, int(letter) if letter.isdigit() else self.sizes.get(letter))
+        letter, rest = shape[0], shape[1:]
+        if letter in self.pairs:
+            names = {f"{i},{j}": (i, j) for i, j in self.pairs[letter]}
+            known = isinstance(value, dict) and {*value} <= {*names}
+            require(known, "a weight or polynomial belongs to a pair that is not there")
+            entries = {names[key]: self.table(x, where, rest) for key, x in value.items()}
+            require(all(entries.values()), "a weight or polynomial is 0")
+            return entries
+        length = int(letter) if letter.isdigit() else self.sizes.get(letter)
+        fits = isinstance(value, list) and len(value) <= LARGEST and length in (None, len(value))
+        require(fits, f"{where} is no list of the length that fits, but {brief(value)}")
         if letter != "*":
-            self.sizes[letter] = len(found)
-        found = [self.table(x, where, shape[1:]) for x in found]
+            self.sizes[letter] = len(value) - (letter == "/")
+        found = [self.table(x, where, rest) for x in value]
         require(letter != "*" or not found or found[-1], f"{where} ends with 0")
         return found
 
@@ -386,23 +372,6 @@ class Reader(SimpleNamespace):
         split = [part.partition(":") for part in shapes.split()]
         given = fields(value, where, " ".join(name for name, _, _ in split))
         return {name: self.table(given[name], name, shape + colon) for name, colon, shape in split}
-
-    def symmetric(self, value: Any, size: int) -> Matrix:
-        """A symmetric matrix by its upper triangle, row by row."""
-        lists = [items(row, "P", size - i) for i, row in enumerate(items(value, "P", size))]
-        rows = [[*map(self.number, row)] for row in lists]
-        return [[rows[min(i, j)][abs(i - j)] for j in range(size)] for i in range(size)]
-
-    def by_pair(
-        self, value: Any, pairs: Iterable[Any], read: Callable[[Any], Any] | None = None
-    ) -> Any:
-        """Weights, or what is read instead, by pair, without those that are 0."""
-        names = {f"{i},{j}": (i, j) for i, j in pairs}
-        known = isinstance(value, dict) and {*value} <= {*names}
-        require(known, "a weight or polynomial belongs to a pair that is not there")
-        found = {names[key]: (read or self.number)(x) for key, x in value.items()}
-        require(all(found.values()), "a weight or polynomial is 0")
-        return found
 
     def listed(self, shapes: str, also: str = "") -> list[str]:
         """These parts in full, for readers; Refused if there is a field that no number needs."""
@@ -495,10 +464,12 @@ class Method(Reader):
         require(known, "memory is a whole number from 0 to 9, or the method is too large")
         x, g = [f"x{i}" for i in range(n)], [f"g{i}" for i in range(p * (memory + 1))]
         self.vectors, self.held, self.early = [*x, *g], [*x, *g[:-p]], p if flow else p * memory
+        self.pairs = {"E": pairs_of(STAR, self.early), "D": pairs_of(0, len(g))}
+        self.sizes |= {"m": len(self.held), "/": len(self.held)}
         self.where = {f"u{i}": self.unit * symbol(name) for i, name in enumerate(g)}
         self.states = [[*map(symbol, x)]]
         for k in range(0, len(g), p):
-            now = [*self.states[-1], *(self.unit * symbol(name) for name in g[k : k + p])]
+            now = [*self.states[-1], *(self.where[f"u{i}"] for i in range(k, k + p))]
             for i, rows in enumerate(both(self.C, self.D), k):
                 self.where[f"y{i}"] = inner(chain(*rows), now)
             self.states.append([inner(chain(*rows), now) for rows in both(self.A, self.B)])
@@ -528,19 +499,6 @@ class Method(Reader):
         D, star = follow(self.loss(form - values), self.factors, lam)
         return E.put(self.where), D.put(self.where), star
 
-    def prove(self, w: Any, z: Any = None) -> None:
-        """No weight is negative, nor D, nor E less weight |z|^2; without z, E > 0 in the vectors of V."""
-        nu, size = self.by_pair(w["nu"], pairs_of(STAR, self.early)), len(self.held)
-        lam = self.by_pair(w["lambda"], pairs_of(0, len(self.vectors) - self.n))
-        E, D, star = self.remainders(self.symmetric(w["P"], size), nu, lam)
-        if z is None:
-            require(definite(E.matrix(self.held), True), "E is not positive")
-        else:
-            weight = self.number(w["weight"])
-            require(weight.sign() > 0, "the weight is not positive")
-            E -= weight * z * z
-        settle([*nu.values(), *lam.values(), *star.values()], self.vectors, E, D)
-
     def words(self, *claim: str) -> list[str]:
         """The statement, for readers."""
         law = "x' = A x + B u, y = C x" if self.flow else STEP
@@ -553,52 +511,48 @@ class Method(Reader):
         ]
 
 
-def check_rate(s: Mapping[str, Any], w: Any) -> list[str]:
+def check_rate(s: Mapping[str, Any], w: Any, flow: bool = False) -> list[str]:
     """The statement: |x_k - rest x*| ("state") or |output x_k - x*| ("output") is O(rate^k).
 
-    With W = (x_k, u_k/L, ..., u_{k+s-1}/L), s = memory, V = L W'P W + sum p_i f_i, the witness has weights
-    nu, lambda > 0 and P with
+    Of a flow, f continuously differentiable: |output x(t) - x*| = O(exp(-rate t)). With W = (x_k, u_k/L, ...,
+    u_{k+s-1}/L), s = memory, V = L W'P W + sum p_i f_i (of a flow W = x, V = W'P W + sum p_i f_i, and -V' - 2 rate V in
+    place of rate^2 V - V+), the witness has weights nu, lambda > 0 and P with
         rate^2 V - V+ - sum lambda_ij Q_ij = D >= 0,
         V - sum nu_ij Q_ij = E,    E > 0 (the state), or E >= weight |z|^2 (the output),
     z = (output of x_{k+s}) - share (output of x_{k+s-1}), |share| < rate, share = 0 if none is given.
     So V_k <= rate^2k V_0, and V bounds what is bounded: where z_k = O(rate^k), so is the output. p_i and the
     lambda of pairs (-1, i) are those for which the f_i cancel.
     """
-    output = s.get("bounded") == "output"
-    fields(w, "the witness", "memory P nu lambda" + " weight" * output, "share" * output)
-    it = Method(s, w["memory"])
-    require(it.bounded, "either the state or the output is bounded")
-    z = inner(it.output, it.states[-2])
+    output = flow or s.get("bounded") == "output"
+    needed = "memory " * (not flow) + "P nu lambda" + " weight" * output
+    fields(w, "the witness", needed, "share" * (output and not flow))
+    it = Method(s, 0 if flow else w["memory"], flow)
+    require(flow or it.bounded, "either the state or the output is bounded")
+    z, size = inner(it.output, it.states[-2]), len(it.held)
     if "share" in w:
         share = it.number(w["share"])
         less = share and (it.rate * it.rate - share * share).sign() > 0
         require(less, "a share is not 0, and less than the rate in size")
         z -= share * inner(it.output, it.states[-3])
-    it.prove(w, z if output else None)
+    nu, lam = it.table(w["nu"], "nu", "E:"), it.table(w["lambda"], "lambda", "D:")
+    upper = it.table(w["P"], "P", "m/:")
+    P = [[upper[min(i, j)][abs(i - j)] for j in range(size)] for i in range(size)]
+    E, D, star = it.remainders(P, nu, lam)
+    if output:
+        weight = it.number(w["weight"])
+        require(weight.sign() > 0, "the weight is not positive")
+        E -= weight * z * z
+    else:
+        require(definite(E.matrix(it.held), True), "E is not positive")
+    settle([*nu.values(), *lam.values(), *star.values()], it.vectors, E, D)
+    if flow:
+        start = "from every start, as long as the solution exists (for finite L: forever)"
+        return it.words(start, f"|output x(t) - x*| = O(exp(-r t)), r = {shown(it.rate)}")
+    start = "from every start, for every run there is (exactly one if D = 0)"
     what = "|output x_k - x*|" if output else "|x_k - rest x*|, and so |output x_k - x*|,"
     ends = "" if it.rate else ": 0 from some k on"
-    return it.words(
-        "from every start, for every run there is (exactly one if D = 0)",
-        f"{what} = O(r^k), r = 1 - gap = {shown(it.rate)}, gap = {shown(it.gap)}{ends}",
-    )
-
-
-def check_flow(s: Mapping[str, Any], w: Any) -> list[str]:
-    """The statement: |output x(t) - x*| = O(exp(-rate t)) along x' = A x + B u, y = C x.
-
-    u are the gradients of f at the rows of y, f in F(mu, L) and continuously differentiable. With V = x'P x +
-    sum p_i f_i and the inequalities Q_ij between points of one time, the witness has nu, lambda > 0 and P with
-        - V' - 2 rate V - sum lambda_ij Q_ij = D >= 0,
-        V - sum nu_ij Q_ij = E >= weight |output|^2.
-    p_i and the lambda of pairs (-1, i) are those for which the f_i cancel; V' is along the flow.
-    """
-    fields(w, "the witness", "P nu lambda weight")
-    it = Method(s, flow=True)
-    it.prove(w, inner(it.output, it.states[0]))
-    return it.words(
-        "from every start, as long as the solution exists (for finite L: forever)",
-        f"|output x(t) - x*| = O(exp(-r t)), r = {shown(it.rate)}",
-    )
+    claim = f"{what} = O(r^k), r = 1 - gap = {shown(it.rate)}, gap = {shown(it.gap)}{ends}"
+    return it.words(start, claim)
 
 
 # ---- Kind "quadratics", and lower bounds by them -------------------------------------------------
@@ -619,7 +573,7 @@ def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] = (), sha
     for i, (a, b, g) in enumerate(sides):
         row = [*(-x - g * o for x, o in both(a, m.output)), *(-c * x for x in b)]
         row[i] += symbol("z") if i < n else one
-        row, _ = cleared([Polynomial({}) + x for x in row])
+        row = cleared(row)
         few = share * size * len(minors) * work([*minors.values()], row) <= WORK
         require(few, "the method has too many digits to find its poles")
         grown: dict[int, Any] = {}
@@ -631,7 +585,7 @@ def poles(m: Method, low: Number, high: Number, gain: Sequence[Number] = (), sha
     return minors[2**size - 1].powers(n)
 
 
-def within(p: Row, radius: Any, strict: bool, share: int = 1) -> bool:
+def within(p: Row, radius: Any, strict: bool = True, share: int = 1) -> bool:
     """Whether all roots of p, highest power first, are at most the radius in modulus, or, if strict, less.
 
     Schur and Cohn: if the head of p outweighs its tail, then of p and of (head p - tail p*)/z, p* being p
@@ -641,8 +595,8 @@ def within(p: Row, radius: Any, strict: bool, share: int = 1) -> bool:
     if not radius:
         return not strict and p[0].sign() > 0 and not any(p[1:])
     p = [prod([radius] * k, start=x) for k, x in both(range(len(p))[::-1], p)]  # z/radius
-    if isinstance(p[0], Polynomial):
-        p, _ = cleared(p)
+    if not all(isinstance(x, Number) for x in p):
+        p = cleared(p)
     while len(p) > (1 if strict else 3):
         require(share * len(p) * work(p, p) <= WORK, "the poles have too many digits to place them")
         head, tail = p[0], p[-1]
@@ -662,8 +616,8 @@ def check_quadratics(s: Mapping[str, Any], w: Any) -> list[str]:
     The witness has the numbers that cut [mu, L] into intervals, on each of which coefficients show signs.
     """
     it = Method(s)
-    cuts = items(fields(w, "the witness", "cuts")["cuts"], "cuts")
-    ends = [*pairwise([it.mu, *map(it.number, cuts), it.L, it.L])]
+    cuts = it.parts(w, "the witness", "cuts:c")["cuts"]
+    ends = [*pairwise([it.mu, *cuts, it.L, it.L])]
     grow = "bounded" not in s and all((b - a).sign() >= 0 for a, b in ends)
     require(grow, "cuts that grow are needed, and nothing that is bounded")
     count = len(ends)
@@ -684,9 +638,9 @@ STARTS = {"distance": "|x_0 - x*|^2", "value": "(f(x_0) - f*)"}
 class Steps(Reader):
     """The statement: M <= bound S, for y_i = x_0 + sum_j points_ij u_j, u_i the gradient of f at y_i.
 
-    i = 0, ..., N; row i of the table ends with its last number that is not 0. M ("measure") is of y_N, "value",
-    "gradient" or "distance" as in MEASURES; S ("start") is "distance" or "value" as in STARTS, and for the
-    latter some y_i is x_0. f is in F(mu, L), 0 <= mu < L, with a minimizer x*. The witness has lambda > 0 with
+    i = 0, ..., N; row i of the table ends with its last number that is not 0. M ("measure") is of y_N, S ("start") of
+    x_0, as in MEASURES and STARTS; if "value" is the start, some y_i is x_0. f is in F(mu, L), 0 <= mu < L, with a
+    minimizer x*. The witness has lambda > 0 with
         2(1-mu/L)(bound S - M) - sum lambda_ij Q_ij = D >= 0.
     The lambda of pairs (-1, i) are those for which the f_i cancel. All is over (x_0, u_0, ..., u_N). If mu = 0, L is in
     sum lambda_ij |u_i - u_j|^2/L alone, so that of all L in an enclosure D is least for the largest.
@@ -707,16 +661,16 @@ class Steps(Reader):
         x, *u = map(symbol, self.vectors)
         self.where = {f"y{i}": x + inner(h, u[: len(h)]) for i, h in enumerate(self.points)}
         twice, y = -self.factors[3], symbol(f"y{count - 1}")
-        ends = {"gradient": twice * u[-1] * u[-1], "distance": twice * y * y}
-        M = ends.get(self.measure, symbol(f"f{count - 1}"))
+        squares = {"gradient": twice * u[-1] * u[-1], "distance": twice * y * y}
         S = symbol(f"f{self.first}") if self.start == "value" else twice * x * x
-        self.claim = self.bound * S - M  # times 2(1-mu/L)
+        self.claim = self.bound * S - squares.get(self.measure, symbol(f"f{count - 1}"))
 
 
 def check_horizon(s: Mapping[str, Any], w: Any) -> list[str]:
     """Prove the inequality of `Steps`."""
     it, N = Steps(s), len(s["points"]) - 1
-    lam = it.by_pair(fields(w, "the witness", "lambda")["lambda"], pairs_of(0, N + 1))
+    it.pairs = {"D": pairs_of(0, N + 1)}
+    lam = it.parts(w, "the witness", "lambda:D")["lambda"]
     D, star = follow(it.claim, it.factors, lam)
     settle([*lam.values(), *star.values()], it.vectors, D.put(it.where))
     return [
@@ -748,15 +702,13 @@ class Potential(Reader):
     def __init__(self, s: Mapping[str, Any], w: Mapping[str, Any]) -> None:
         super().__init__(s, f"{self.names} rest:n L: growth:* clock bounded")
         vars(self).update(self.parts(self.clock, "the clock", "now:* next:* over:* from:"))
-        fields(w, "the witness", "a Q lambda nu first")
         n, point = len(self.rest), self.bounded == "point"
-        degrees = [(i, j) for i in range(3) for j in range(3 - i)]
-        read = partial(self.table, where="a polynomial", shape="*:")
-        self.a, weights = read(w["a"]), partial(self.by_pair, pairs=degrees)
-        self.Q = self.by_pair(w["Q"], combinations_with_replacement(range(n + 1), 2), read)
-        self.nu = self.by_pair(w["nu"], pairs_of(STAR, 1 if point else 2), read)
-        self.lam = self.by_pair(w["lambda"], pairs_of(STAR, 2), weights)
-        self.first = self.by_pair(w["first"], pairs_of(STAR, 1))
+        powers = [(i, j) for i in range(3) for j in range(3 - i)]
+        self.pairs = {"D": pairs_of(STAR, 2), "S": pairs_of(STAR, 1), "T": powers}
+        self.pairs["E"] = self.pairs["S" if point else "D"]
+        self.pairs["V"] = [*combinations_with_replacement(range(n + 1), 2)]
+        parts = self.parts(w, "the witness", "a:* Q:V* lambda:DT nu:E* first:S")
+        self.a, self.Q, self.lam, self.nu, self.first = parts.values()
         of_v = [self.now, self.next, self.over, self.step_unit, *self.B, *chain(*self.A)]
         of_t = [self.D, self.point_unit, *self.C, *self.output]
         few = max(map(len, of_v)) * max(map(len, of_t)) * 2**n <= 256
@@ -839,22 +791,20 @@ def all_left(p: Row, line: Number) -> bool:
     """Whether all roots of p, highest power first, have a real part less than the line's."""
     w = symbol("w")  # at line + (w-1)/(w+1), which is left of the line where |w| < 1
     turned = at(p[::-1], (line + ONE) * w + (line - ONE), w + ONE)
-    return within(turned.powers(len(p) - 1), ONE, True)
+    return within(turned.powers(len(p) - 1), ONE)
 
 
 def check_quadratic(m: Method, lower: Any) -> list[str]:
     """On the quadratic of a curvature in [mu, L] some run's output is no faster than claimed.
 
-    Some pole is on or beyond the circle (of a flow: the line), and the output shows it: what the output
-    does not show stays a pole with any gain, and with this gain all are within.
+    Some pole is on or beyond the circle (of a flow: the line), and the output shows it: what it does not show stays a
+    pole with any gain, and with this gain all are within.
     """
     name = "rate" if m.flow else "gap"
     _, c, gain, claim = m.parts(lower, "lower", f"kind curvature: gain:n {name}:").values()
     own, fed = poles(m, c, c), poles(m, c, c, gain)
-    if m.flow:
-        slow = not all_left(own, -claim) and all_left(fed, -claim)
-    else:
-        slow = not within(own, ONE - claim, True) and within(fed, ONE - claim, True)
+    decays, most = (all_left, -claim) if m.flow else (within, ONE - claim)
+    slow = not decays(own, most) and decays(fed, most)
     inside = (c - m.mu).sign() >= 0 and (m.infinite or (m.L - c).sign() >= 0) and claim.sign() >= 0
     require(slow and inside, "the quadratic may be faster than claimed, or is not in F(mu, L)")
     return [f"on the quadratic of curvature {shown(c)} no {name} above {shown(claim)} holds"]
@@ -935,20 +885,22 @@ def check_function(it: Steps, lower: Any) -> list[str]:
 
 
 # ---- The document --------------------------------------------------------------------------------
-KINDS: dict[str, tuple[Any, dict[Any, Any]]] = {  # and their lower bounds
-    "rate": (check_rate, {"quadratic": check_quadratic, "spiral": check_spiral}),
-    "quadratics": (check_quadratics, {"quadratic": check_quadratic}),
-    "flow": (check_flow, {"quadratic": check_quadratic}),
-    "horizon": (check_horizon, {"function": check_function}),
-    "potential": (check_potential, {}),
+check_flow, Flow = partial(check_rate, flow=True), partial(Method, flow=True)
+on_quadratics = {"quadratic": check_quadratic}
+KINDS: dict[str, tuple[Any, Any, dict[Any, Any]]] = {  # the proof, the statement, its lower bounds
+    "rate": (check_rate, Method, {**on_quadratics, "spiral": check_spiral}),
+    "quadratics": (check_quadratics, Method, on_quadratics),
+    "flow": (check_flow, Flow, on_quadratics),
+    "horizon": (check_horizon, Steps, {"function": check_function}),
+    "potential": (check_potential, Potential, {}),
 }
 
 
 def check_lower(kind: str, s: Mapping[str, Any], lower: Any) -> Any:
     """Prove the lower bound that belongs to a statement."""
-    wanted, known = lower.get("kind") if isinstance(lower, dict) else None, KINDS[kind][1]
+    (_, read, known), wanted = KINDS[kind], lower.get("kind") if isinstance(lower, dict) else None
     require(wanted in known, f"a lower bound here is of kind {[*known]}, not {brief(wanted)}")
-    return known[wanted](Steps(s) if kind == "horizon" else Method(s, flow=kind == "flow"), lower)
+    return known[wanted](read(s), lower)
 
 
 def check(document: Any) -> str:
@@ -958,16 +910,17 @@ def check(document: Any) -> str:
         older = "; older documents do not bind all they print: certify anew" if schema else ""
         require(schema == SCHEMA, f"the schema is {brief(schema)}, not {SCHEMA}{older}")
         fields(document, "a certificate", "schema name kind statement witness", "lower")
-        name, kind, s = document["name"], document["kind"], document["statement"]
+        name, kind, s, w = map(document.get, ("name", "kind", "statement", "witness"))
         known = isinstance(kind, str) and kind in KINDS and isinstance(s, dict)
         require(known, f"the kind is one of {', '.join(KINDS)}, not {brief(kind)}")
         short = isinstance(name, str) and len(name) <= 100 and name.isprintable() and name.isascii()
         require(short, f"the name is a short text, not {brief(name)}")
-        lines = KINDS[kind][0](s, document["witness"])
+        lines = KINDS[kind][0](s, w)
         if "lower" in document:
             lines += ["and conversely:", *check_lower(kind, s, document["lower"])]
-        word = f"(it calls the method {name!r}, a word that nothing here depends on)"
-        return "\n".join([*lines, word] if name else lines)
+        if name:
+            lines.append(f"(it calls the method {name!r}, a word that nothing here depends on)")
+        return "\n".join(lines)
     except Exception as e:
         known = isinstance(e, Refused)
         raise e if known else Refused(f"the document is malformed ({type(e).__name__})") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
@@ -51,7 +52,15 @@ def number_text(e: sp.Expr, d: int) -> Text:
 
 def as_number(value: Text, d: int) -> Number:
     """A number of a document whose numbers lie in Q(sqrt d)."""
-    return Reader({"d": d}).number(value)
+    reader = Reader.__new__(Reader)
+    vars(reader).update(vars(_reader(d)))
+    return reader.number(value)
+
+
+@lru_cache
+def _reader(d: int) -> Reader:
+    """What reads numbers of a field; a copy of it has read none yet, and so never too many."""
+    return Reader({"d": d})
 
 
 def to_sympy(x: Text, d: int) -> sp.Expr:

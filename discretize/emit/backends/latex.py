@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from ....dynamics.algebra.calculus import Symbol, substitute, symbols_of
+from ....dynamics.algebra.calculus import Symbol, renamed, substitute, symbols_of
 from ....dynamics.algebra.elementwise import Elementwise
 from ....dynamics.algebra.oracles import Oracle
 from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
@@ -79,7 +79,7 @@ class _Step:
             if s.name in self.names and (vector or s.name not in self.parameters):
                 mark = f"Q{_letters(len(marks))}"
                 marks[symbol_latex(mark)] = self.names[s.name]
-                swaps[s] = VectorSymbol(mark, s.kind) if vector else sp.Symbol(mark, real=True)
+                swaps[s] = renamed(s, mark)
         done = substitute(e, swaps)
         text = show(_in_order(done) if isinstance(done, Vector) else done)
 
