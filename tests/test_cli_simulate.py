@@ -267,12 +267,19 @@ def test_what_is_wrong_with_a_file_is_said_with_its_place(
 
 
 def test_a_hostile_file_is_stopped_and_options_of_files_are_for_files(call, tmp_path):
-    primes = (70000000000000000000000000067, 300000000000000000000000000007)
-    (tmp_path / "slow.ode").write_text(
-        f"blocks x\nobjective f\nfield a: x' = -sqrt({primes[0]}*{primes[1]})*grad f(x)\n"
-    )
-    code, _, error = call("simulate", tmp_path / "slow.ode", "--time", "1", "--time-limit", "6")
-    assert code == 2 and "took longer than 6 s" in error
+    # what the engine would be at for a long time: the inverse of a large symbolic matrix
+    n = range(12)
+    rows = [" + ".join(f"sin(a{i}*b{j})*y{j}" for j in n) for i in n]
+    names = {w: ", ".join(f"{w}{i}" for i in n) for w in "yab"}
+    field = ", ".join(f"y{i}' = {row}" for i, row in enumerate(rows))
+    lines = [f"blocks {names['y']}", f"parameters {names['a']}, {names['b']}", f"field a: {field}"]
+    (tmp_path / "slow.ode").write_text("\n".join([*lines, "output y0", "scheme cayley"]))
+    values = [
+        part for s in ("h", *(f"{w}{i}" for w in "ab" for i in n)) for part in ("--set", f"{s}=1")
+    ]
+    given = ["--steps", "1", "--x0", "1", *values, "--time-limit", "3"]
+    code, _, error = call("simulate", tmp_path / "slow.ode", *given)
+    assert code == 2 and "took longer than 3 s" in error
     code, _, error = call("portrait", "heavy_ball", "--curvature", "1", "--scheme", LIE)
     assert code == 2 and "--scheme is for a system file" in error
 

@@ -197,8 +197,6 @@ def test_what_needs_one_way_says_so() -> None:
         r"by the guard .*f.*; this is of one way: take a branch, as in algorithm.branch\(True\)"
     )
     with pytest.raises(od.NotCarried, match=sentence):
-        method.equivalent(od.algorithm("gradient_descent"))
-    with pytest.raises(od.NotCarried, match=sentence):
         method.program.update_map()
     with pytest.raises(od.NotCarried, match="repeats substeps until f"):
         searched(ENOUGH).program.inlined()

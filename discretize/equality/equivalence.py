@@ -104,7 +104,7 @@ def _asked(p: Program) -> frozenset[str]:
 
 def _by_theory(one: Program, other: Program) -> Equivalence:
     """Linear methods; else those whose coefficients change from step to step; else nonlinear maps, noise, guards."""
-    if one.guarded or other.guarded:
+    if one.branching or other.branching:
         return compare_guarded(one, other)
     try:
         left, right = linear(one), linear(other)

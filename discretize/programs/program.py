@@ -130,6 +130,11 @@ class Program(Rendered):
         """The choices and loops, with those inside of others."""
         return tuple(i for i in self.every if isinstance(i, (Choose, Loop)))
 
+    @property
+    def branching(self) -> bool:
+        """Whether guards decide how a step goes; a loop of a known length is written out."""
+        return any(isinstance(i, Choose) or not i.often for i in self.guarded)
+
     @cached_property
     def plain(self) -> tuple[Plain, ...]:
         """The instructions of a program without guards: what knows none asks for these.

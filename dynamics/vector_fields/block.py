@@ -53,6 +53,8 @@ class Block(Rendered):
                     f"the scalar block {self.name!r} starts at the vector {self.init}."
                 )
             object.__setattr__(self, "init", sp.S.Zero)
+        if not isinstance(self.init, Vector):
+            object.__setattr__(self, "init", as_scalar(self.init))
 
     def _check_history(self) -> None:
         if self.history is None and self.kind != WINDOW:
