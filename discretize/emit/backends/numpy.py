@@ -204,9 +204,9 @@ class NumpyModule(ModuleWriter):
 
 
 def _declared(targets: Sequence[Symbol]) -> list[str]:
-    """The types of vectors that get one of several values."""
-    vectors = [s for s in targets if isinstance(s, VectorSymbol) and not is_window(s)]
-    return [f"    {s.name}: Array" for s in vectors]
+    """The types of names that get one of several values; a first value of 0 would say that all are whole numbers."""
+    kinds = {s: "Array" if isinstance(s, VectorSymbol) else "float" for s in targets}
+    return [f"    {s.name}: {kind}" for s, kind in kinds.items() if not is_window(s)]
 
 
 BACKEND = Backend("numpy", ".py", frozenset(POWERS), NumpyModule.source)
