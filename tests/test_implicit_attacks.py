@@ -112,6 +112,26 @@ def test_negative_curvature_is_found_and_never_invented(n, seed, down, flat):
     assert told == wanted if n <= 16 else told <= wanted
 
 
+@pytest.mark.parametrize("n", [3, 100])
+def test_curvature_is_looked_at_in_numpy_whatever_the_size(n):
+    """A matrix for few unknowns, products for many: both refuse a maximum, and take minimizers and lines of them."""
+    values = np.linspace(1, 2, n)
+    critical = od.argmin(f.value(y) - od.inner(x, y), y)
+    ones = np.ones(n)
+
+    def found(curvatures, begin):
+        functions = {"grad_f": lambda p: curvatures * p, "hess_f": lambda p, v: curvatures * v}
+        functions |= {"value_f": lambda p: float(curvatures @ p**2) / 2}
+        return evaluate(critical, {x: curvatures * ones, y: begin * ones}, functions, np)
+
+    np.testing.assert_allclose(found(values, 0), ones, rtol=1e-9)
+    # the search begins where it ends, so that no step tells
+    flat, down = (values * np.where(np.arange(n) == 1, sign, 1) for sign in (0, -1))
+    np.testing.assert_allclose(found(flat, 1), ones, rtol=1e-9)
+    with pytest.raises(OdescentError, match="is no minimizer where the search ended"):
+        found(down, 1)
+
+
 # averages over fast noise
 
 

@@ -122,10 +122,8 @@ def _curves_down(product: Callable[[Any], Any], u: Any) -> Any:
 
 def _below_zero(matrix: Any) -> Any:
     """Whether a symmetric matrix has a negative eigenvalue, beyond rounding."""
-    curvatures, tiny = (
-        jnp.linalg.eigvalsh((matrix + matrix.T) / 2),
-        float(np.finfo(matrix.dtype).eps),
-    )
+    curvatures = jnp.linalg.eigvalsh((matrix + matrix.T) / 2)
+    tiny = float(np.finfo(matrix.dtype).eps)
     return curvatures[0] < -jnp.sqrt(tiny) * jnp.max(jnp.abs(curvatures))
 
 

@@ -146,14 +146,14 @@ def _check_minimum(of: Equations, at: tuple[Any, ...], number: Number, xp: Any) 
         if u.size <= _DENSE:
             matrix = np.stack([by(e) for e in np.eye(u.size)])
             values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-        # of a line of minimizers the least eigenvalue is a rounding of zero
-        if -values[0] <= 1e-12 * np.abs(values).max():
-            return
         else:
             from scipy.sparse.linalg import LinearOperator, eigsh
 
             operated = LinearOperator((u.size, u.size), matvec=by, dtype=float)
-            values, vectors = eigsh(operated, k=1, which="SA", tol=1e-3)
+            values, vectors = eigsh(operated, k=2, which="BE", tol=1e-3)
+        # of a line of minimizers the least eigenvalue is a rounding of zero
+        if -values[0] <= 1e-12 * np.abs(values).max():
+            return
         least, direction = float(values[0]), vectors[:, 0]
     if least < 0:
         largest = int(np.abs(direction).argmax())
