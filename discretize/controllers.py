@@ -133,10 +133,9 @@ def accepted(
     Returns:
         substeps of a scheme.
     """
-    restored = {b: at(b) for b in back}
-    return (
-        Select(enough, [Let({scale: grow * scale})], [Let({**restored, scale: shrink * scale})]),
-    )
+    grow, shrink = as_scalar(grow), as_scalar(shrink)
+    taken_back = Let({**_restored(back), scale: shrink * scale})
+    return (Select(enough, [Let({scale: grow * scale})], [taken_back]),)
 
 
 @checked
@@ -163,15 +162,11 @@ def trust_radius(
     Returns:
         substeps of a scheme.
     """
-    gain, predicted, grow, shrink = map(as_scalar, (gain, predicted, grow, shrink))
+    gain, predicted = as_scalar(gain), as_scalar(predicted)
     fair, good = map(as_scalar, thresholds)
-    restored = _restored(back)
-    worse = Select(
-        gain >= fair * predicted,
-        [Let({radius: radius})],
-        [Let({**restored, radius: shrink * radius})],
-    )
-    return (Select(gain >= good * predicted, [Let({radius: grow * radius})], [worse]),)
+    otherwise = accepted(gain >= fair * predicted, radius, back, 1, shrink)
+    better = [Let({radius: as_scalar(grow) * radius})]
+    return (Select(gain >= good * predicted, better, otherwise),)
 
 
 @checked
@@ -219,8 +214,7 @@ def error_per_unit_step(
             )
         ],
     )
-    taken_back = Let({b: at(b) for b in back})
-    return (Select(error <= allowed, [change], [change, taken_back]),)
+    return (Select(error <= allowed, [change], [change, Let(_restored(back))]),)
 
 
 @checked

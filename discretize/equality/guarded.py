@@ -8,9 +8,8 @@ cannot be paired nothing is decided here: a trial may tell them apart.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -20,7 +19,9 @@ from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ..programs.guards import Guard, Inequality
 from ..programs.instructions import Choose, Instruction, Loop, StraightLine
+from ..programs.meanings import Meanings
 from ..programs.program import Assign, CallOracle, Draw, Program
+from .nonlinear import block_orders
 from .verdict import Equivalence
 
 _TRIES = 120  # ways to match blocks, or the names of a loop
@@ -35,7 +36,7 @@ def compare_guarded(one: Program, other: Program) -> Equivalence:
         ArithmeticError: a zero test is open.
     """
     mine, theirs = _written_out(one), _written_out(other)
-    for places in itertools.islice(_orders(mine, theirs), _TRIES):
+    for places in itertools.islice(block_orders(mine, theirs), _TRIES):
         pairs = [(mine.blocks[i], b) for i, b in zip(places, theirs.blocks, strict=True)]
         names: Names = {b.symbol: a.symbol for a, b in pairs}
         if mine.counter is not None and theirs.counter is not None:
@@ -67,49 +68,28 @@ def _written_out(p: Program) -> Program:
     return replace(p, instructions=line.instructions, next=after, outputs=outputs)
 
 
-def _line(line: StraightLine) -> tuple[StraightLine, Names]:
-    """Instructions without assignments, and what these gave names."""
-    meant: Names = {}
+def _line(line: StraightLine) -> tuple[StraightLine, Callable[[Expr], Expr]]:
+    """Instructions without assignments, and what writes these out in an expression behind them."""
+    meant = Meanings()
     kept: list[Instruction] = []
-
-    def rule(e: Expr) -> Expr:
-        return substitute(e, meant) if meant else e
-
     for i in line.instructions:
-        i = i.changed(rule)
+        i = i.changed(meant.written_out)
         if isinstance(i, Assign):
-            meant[i.target] = i.value
+            meant.note(i.target, i.value)
         elif isinstance(i, Choose):
             kept.append(replace(i, accept=_line(i.accept)[0], reject=_line(i.reject)[0]))
         elif isinstance(i, Loop):
             body, inside = _line(i.body)
-            until = i.until and i.until.changed(partial(_in_names, inside))
-            kept.append(replace(i, body=body, until=until))
+            kept.append(replace(i, body=body, until=i.until and i.until.changed(inside)))
         else:
             kept.append(i)
-    return StraightLine(tuple(kept), tuple(map(rule, line.values))), meant
-
-
-def _in_names(names: Names, e: Expr) -> Expr:
-    return substitute(e, names) if names else e
-
-
-def _orders(one: Program, other: Program) -> Iterator[tuple[int, ...]]:
-    """For each block of the other, its number in the one; blocks of equal names first."""
-    if len(one.blocks) != len(other.blocks):
-        return
-    kinds = [b.kind for b in one.blocks]
-    names = [b.name for b in one.blocks]
-    own = tuple(names.index(b.name) if b.name in names else -1 for b in other.blocks)
-    first = [] if -1 in own else [own]
-    for order in itertools.chain(first, itertools.permutations(range(len(kinds)))):
-        if [kinds[i] for i in order] == [b.kind for b in other.blocks]:
-            yield order
+    values = tuple(map(meant.written_out, line.values))
+    return StraightLine(tuple(kept), values), meant.written_out
 
 
 def _equal(one: Expr, other: Expr, names: Mapping[Symbol, Expr]) -> bool:
     """Whether an expression is another one in other names."""
-    moved = _in_names(dict(names), other)
+    moved = substitute(other, names)
     if isinstance(one, Vector) != isinstance(moved, Vector):
         return False
     return one == moved or vanishes(one - moved)
@@ -137,18 +117,14 @@ def _same(one: Instruction, other: Instruction, names: Names) -> bool:
         names[other.target] = one.target
         return same
     if isinstance(one, Draw) and isinstance(other, Draw):
+        same = replace(other, target=one.target, like=names.get(other.like, other.like)) == one
         names[other.target] = one.target
-        return one == _drawn_as(other, one)
+        return same
     if isinstance(one, Choose) and isinstance(other, Choose):
         return _same_choice(one, other, names)
     if isinstance(one, Loop) and isinstance(other, Loop):
         return _same_loop(one, other, names)
     return False
-
-
-def _drawn_as(other: Draw, one: Draw) -> Draw:
-    """A draw under the name of another one, which it is if nothing else differs."""
-    return replace(other, target=one.target, like=one.like)
 
 
 def _same_guard(one: Guard, other: Guard, names: Names) -> bool:

@@ -125,17 +125,21 @@ def _units(
     return None if all(k == 1 for k in found) else tuple(found)
 
 
-def _matchings(one: Program, other: Program) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """For each block and each draw of the other, its number in the one; blocks of equal names first."""
-    names = [b.name for b in one.blocks]
-    kinds = [(b.kind, b.role == "coefficient") for b in one.blocks]
-    n = len(kinds)
+def block_orders(one: Program, other: Program) -> Iterator[tuple[int, ...]]:
+    """For each block of the other, the number of one of its kind in the one; blocks of equal names first."""
+    if len(one.blocks) != len(other.blocks):
+        return
+    names, kinds = ([getattr(b, part) for b in one.blocks] for part in ("name", "kind"))
     own = tuple(names.index(b.name) if b.name in names else -1 for b in other.blocks)
-    orders = itertools.permutations(range(n))
     first = [own] if -1 not in own else []
-    for blocks in itertools.chain(first, (o for o in orders if [o] != first)):
-        if any(kinds[i][0] != b.kind for i, b in zip(blocks, other.blocks, strict=True)):
-            continue
+    orders = (o for o in itertools.permutations(range(len(kinds))) if [o] != first)
+    wanted = [b.kind for b in other.blocks]
+    yield from (o for o in itertools.chain(first, orders) if [kinds[i] for i in o] == wanted)
+
+
+def _matchings(one: Program, other: Program) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """For each block and each draw of the other, its number in the one."""
+    for blocks in block_orders(one, other):
         for draws in itertools.permutations(range(len(one.draws))):
             yield blocks, draws
 

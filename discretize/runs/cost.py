@@ -35,6 +35,13 @@ def _of(algorithm: Iteration) -> tuple[tuple[str, int], ...]:
     return tuple((kind, n) for kind, n in found.items() if kind not in unsure)
 
 
+@lru_cache(maxsize=256)
+def _outside(algorithm: Iteration) -> tuple[Counter[str], Counter[str]]:
+    """What the start and a step ask for outside of guards."""
+    low = lowered_of(algorithm, Naming())
+    return asked(low.init), asked(low.step)
+
+
 def asked(routine: Routine) -> Counter[str]:
     """How many evaluations of each kind a routine makes outside of its choices and loops."""
     found: Counter[str] = Counter()
@@ -86,9 +93,8 @@ def cost_of_run(algorithm: Iteration, objective: object = None) -> tuple[Spent, 
         algorithm: the method.
         objective: of a `FiniteSum` the examples are counted too.
     """
-    low = lowered_of(algorithm, Naming())
-    begun, each = (_with_examples(dict(asked(r)), objective) for r in (low.init, low.step))
-    rows = rows_of(objective)
+    begun, each = (_with_examples(dict(found), objective) for found in _outside(algorithm))
+    rows = _rows_of(objective)
     decided = {kind: [(block, 1)] for kind, block in algorithm.counters.items()}
     seen = [(block, rows[kind]) for kind, block in algorithm.counters.items() if kind in rows]
     decided |= {"examples": seen} if seen else {}
@@ -99,13 +105,13 @@ def cost_of_run(algorithm: Iteration, objective: object = None) -> tuple[Spent, 
 
 
 def _with_examples(cost: dict[str, int], objective: object) -> dict[str, int]:
-    rows = rows_of(objective)
+    rows = _rows_of(objective)
     if isinstance(objective, FiniteSum):
         cost["examples"] = sum(n * rows[kind] for kind, n in cost.items() if kind in rows)
     return cost
 
 
-def rows_of(objective: object) -> dict[str, int]:
+def _rows_of(objective: object) -> dict[str, int]:
     """At how many rows of a finite sum each kind is evaluated."""
     if not isinstance(objective, FiniteSum):
         return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import sympy as sp
 
@@ -21,6 +22,7 @@ from .trajectory import Trajectory
 REJECTIONS, ITERATIONS = "rejections", "iterations"
 
 
+@lru_cache(maxsize=256)
 def counted(algorithm: Iteration) -> Iteration:
     """The algorithm with blocks for what its guards decide: `counters` has their names, by what they count.
 
@@ -47,7 +49,7 @@ def counted(algorithm: Iteration) -> Iteration:
 
 def with_counts(done: Trajectory, cost: Sequence[Spent], clock: RunClock) -> Trajectory:
     """With what was asked for in place of the blocks that count it."""
-    decided = {c.kind: replace(c, begun=0, each=0).at(0, done.states) for c in cost if c.counters}
+    decided = {c.kind: c.decided(done.states) for c in cost if c.counters}
     static = tuple((c.kind, c.begun, c.each) for c in cost)
     return replace(done, cost=static, counted=decided, states=clock.visible(done.states))
 

@@ -35,8 +35,11 @@ class Spent:
 
     def at(self, k: Any, states: Mapping[str, Any]) -> Any:
         """The number, a whole one, after k steps with these states."""
-        decided = (n * jnp.rint(states[b]).astype(int) for b, n in self.counters)
-        return sum(decided, self.begun + k * self.each)
+        return self.begun + k * self.each + self.decided(states)
+
+    def decided(self, states: Mapping[str, Any]) -> Any:
+        """What guards had decided on in these states."""
+        return sum(n * jnp.rint(states[b]).astype(int) for b, n in self.counters)
 
 
 @jax.tree_util.register_dataclass

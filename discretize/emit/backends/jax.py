@@ -161,7 +161,7 @@ class JaxModule(ModuleWriter):
             "",
             *tupled(f"{s.local}_begin = ", begun, room=self.room),
             *wrapped(
-                f"({', '.join(t.name for t in s.targets)}{',' * (len(s.targets) == 1)}), {n} = {function}",
+                f"{_tuple(s.targets)}, {n} = {function}",
                 [s.local, f"{s.local}_begin", limit],
                 "",
                 "    ",
@@ -250,9 +250,14 @@ class JaxModule(ModuleWriter):
         ]
 
 
+def _tuple(targets: Sequence[Symbol]) -> str:
+    """The names as a tuple."""
+    return f"({', '.join(s.name for s in targets)}{',' * (len(targets) == 1)})"
+
+
 def _listed(targets: Sequence[Symbol]) -> str:
-    """The names of a tuple."""
-    return ", ".join(s.name for s in targets) if len(targets) > 1 else f"({targets[0].name},)"
+    """The same on the left of an assignment, where ruff keeps parentheses around one name alone."""
+    return _tuple(targets) if len(targets) == 1 else _tuple(targets)[1:-1]
 
 
 def _item(indent: str, item: str) -> list[str]:
