@@ -23,6 +23,9 @@ from ..linear.coordinates import coordinates, needed_start, vanishing
 from ..linear.matrices import System, same_transfer
 from ..linear.state_space import NotLTI, StateSpace, explicit_proximal, linear
 from ..linear.witness import (
+    DIGITS,
+    MORE,
+    SAMPLES,
     BoundedNumbers,
     Values,
     Witness,
@@ -150,10 +153,13 @@ class _Pair:
     def _evaluated(self) -> Iterator[tuple[Values, list[list[BoundedNumbers]]]]:
         steps = self.left.A.rows + self.right.A.rows
         views = [self.view(s) for s in (self.left, self.right)]
-        for values in samples({s for v in views for m in v for s in m.free_symbols}):
-            found = [numbers(v, values) for v in views]
-            if found[0] is not None and found[1] is not None:
-                yield values, [response(n, steps) for n in found if n is not None]
+        symbols = {s for v in views for m in v for s in m.free_symbols}
+        # more digits, for what differs by less than the fewer show, only where all samples agree
+        for digits, most in ((DIGITS, SAMPLES), (MORE, _FEW)):
+            for values in samples(symbols, most):
+                found = [numbers(v, values, digits) for v in views]
+                if found[0] is not None and found[1] is not None:
+                    yield values, [response(n, steps) for n in found if n is not None]
 
     def difference(
         self, number: int | None, order: Sequence[int] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import lcm
 from typing import Any, TypeAlias
@@ -14,12 +14,13 @@ from mpmath.libmp.libhyper import NoConvergence
 from ..._support.errors import NotCarried
 from ..._support.work import kept
 from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.notation.show import text
 from ...dynamics.vector_fields.system import L, mu
 from ..linear.matrices import System, transfer
 from ..linear.state_space import StateSpace, z
 from ..linear.three_parameter import coefficients
 from ..linear.time_varying_form import TimeVarying, weights
-from ..linear.witness import Values, samples
+from ..linear.witness import Values, is_positive, samples
 from .exclusion import incompatible
 from .intervals import excluded_by_intervals
 
@@ -361,9 +362,40 @@ def never_ahead(
     )
 
 
+def conditions(positive: Iterable[sp.Expr]) -> list[str]:
+    """What must hold for these to be positive, for positive parameters with mu < L; nothing where they are."""
+    found: dict[sp.Expr, str] = {}
+    for e in positive:
+        if is_positive(e, below=True):
+            continue
+        # factors in square roots, which are positive as well
+        roots = {
+            p.base: sp.Dummy(positive=True)
+            for p in e.atoms(sp.Pow)
+            if p.base.is_Symbol and p.base.is_positive and p.exp.is_Rational and p.exp.q == 2
+        }
+        inside = sp.factor(sp.together(e.subs({s: r**2 for s, r in roots.items()})))
+        back = {r: sp.sqrt(s) for s, r in roots.items()}
+        factors = [(f.xreplace(back), n) for f, n in map(_power, sp.Mul.make_args(inside))]
+        sign = sp.Mul(*(sp.sign(f) for f, n in factors if f.is_number and n.is_odd))
+        unsure = [(f, n) for f, n in factors if not (f.is_number or is_positive(f, below=True))]
+        odd = [f for f, n in unsure if not n.is_even]
+        if odd or sign < 0:
+            wanted = sp.expand(sign * odd[0]) if len(odd) == 1 else sp.Mul(sign, *odd)
+            found[wanted] = f"{text(wanted)} > 0"
+        found.update({f: f"{text(f)} != 0" for f, n in unsure if n.is_even and f not in found})
+    strict = {e for e, said in found.items() if said.endswith("> 0")}
+    return [said for e, said in found.items() if e in strict or sp.expand(-e) not in strict]
+
+
+def _power(e: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    base, exponent = e.as_base_exp()
+    return base, exponent
+
+
 def solutions(
     target: StateSpace, known: StateSpace, parameters: Sequence[sp.Symbol]
-) -> Iterator[tuple[_Values, StateSpace]]:
+) -> Iterator[tuple[_Values, StateSpace, list[sp.Expr]]]:
     """Solve for the parameters with which the known method is the target.
 
     Args:
@@ -372,7 +404,7 @@ def solutions(
         parameters: those of the known method.
 
     Yields:
-        admissible values, and the known method with them.
+        admissible values, the known method with them, and what is positive where they are admissible.
     """
     if nested(target) or nested(known):
         return
@@ -391,7 +423,8 @@ def solutions(
                     # in two steps, so that the square root of mu = (q l)^2 is q l
                     changed = known.changed(wanted.rename).changed(solution)
                     values = {p: canonical(e.xreplace(solution)) for p, e in wanted.rename.items()}
-                    yield values, changed
+                    below = [1 - e for u, e in solution.items() if u in wanted.below_one]
+                    yield values, changed, [*solution.values(), *below]
 
 
 def _orders(target: StateSpace, known: StateSpace) -> Iterator[StateSpace]:

@@ -6,18 +6,14 @@ import contextlib
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.rendering.rendered import Rendered
 from ..._support.work import TooMuchWork, done, limited, uncounted
-from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.oracles import Oracle
-from ...dynamics.notation.show import text
 from ..equality.equivalence import compare_linear
 from ..equality.nonlinear import compare_maps
 from ..equality.time_varying import compare_varying, merged
@@ -28,8 +24,9 @@ from ..linear.time_varying_form import TimeVarying, time_varying
 from ..programs.program import Program
 from .answers import told_apart
 from .maps import kept_apart
-from .matching import apart, excluded_exactly, nested, never_ahead, solutions, varying
+from .matching import apart, conditions, excluded_exactly, nested, never_ahead, solutions, varying
 from .other_values import other_values
+from .recognized import Recognition, called, start_phrase, time_scale
 from .shared_point import Table, differ, memory, nonzero, repeats, table
 
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
@@ -37,37 +34,6 @@ _TRIED = ", nor one delayed by up to two steps, nor up to four steps of one comp
 _DELAYS, _STEPS, _RENAMED = (1, 2), 4, 4  # delays tried, steps put together, parameters permuted
 _EACH, _ALL = 60_000, 150_000  # products of terms spent on a method, and on all
 Form: TypeAlias = "StateSpace | Program"
-
-
-@dataclass(frozen=True)
-class Recognition(Rendered):
-    """The result of recognizing an algorithm.
-
-    Attributes:
-        verdict: "equal"; "equal but for" the changes in ``but_for``; "different" from every registered method, whatever
-            the values of their parameters; or "undecided", for the methods in ``undecided``.
-        name: of the registered method, None if none was found.
-        substitution: the known method's parameters in terms of the algorithm's, by name; empty if they are the same.
-        but_for: what differs: "start", "output", "delay", "oracle", "time" or "steps", each with a phrase.
-        undecided: why it may still be a registered method, by the method's name.
-        equivalence: the proof, of the algorithm and the known method, changed by ``but_for`` and under the
-            substitution. Where the start differs, it is the refutation, with its witness.
-        reason: one sentence.
-    """
-
-    verdict: str
-    name: str | None
-    reason: str
-    substitution: dict[str, sp.Expr] = field(default_factory=dict)
-    but_for: dict[str, str] = field(default_factory=dict)
-    undecided: dict[str, str] = field(default_factory=dict)
-    equivalence: Equivalence | None = None
-
-    def __bool__(self) -> bool:
-        return self.verdict == "equal"
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 @checked
@@ -84,7 +50,7 @@ def recognize(algorithm: Algorithm) -> Recognition:
         for name in _names():
             search.within(stage, name)
         best = search.best()
-        if best is not None and set(best.but_for) <= {"oracle", "output"}:
+        if best is not None and set(best.but_for) <= {"oracle"}:
             return best  # other values of the parameters do not change these
     best = search.best()
     return search.nothing() if best is None else best
@@ -176,14 +142,17 @@ class _Search:
         self.left -= done() - began
 
     def best(self) -> Recognition | None:
-        """The match with the fewest differences, the first of these; three fitted values are weak evidence."""
-        weight = {"output": 1, "oracle": 1, "time": 1, "start": 2, "steps": 3, "delay": 4}
+        """The match with the fewest differences, the first of these; three fitted values are weak evidence.
+
+        Names and values are not what a method is: another sequence, start, delay or number of steps counts first.
+        """
+        weight = {"output": 1, "start": 2, "steps": 3, "delay": 4, "oracle": 0, "time": 0}
         return min(
             self.found,
             key=lambda r: (
-                bool(set(r.but_for) - {"time"}),
-                "time" not in r.but_for and bool(r.substitution),
                 sum(weight[w] for w in r.but_for) + 3 * (len(r.substitution) > 2),
+                "oracle" in r.but_for,
+                "time" not in r.but_for and bool(r.substitution),
                 bool(r.substitution),
             ),
             default=None,
@@ -213,7 +182,7 @@ class _Search:
         known = _known(name, False)
         for names, renamed in () if self._remembers_more(known) else self._renamings(known.form):
             if not self._differs(renamed, known.table):
-                self._note(name, _compare(self.target, renamed), _called(names), {})
+                self._note(name, _compare(self.target, renamed), called(names), {})
 
     def with_other_values(self, name: str) -> None:
         """The method with its parameters solved for; notes whether it stays open."""
@@ -226,7 +195,7 @@ class _Search:
         for free in (False, True) if not self._remembers_more(bound) else ():
             known = _known(name, free)
             for names, renamed in self._renamings(known.form):
-                self._solved(name, known, renamed, _called(names), required=not free)
+                self._solved(name, known, renamed, called(names), required=not free)
 
     def changed(self, name: str) -> None:
         """The method delayed, with several steps put together, or with coefficients that are ahead."""
@@ -300,7 +269,7 @@ class _Search:
     def _both(self, name: str, known: _Known, changed: Form, but_for: dict[str, str]) -> None:
         weights = None if isinstance(changed, Program) else table(changed)
         for names, renamed in self._renamings(changed):
-            said = {**but_for, **_called(names)}
+            said = {**but_for, **called(names)}
             same = not self._differs(renamed, weights)
             verdict = _compare(self.target, renamed) if same else None
             self._note(name, verdict, said, {})
@@ -327,6 +296,7 @@ class _Search:
         verdict: Equivalence | None,
         but_for: Mapping[str, str],
         values: dict[str, sp.Expr],
+        positive: Iterable[sp.Expr] = (),
     ) -> bool:
         """Keep a match: a proof, or one but for the start."""
         if verdict is None:
@@ -335,7 +305,7 @@ class _Search:
         if not verdict:
             if verdict.verdict != "refuted" or AGREE not in verdict.reason:
                 return False
-            said["start"] = _start_phrase(verdict)
+            said["start"] = start_phrase(verdict)
         elif verdict.same_output is not True:
             known = (
                 "is another sequence" if verdict.same_output is False else "may be another sequence"
@@ -345,11 +315,14 @@ class _Search:
         shown = ", ".join(f"{n} = {v}" for n, v in values.items())
         parameters = f"with {shown}" if shown else "with the same parameters"
         comma = "" if shown or said else ","
+        # the registered parameters are positive, and roots of them are what was solved for
+        held = conditions([*(v for v in values.values() if not v.is_Symbol), *positive])
+        where = " and ".join(held + ["mu < L"] * (", for mu < L" in verdict.reason))
         but = f", but for this: {'; '.join(said.values())}" if said else ""
-        reason = f"this is {name}{comma} {parameters}{but}."
+        reason = f"this is {name}{comma} {parameters}{f', where {where}' if where else ''}{but}."
         self.found.append(
             Recognition(
-                "equal but for" if said else "equal", name, reason, values, said, {}, verdict
+                "equal but for" if said else "equal", name, reason, values, where, said, {}, verdict
             )
         )
         return True
@@ -373,11 +346,15 @@ class _Search:
         if apart(self.target, renamed, parameters):
             return
         solved = False
-        for found, changed in solutions(self.target, renamed, parameters):
-            values = {p.name: e for p, e in found.items()}
-            scale = _time_scale(known, values)
-            verdict = _compare(self.target, changed)
-            solved = self._note(name, verdict, {**but_for, **scale}, values) or solved
+        # parameters that the two share keep their values, if that is enough
+        own = [p for p in parameters if p not in self.target.symbols]
+        for wanted in (own, parameters) if 0 < len(own) < len(parameters) else (parameters,):
+            tried = solutions(self.target, renamed, wanted) if not solved else ()
+            for found, changed, positive in tried:
+                values = {p.name: e for p, e in found.items()}
+                said = {**but_for, **time_scale(known.step, values)}
+                verdict = _compare(self.target, changed)
+                solved = self._note(name, verdict, said, values, positive) or solved
         if required and not solved:
             what = f" ({'; '.join(but_for.values())})" if but_for else ""
             self.open.setdefault(name, f"their parameters could not be solved for{what}")
@@ -406,7 +383,7 @@ class _Search:
             return False
         for found in other_values(self.target, known):
             verdict = _compare(self.target, known.bind(found))
-            if self._note(name, verdict, _called(names), {p.name: e for p, e in found.items()}):
+            if self._note(name, verdict, called(names), {p.name: e for p, e in found.items()}):
                 return True
         return False
 
@@ -430,7 +407,7 @@ class _Search:
                     continue
                 moved = self.target.bind(dict(zip(mine, order, strict=True)))
                 back = {b.name: a for a, b in zip(mine, order, strict=True)}
-                if self._note(name, _compare(moved, renamed), _called(names), back):
+                if self._note(name, _compare(moved, renamed), called(names), back):
                     return
             if self._at_other_values(name, names, renamed):
                 return
@@ -466,35 +443,3 @@ def _oracles(of: Form) -> dict[Oracle, int]:
     if isinstance(of, Program):
         return dict(Counter(c.oracle for c in of.calls))
     return dict(Counter(of.inputs))
-
-
-def _called(names: Mapping[Oracle, Oracle]) -> dict[str, str]:
-    changed = [
-        f"it calls {n.name} where the registered one has {o.name}"
-        for o, n in names.items()
-        if o != n
-    ]
-    return {"oracle": ", ".join(changed)} if changed else {}
-
-
-def _start_phrase(verdict: Equivalence) -> str:
-    if not verdict.start:
-        return "it starts at a state that the registered one cannot have"
-    mine = ", ".join(f"{n} = {text(a) or 0}" for n, (a, _) in verdict.start.items())
-    theirs = ", ".join(f"{n} = {text(b) or 0}" for n, (_, b) in verdict.start.items())
-    return f"it starts at {mine}, the registered one at {theirs}"
-
-
-def _time_scale(known: _Known, values: Mapping[str, sp.Expr]) -> dict[str, str]:
-    """A step that is a number times the known one, everything else the same."""
-    others = {n: v for n, v in values.items() if n != known.step.name}
-    step = values.get(known.step.name)
-    same = all(v == sp.Symbol(n, positive=True) for n, v in others.items())
-    if (
-        step is None
-        or not same
-        or not canonical(step / known.step).is_Rational
-        or step == known.step
-    ):
-        return {}
-    return {"time": f"its time is scaled, {known.step} -> {step}"}

@@ -14,10 +14,11 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.scalars import admitted
 
-DIGITS = 120  # of numbers that are no fractions
-_MARGIN = 90  # differences below 10^-90 of the terms that make them are no differences
+DIGITS, MORE = 120, 1200  # of numbers that are no fractions, and where these do not differ
+_GUARD = 30  # digits that may be lost to rounding
+_SHOWN = 30  # digits of two numbers that are written out
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43)
-_SAMPLES = 24
+SAMPLES = 24
 
 Values: TypeAlias = dict[sp.Symbol, sp.Rational]
 When: TypeAlias = tuple[
@@ -60,10 +61,14 @@ class Witness(Rendered):
 
 
 def different(one: sp.Expr, other: sp.Expr) -> str:
-    """Two numbers with as many digits as show that they differ, at least six."""
+    """Two numbers with as many digits as show that they differ, at least six; where that is many, the difference."""
     texts = str(one), str(other)
     if one.is_Rational and other.is_Rational and max(map(len, texts)) <= 30:
         return f"{texts[0]} against {texts[1]}"
+    gap = other - one
+    if gap and abs(gap) < abs(one) * sp.Float(10) ** -_SHOWN:
+        more = f"{'minus' if gap < 0 else 'plus'} {sp.N(abs(gap), 6)}"
+        return f"{sp.N(one, 6)} against the same number {more}"
     for digits in range(6, 2 * DIGITS):
         texts = str(sp.N(one, digits)), str(sp.N(other, digits))
         if texts[0] != texts[1]:
@@ -72,7 +77,7 @@ def different(one: sp.Expr, other: sp.Expr) -> str:
     return f"{sp.N(one, more)} against {sp.N(other, more)}"
 
 
-def samples(symbols: Iterable[sp.Symbol], number: int = _SAMPLES) -> Iterator[Values]:
+def samples(symbols: Iterable[sp.Symbol], number: int = SAMPLES) -> Iterator[Values]:
     """Values of the symbols, squares so that roots are fractions, with mu < L; the simplest first.
 
     Beside small fractions, all below one or all above or mixed, there are some that nobody has thought of. They have
@@ -104,8 +109,10 @@ def samples(symbols: Iterable[sp.Symbol], number: int = _SAMPLES) -> Iterator[Va
 class BoundedNumbers:
     """Numbers beside bounds of the terms that they were made of; exact where they are fractions."""
 
-    def __init__(self, rows: Sequence[Sequence[Any]], sizes: Sequence[Sequence[Any]]) -> None:
-        self.rows, self.sizes = rows, sizes
+    def __init__(
+        self, rows: Sequence[Sequence[Any]], sizes: Sequence[Sequence[Any]], digits: int = DIGITS
+    ) -> None:
+        self.rows, self.sizes, self.digits = rows, sizes, digits
 
     def __matmul__(self, other: BoundedNumbers) -> BoundedNumbers:
         def product(one: Any, two: Any) -> list[list[Any]]:
@@ -113,21 +120,24 @@ class BoundedNumbers:
             return [[sum(a * b for a, b in zip(r, c, strict=True)) for c in columns] for r in one]
 
         if not other.rows:  # no states: nothing arrives
-            return BoundedNumbers([[] for _ in self.rows], [[] for _ in self.rows])
+            return BoundedNumbers([[] for _ in self.rows], [[] for _ in self.rows], self.digits)
         import mpmath
 
-        with mpmath.workdps(DIGITS):
-            return BoundedNumbers(product(self.rows, other.rows), product(self.sizes, other.sizes))
+        with mpmath.workdps(self.digits):
+            rows, sizes = product(self.rows, other.rows), product(self.sizes, other.sizes)
+        return BoundedNumbers(rows, sizes, self.digits)
 
 
-def numbers(matrices: Sequence[sp.Matrix], values: Values) -> list[BoundedNumbers] | None:
+def numbers(
+    matrices: Sequence[sp.Matrix], values: Values, digits: int = DIGITS
+) -> list[BoundedNumbers] | None:
     """The matrices at these values, as fractions if all are, else in many digits; None where one is not real."""
     import mpmath
 
     inserted = []
     for m in matrices:
         entries = [sp.sympify(e).xreplace(values) for e in m]
-        entries = [e if e.is_Rational else sp.N(e, DIGITS + 10) for e in entries]
+        entries = [e if e.is_Rational else sp.N(e, digits + 10) for e in entries]
         if not all(e.is_Rational or (e.is_Float and e.is_finite) for e in entries):
             return None
         inserted.append(entries)
@@ -137,12 +147,12 @@ def numbers(matrices: Sequence[sp.Matrix], values: Values) -> list[BoundedNumber
         return Fraction(int(e.p), int(e.q)) if exact else mpmath.mpmathify(e)
 
     found = []
-    with mpmath.workdps(DIGITS):
+    with mpmath.workdps(digits):
         for m, entries in zip(matrices, inserted, strict=True):
             rows = [
                 [number(e) for e in entries[i * m.cols : (i + 1) * m.cols]] for i in range(m.rows)
             ]
-            found.append(BoundedNumbers(rows, [[abs(e) for e in row] for row in rows]))
+            found.append(BoundedNumbers(rows, [[abs(e) for e in row] for row in rows], digits))
     return found
 
 
@@ -175,19 +185,19 @@ def first_difference(
         for i, p in enumerate(order[0]):
             for j, q in enumerate(order[1]):
                 mine, theirs = a.rows[i][j], b.rows[p][q]
-                if apart(mine, theirs, a.sizes[i][j], b.sizes[p][q]):
-                    return k, i, j, (shown(mine), shown(theirs))
+                if apart(mine, theirs, a.sizes[i][j], b.sizes[p][q], digits=a.digits):
+                    return k, i, j, (shown(mine, a.digits), shown(theirs, a.digits))
     return None
 
 
-def apart(mine: Any, theirs: Any, *sizes: Any) -> bool:
+def apart(mine: Any, theirs: Any, *sizes: Any, digits: int = DIGITS) -> bool:
     """Whether two numbers differ, exactly or by more than rounding could do to terms of these sizes."""
     if isinstance(mine, Fraction) and isinstance(theirs, Fraction):
         return mine != theirs
     import mpmath
 
-    with mpmath.workdps(DIGITS):
-        rounding = sum(map(_real, sizes)) * mpmath.mpf(10) ** -_MARGIN
+    with mpmath.workdps(digits):
+        rounding = sum(map(_real, sizes)) * mpmath.mpf(10) ** -(digits - _GUARD)
         return bool(abs(_real(mine) - _real(theirs)) > rounding)
 
 
@@ -199,12 +209,12 @@ def _real(value: Any) -> Any:
     return mpmath.mpf(value)
 
 
-def shown(value: Any) -> sp.Expr:
+def shown(value: Any, digits: int = DIGITS) -> sp.Expr:
     """A number in a witness."""
     if isinstance(value, (Fraction, int)):
         exact = Fraction(value)
         return sp.Rational(exact.numerator, exact.denominator)
-    return sp.Float(value, DIGITS)
+    return sp.Float(value, digits)
 
 
 def settled(e: sp.Expr) -> sp.Expr:
@@ -241,3 +251,18 @@ def settled(e: sp.Expr) -> sp.Expr:
 
     kinds = (sp.Abs, sp.sign, sp.Max, sp.Min)
     return canonical(e.replace(lambda n: isinstance(n, kinds), resolved))
+
+
+def is_positive(e: sp.Expr, below: bool = False) -> bool:
+    """Whether the scalar is provably positive for positive parameters with mu <= L, or mu < L where mu is ``below``."""
+    u = sp.Symbol("u", positive=True)
+    e = e.replace(sp.exp, lambda a: sp.exp(a) if not (-a).is_positive else 1 / (1 + u))
+    named = {s.name: s for s in e.free_symbols}
+    if {"mu", "L"} <= set(named):
+        low, more = (
+            sp.Symbol("low", positive=True),
+            sp.Symbol("more", nonnegative=True, zero=False if below else None),
+        )
+        e = e.xreplace({named["mu"]: low**2, named["L"]: (low + more) ** 2})
+    above, below = sp.fraction(sp.together(sp.powdenest(e, force=True)))
+    return all(bool(sp.expand(part).is_positive) for part in (above, below))

@@ -14,6 +14,7 @@ from ....dynamics.algebra.oracles import Oracle
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ....dynamics.notation.show import text
 from ....dynamics.vector_fields.block import start
+from ...linear.witness import is_positive
 from ...programs.program import Assign, CallOracle, Program
 from ..backend import needs
 from ..lowering.lower import solve_implicit
@@ -147,18 +148,6 @@ def _averaging(p: Program, gradient: VectorSymbol) -> tuple[Program, dict[str, s
     )
     outputs = {n: scaled(e) for n, e in p.outputs.items()}
     return replace(p, blocks=blocks, instructions=instructions, next=after, outputs=outputs), scales
-
-
-def is_positive(e: sp.Expr) -> bool:
-    """Whether the scalar is provably positive for positive parameters with mu <= L."""
-    u = sp.Symbol("u", positive=True)
-    e = e.replace(sp.exp, lambda a: sp.exp(a) if not (-a).is_positive else 1 / (1 + u))
-    named = {s.name: s for s in e.free_symbols}
-    if {"mu", "L"} <= set(named):
-        low, more = sp.Symbol("low", positive=True), sp.Symbol("more", nonnegative=True)
-        e = e.xreplace({named["mu"]: low**2, named["L"]: (low + more) ** 2})
-    above, below = sp.fraction(sp.together(sp.powdenest(e, force=True)))
-    return all(bool(sp.expand(part).is_positive) for part in (above, below))
 
 
 # everything else
