@@ -34,6 +34,7 @@ from .checks import (
     check_way_back,
     without_gradient,
 )
+from .failed import LONGEST_RECORD, stopped
 from .matmul import full_precision
 from .stochastic_terms import check_noise, stochastic_terms
 
@@ -171,8 +172,10 @@ def solve(
         The solution, its statistics and its penalty; with per_sample each with an axis of the rows in front.
 
     Raises:
-        OdescentError: bad tolerances, shapes, adjoints, noise, or a solver without a requested feature.
+        OdescentError: bad tolerances, shapes, adjoints, noise, a solver without a requested feature, or a solve that
+            failed: the reason, the time and the last step. Under jit it is diffrax's own error.
     """
+    given = dict(locals())
     kinds_of = {"solver": solver, "controller": controller, "saveat": saveat}
     check_arguments({**kinds_of, "adjoint": adjoint, "regularizer": regularizer}, max_steps, paper)
     noise_key, penalty_key = (None, None) if key is None else _two_keys(key)
@@ -184,16 +187,12 @@ def solve(
             )
 
         def one(y: PyTree, k: Any) -> Solved:
-            return solve(
-                terms, y, t0, t1, args, key=k, diffusion=diffusion, solver=solver, rtol=rtol, atol=atol,
-                controller=controller, dt0=dt0, saveat=saveat, adjoint=adjoint, max_steps=max_steps, noise=noise,
-                brownian_tolerance=brownian_tolerance, regularizer=regularizer, stiffness=stiffness, record=record,
-                paper=paper, throw=throw,
-            )  # fmt: skip
+            row: Solved = solve(**{**given, "y0": y, "key": k, "per_sample": False, "throw": False})
+            return row
 
         keys = None if key is None else jr.split(key, lengths.pop())
         each: Solved = eqx.filter_vmap(one, in_axes=(0, None if key is None else 0))(y0, keys)
-        return each
+        return _thrown(each, given) if throw else each
 
     # The state and the times in one floating type; times of a StepTo are looked at while they are known.
     ends = t0, t1
@@ -244,7 +243,7 @@ def solve(
     step, selection = _first_step(dt0, problem, watch)
     solution = dfx.diffeqsolve(
         problem.terms, t0=problem.t0, t1=problem.t1, dt0=step, y0=problem.y0, args=args,
-        adjoint=_untracked_backwards(problem), max_steps=max_steps, throw=throw, **kwargs,
+        adjoint=_untracked_backwards(problem), max_steps=max_steps, throw=False, **kwargs,
     )  # fmt: skip
 
     # What is read off the solution: statistics, the state proper, integrals, the penalty.
@@ -262,7 +261,40 @@ def solve(
         penalty = regularizer.value(Outcome(statistics, captured, problem, watch, integrals))
         # as a factor, so that the gradient is not a number either
         penalty = penalty * one_or_nan(solution, penalty.dtype)
-    return Solved(solution, statistics, penalty, _padded(saveat))
+    solved = Solved(solution, statistics, penalty, _padded(saveat))
+    return _thrown(solved, given) if throw else solved
+
+
+def _thrown(solved: Solved, given: dict[str, Any]) -> Solved:
+    """The solve; an error if it failed. Outside of a trace it is made again, with a record, to say where and why."""
+    result = solved.solution.result
+    failed = jnp.invert(dfx.is_okay(result))
+    if isinstance(failed, jax.core.Tracer):
+        checked: Solved = result.error_if(solved, failed)
+        return checked
+    if not failed.any():
+        return solved
+    limit = given["max_steps"] or LONGEST_RECORD
+    own = is_ode(given["terms"]) if isinstance(given["terms"], dfx.AbstractTerm) else True
+    plain = own and given["diffusion"] is None
+    more = {
+        "record": min(limit, LONGEST_RECORD),
+        "stiffness": "jvp" if plain else (),
+        "throw": False,
+    }
+    again = solve(**{**given, "regularizer": None, **more})
+    rows = f" of {int(failed.sum())} of {failed.size} rows" if failed.ndim else ""
+    stop = stopped(again, again.statistics.error.sum.dtype, limit)
+    raise OdescentError(
+        f"the solve{rows} failed: {stop}; {_HELP[stop.reason]}, or give throw=False."
+    )
+
+
+_HELP = {
+    "resolution": "look whether the field is finite there and the solution exists",
+    "max_steps": "give a larger max_steps=, a looser tolerance, or an implicit solver if the equation is stiff",
+    "solver": "give a looser tolerance or another solver",
+}
 
 
 def _untracked_backwards(p: InitialValueProblem) -> Any:
