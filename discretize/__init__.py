@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .faces import Algorithm as Algorithm
     from .faces import Derivation as Derivation
     from .faces import method as method
-    from .identification.recognition import Recognition as Recognition
     from .identification.recognition import recognize as recognize
+    from .identification.recognized import Recognition as Recognition
     from .library import algorithm as algorithm
     from .library import algorithms as algorithms
     from .library.schemes import scheme as scheme

@@ -13,7 +13,8 @@ import sympy as sp
 from ..._support.errors import OdescentError, check_choice
 from ..._support.rendering.rendered import Rendered
 from ...discretize.faces import Algorithm
-from ...discretize.identification.recognition import Recognition, recognize
+from ...discretize.identification.recognition import recognize
+from ...discretize.identification.recognized import Recognition
 from ...discretize.pole_placement.specification import scalar
 from ...discretize.programs.substeps import Scheme
 from ...dynamics.algebra.scalars import check_class

@@ -67,8 +67,8 @@ def different(one: sp.Expr, other: sp.Expr) -> str:
         return f"{texts[0]} against {texts[1]}"
     gap = other - one
     if gap and abs(gap) < abs(one) * sp.Float(10) ** -_SHOWN:
-        more = f"{'minus' if gap < 0 else 'plus'} {sp.N(abs(gap), 6)}"
-        return f"{sp.N(one, 6)} against the same number {more}"
+        beside = f"{'minus' if gap < 0 else 'plus'} {sp.N(abs(gap), 6)}"
+        return f"{sp.N(one, 6)} against the same number {beside}"
     for digits in range(6, 2 * DIGITS):
         texts = str(sp.N(one, digits)), str(sp.N(other, digits))
         if texts[0] != texts[1]:

@@ -56,6 +56,7 @@ def stopped(solved: Solved, dtype: Any, limit: int) -> Stop:
     """
     found = solved.hardest
     statistics, record = found.statistics, found.statistics.record
+    assert record is not None
     n, rejected = int(statistics.accepted), int(statistics.rejected)
     t, h = np.asarray(record.t[:n], float), np.asarray(record.h[:n], float)
 

@@ -223,7 +223,10 @@ def _stable(
         def rate(s: float) -> float:
             return agreement(noise, lam, s, h, dimension)
 
-        most = optimize.brentq(rate, sigma * 1e-3, sigma) if rate(sigma * 1e-3) < 0 else 0.0
+        low = sigma
+        while rate(low) >= 0:  # without noise they come together, since lam h < 2
+            low /= 10
+        most = optimize.brentq(rate, low, 10 * low)
         warnings.warn(
             f"with sigma = {sigma:g} the particles never agree: a step takes them further apart in the mean; "
             f"below sigma = {most:.4g} they come together.",
