@@ -20,6 +20,7 @@ from ...dynamics.algebra.calculus import symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
+from ...dynamics.numbers.factors import in_factors
 from ..equality.numbers import NoNumber, real, sign_of
 from ..linear.state_space import NotLTI, explicit_proximal, linear
 from ..linear.witness import samples
@@ -212,7 +213,7 @@ def _sign(e: sp.Expr) -> int:
         if max(abs(a / m) for a in exponents) * common > _HIGHEST:
             return 0
         e = e.xreplace({n: above ** (n.args[0] / m * common) for n in e.atoms(sp.exp)})
-    top, bottom = sp.fraction(sp.factor(sp.together(e)))
+    top, bottom = sp.fraction(in_factors(sp.together(e)))
     side = 1
     for part in (*sp.Mul.make_args(top), *sp.Mul.make_args(bottom)):
         base, power = part.as_base_exp()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import lcm
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -15,6 +14,7 @@ from ..._support.errors import NotCarried
 from ..._support.work import kept
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.notation.show import text
+from ...dynamics.numbers.factors import highest, in_factors
 from ...dynamics.vector_fields.system import L, mu
 from ..linear.matrices import System, transfer
 from ..linear.state_space import StateSpace, z
@@ -173,14 +173,6 @@ def _eliminated(
             [canonical(e) for e in inserted], [u for u in symbols if u != unknown], meaning
         ):
             yield {unknown: root.xreplace(rest), **rest}
-
-
-def highest(e: sp.Expr) -> int:
-    """The highest power of one symbol, root or power of e in which an expression is a polynomial."""
-    powers = {abs(n.exp) for n in e.atoms(sp.Pow) if n.exp.is_Rational}
-    powers |= {abs(n.args[0].as_coeff_Mul()[0]) for n in e.atoms(sp.exp)}
-    rational = [r for r in powers if r.is_Rational]
-    return int(max(rational, default=1) * lcm(*(r.q for r in rational)))
 
 
 def _positive(root: sp.Expr) -> bool:
@@ -374,7 +366,7 @@ def conditions(positive: Iterable[sp.Expr]) -> list[str]:
             for p in e.atoms(sp.Pow)
             if p.base.is_Symbol and p.base.is_positive and p.exp.is_Rational and p.exp.q == 2
         }
-        inside = sp.factor(sp.together(e.subs({s: r**2 for s, r in roots.items()})))
+        inside = in_factors(sp.together(e.subs({s: r**2 for s, r in roots.items()})))
         back = {r: sp.sqrt(s) for s, r in roots.items()}
         factors = [(f.xreplace(back), n) for f, n in map(_power, sp.Mul.make_args(inside))]
         sign = sp.Mul(*(sp.sign(f) for f, n in factors if f.is_number and n.is_odd))

@@ -16,6 +16,7 @@ from sympy.polys.galoistools import gf_gcd
 from sympy.polys.rings import PolyElement, PolyRing
 
 from ...dynamics.algebra.exact import Fractions, canonical, is_zero
+from ...dynamics.numbers.factors import in_factors
 
 Rows = list[list[PolyElement]]
 Powers = list[PolyElement]  # the coefficients of s**0, s**1, ...
@@ -239,4 +240,4 @@ def cholesky_columns(covariance: sp.Matrix, order: Sequence[int]) -> list[dict[i
 
 def _compact(e: sp.Expr) -> sp.Expr:
     """The shorter of two products, so that a square root keeps positive factors apart."""
-    return min(sp.factor_terms(sp.expand(e)), sp.factor(e), key=sp.count_ops)
+    return min(sp.factor_terms(sp.expand(e)), in_factors(e), key=sp.count_ops)

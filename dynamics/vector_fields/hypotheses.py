@@ -23,6 +23,7 @@ from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Expr, ScalarNode, Vector, scalar_calls
 from ..maps.dissipation import dissipates
 from ..notation.show import latex, text
+from ..numbers.factors import in_factors
 
 _SMOOTH = (
     sp.Add, sp.Mul, sp.exp, sp.sin, sp.cos, sp.sinh, sp.cosh, sp.tanh, sp.sech, sp.atan, sp.asinh, sp.erf
@@ -31,7 +32,7 @@ _SIGNS = {
     "positive": "> 0", "negative": "< 0", "nonnegative": r"\ge 0", "nonpositive": r"\le 0", "nonzero": r"\ne 0",
 }  # fmt: skip
 _TRIALS, _DECADES = 96, 18
-_LARGEST = 400  # operations of an expression that is factored
+_LARGEST = 400  # operations of an expression that is in_factors
 _TIMES = {1: "", 2: "twice ", 3: "three times ", 4: "four times "}
 
 
@@ -156,7 +157,7 @@ def _proved(e: sp.Expr, test: Test, without: Iterable[sp.Symbol]) -> bool:
         return True
     if real.count_ops() > _LARGEST:
         return False
-    return any(test(form(real)) for form in (sp.factor, canonical))
+    return any(test(form(real)) for form in (in_factors, canonical))
 
 
 def _needed(e: sp.Expr, test: Test) -> tuple[str, ...]:

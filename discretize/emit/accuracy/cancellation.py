@@ -15,6 +15,7 @@ import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
 from ....dynamics.algebra.vectors import ScalarNode
+from ....dynamics.numbers.factors import in_factors
 from .exact_sums import ExactSum, exact_sum
 from .power_series import PowerSeries, factored, power_series
 from .rounding import sample, score
@@ -88,7 +89,7 @@ def _sum(e: sp.Expr) -> sp.Expr:
     if not any(_may_cancel(a) for a in plain.atoms(sp.Add)):
         return plain
     if e.is_polynomial(*e.free_symbols):
-        factors = sp.Mul.make_args(sp.factor(e))
+        factors = sp.Mul.make_args(in_factors(e))
         return sp.Mul(*[_exact(f.as_base_exp()[0]) ** f.as_base_exp()[1] for f in factors])
     points = sample(frozenset(e.free_symbols))
     best, least = plain, score(plain, points)
@@ -127,7 +128,7 @@ def _powers(e: sp.Expr) -> Iterator[sp.Expr]:
     parts = [_power(t) for t in e.args]
     if len(parts) == 2 and sp.expand(parts[0][0] + parts[1][0]) == 0:
         (c, a), (_, b) = parts
-        yield c * sp.exp(b) * expm1(sp.factor(a - b))
+        yield c * sp.exp(b) * expm1(in_factors(a - b))
 
 
 def _conjugated(e: sp.Expr) -> Iterator[sp.Expr]:
@@ -139,7 +140,7 @@ def _conjugated(e: sp.Expr) -> Iterator[sp.Expr]:
     n = -sp.Add(*less) / content
     p = e / content + n
     content = sp.S(content)
-    difference = sp.factor(sp.expand(p**2 - n**2))
+    difference = in_factors(sp.expand(p**2 - n**2))
     if not _roots(difference) < _roots(
         e
     ):  # else a sum of many terms with a root would be conjugated on and on

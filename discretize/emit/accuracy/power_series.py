@@ -16,6 +16,7 @@ import mpmath
 import sympy as sp
 
 from ....dynamics.algebra.scalars import small_powers
+from ....dynamics.numbers.factors import in_factors
 
 Z = sp.Symbol("z", positive=True)
 _SWITCHES = (sp.Rational(1, 2), sp.Integer(1), sp.Integer(2), sp.Integer(4))
@@ -86,7 +87,7 @@ def factored(e: sp.Expr) -> sp.Expr:
             new[sp.exp(c * x)] = sp.Mul(
                 *(back.setdefault(power, sp.Dummy(positive=True)) ** n for power, n in parts)
             )
-    plain = sp.factor(e.xreplace(new))
+    plain = in_factors(e.xreplace(new))
     return plain.xreplace({symbol: power for power, symbol in back.items()})
 
 

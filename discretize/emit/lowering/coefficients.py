@@ -14,6 +14,7 @@ import sympy as sp
 
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol
+from ....dynamics.numbers.factors import in_factors
 from ..accuracy.cancellation import accurate, at_zero
 from ..accuracy.power_series import PowerSeries
 from ..printing.lines import bare
@@ -44,13 +45,13 @@ def presentable(e: sp.Expr) -> sp.Expr:
     lifted = e.xreplace({s: t ** roots[s] for s, t in stand_in.items()})
     lifted = lifted.replace(lambda n: n.is_Pow and not n.exp.is_Integer, sp.powdenest)
     back = {t: s ** sp.Rational(1, roots[s]) for s, t in stand_in.items()}
-    candidates = [sp.factor(lifted).xreplace(back), canonical(e), e]
+    candidates = [in_factors(lifted).xreplace(back), canonical(e), e]
     return min(candidates, key=lambda c: (sp.count_ops(c), candidates.index(c)))
 
 
 def _exponential(e: sp.Expr) -> sp.Expr:
     """exp(a log b) is b**a."""
-    exponent = sp.factor(sp.cancel(e.args[0]))
+    exponent = in_factors(sp.cancel(e.args[0]))
     logs = [f for f in sp.Mul.make_args(exponent) if isinstance(f, sp.log)]
     if len(logs) == 1:
         return logs[0].args[0] ** (exponent / logs[0])

@@ -12,6 +12,7 @@ from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.products import Kronecker, Product
 from ....dynamics.algebra.vectors import Vector, VectorSymbol
+from ....dynamics.numbers.factors import in_factors
 from .coefficients import in_order
 from .lower import Lowering
 from .names import Naming
@@ -80,7 +81,7 @@ def upper_bounds(algorithm: Iteration, naming: Naming) -> dict[str, sp.Rational]
     for s, value in {**algorithm.where, **algorithm.tuning}.items():
         if not s.is_positive:
             continue
-        for factor in sp.Mul.make_args(sp.factor(value)):
+        for factor in sp.Mul.make_args(in_factors(value)):
             base, exponent = factor.as_base_exp()
             bound = _bound(base)
             if bound is not None and (isinstance(base, sp.log) or exponent in (1, -1)):
