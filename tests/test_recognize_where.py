@@ -89,3 +89,39 @@ def test_digits_end_in_an_open_verdict() -> None:
         od.method({x: x - h * c * f.grad(x)}, output=x) for c in (1, 1 + sp.exp(-(10**6)))
     )
     assert one.equivalent(other).verdict == "undecided"
+
+
+def test_two_frictions_that_are_nearly_equal_are_built_emitted_and_compared() -> None:
+    """Powers of exp(-gam h / 1000) up to 2002: their factors took 33 s, and recognition did not end."""
+    p, q = od.blocks("p q")
+    gam = od.parameters("gam")
+    ratio = sp.Rational(1001, 1000)
+    noise = {s: od.Diffusion(sp.sqrt(2 * gam * c), "W") for s, c in ((p, sp.S.One), (q, ratio))}
+    system = od.System(
+        {
+            "bath": od.Field({p: -gam * p, q: -gam * ratio * q}, noise),
+            "kick": {p: -f.grad(x), q: -f.grad(x)},
+            "drift": {x: p + q},
+        },
+        output=x,
+    )
+    parts = [("bath", "exact"), ("kick", "explicit"), ("drift", "explicit")]
+    method = od.Algorithm(system, od.scheme("lie_trotter", parts), step=h)
+    text = method.source("numpy")
+    assert max(map(len, text.splitlines())) < 250
+    module: dict[str, object] = {}
+    exec(text, module)
+    found = module["coefficients"](h=1e-4, gam=1.0)._asdict()  # type: ignore[operator]
+    # the second draw has what the covariance with the first leaves
+    t = sp.Rational(1, 10**4)
+    one, both, own = (1 - sp.exp(-c * t) for c in (2, 1 + ratio, 2 * ratio))
+    share = 2 * sp.sqrt(ratio) / (1 + ratio) * both
+    wanted = {
+        "c_xi": sp.sqrt(one),
+        "c_xi_q": share / sp.sqrt(one),
+        "c_xi_q_1": sp.sqrt(own - share**2 / one),
+    }
+    for name, value in wanted.items():
+        assert abs(found[name] / float(sp.N(value, 30, maxn=400)) - 1) < 1e-14, name
+    assert od.recognize(method).verdict != "equal"
+    assert method.equivalent(method)

@@ -249,7 +249,8 @@ def _power(subject: str, base: sp.Expr, exponent: sp.Expr) -> Iterator[Hypothesi
     elif base != sp.E and not (
         exponent.is_Rational and exponent >= 1 and _proved(base, lambda v: v.is_nonnegative, ())
     ):
-        yield positive(f"what is under a root in {subject}", base)
+        what = "what is under a root" if exponent.is_Rational else "the base of a power"
+        yield positive(f"{what} in {subject}", base)
 
 
 def _elementwise(subject: str, atom: Elementwise) -> Iterator[Hypothesis]:

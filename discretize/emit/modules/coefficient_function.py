@@ -17,6 +17,7 @@ from ..printing.lines import WIDTH, tupled, width, wrapped
 from ..printing.printer import Printer
 from .text import coefficient_lines
 
+_READABLE = 40  # characters of a quotient in emitted code
 _DOC = '    """The coefficients; ValueError for {}hyper-parameters outside their domain."""'
 
 
@@ -235,11 +236,19 @@ def _functions(lowered: Lowered, syntax: Syntax) -> list[list[str]]:
     return found
 
 
+def _quotient(c: sp.Rational) -> str:
+    """A number as a quotient that a reader can check, or where that is long the float that is nearest to it."""
+    if c.q == 1:
+        return f"{c.p}.0"
+    written = f"{c.p} / {c.q}"
+    return written if len(written) <= _READABLE else repr(c.p / c.q)
+
+
 def _series_function(kind: Any, name: str, syntax: Syntax) -> list[str]:
     """A function of one number: the formula where it is large, the series where it is small."""
     even = all(c == 0 for c in kind.terms[1::2]) and len(kind.terms) > 1
     kept = kind.terms[::2] if even else kind.terms
-    numbers = [f"{c.p} / {c.q}" if c.q != 1 else f"{c.p}.0" for c in reversed(kept)]
+    numbers = [_quotient(c) for c in reversed(kept)]
     power = "{}**2" if even else "{}"
     direct = without_overflow(kind.total) / Z**kind.order
     number = Z.name
