@@ -110,7 +110,7 @@ def test_two_frictions_that_are_nearly_equal_are_built_emitted_and_compared() ->
     text = method.source("numpy")
     assert max(map(len, text.splitlines())) < 250
     module: dict[str, object] = {}
-    exec(text, module)
+    exec(text, module)  # noqa: S102
     found = module["coefficients"](h=1e-4, gam=1.0)._asdict()  # type: ignore[operator]
     # the second draw has what the covariance with the first leaves
     t = sp.Rational(1, 10**4)
