@@ -202,10 +202,12 @@ def splices(document: Any, other: Any) -> Iterator[tuple[str, Any]]:
                     f"step {i + 1} of another",
                     put(document, ("steps", i), {**taken, "number": i + 1}),
                 )
-    for key, value in document["algorithm"]["exact"].items():
-        theirs = other["algorithm"]["exact"][key]
-        if theirs != value:
-            yield f"exact {key} of another", put(document, ("algorithm", "exact", key), theirs)
+    mine, theirs = document["algorithm"]["exact"], other["algorithm"]["exact"]
+    for key in {**mine, **theirs}:
+        if mine.get(key) != theirs.get(key):  # a part that the other lacks is left out
+            rest = {k: v for k, v in mine.items() if k != key}
+            taken = {**rest, **({key: theirs[key]} if key in theirs else {})}
+            yield f"exact {key} of another", put(document, ("algorithm", "exact"), taken)
 
 
 @cache

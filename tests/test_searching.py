@@ -9,6 +9,7 @@ import sympy as sp
 import odescent as od
 from odescent import OdescentError
 from odescent.dynamics import vanishes
+from odescent.dynamics.flows.evaluate import evaluate
 
 X0 = np.array([1.0, 0.5, -0.3])
 
@@ -146,3 +147,60 @@ def test_a_tolerance_is_a_parameter():
     for _ in range(3):
         at = at - 0.1 * inner(at)
     assert np.allclose(tight, at, rtol=1e-12) and 1e-9 < np.max(abs(loose - at)) < 1e-2
+
+
+@pytest.mark.promotion
+@pytest.mark.parametrize("kind", ["argmin", "root"])
+@pytest.mark.parametrize("seed", range(3))
+def test_single_precision_ends_where_rounding_does(kind, seed):
+    """In float32 no step of Newton's is 1e-9 short: every run ended in its first step."""
+    value = G.value(x, y)
+    found = (
+        od.argmin(value, y, start=x)
+        if kind == "argmin"
+        else od.root(G.grad(x, y, wrt="y"), y, start=x)
+    )
+    method = od.Algorithm(od.System({x: -found}, output=x), od.scheme("explicit_euler"))
+    begin = np.random.default_rng(seed).normal(size=3) * 3
+    single = method.run({"G": lower}, jnp.asarray(begin, jnp.float32), 5, h=0.1)
+    double = method.run({"G": lower}, jnp.asarray(begin), 5, h=0.1)
+    assert single.x.dtype == jnp.float32 and len(single.x) == len(double.x) == 6
+    assert np.allclose(single.x, double.x, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.promotion
+@pytest.mark.parametrize("seed", range(5))
+def test_a_compiled_search_in_single_precision_ends_there_too(seed):
+    begin = jnp.asarray(np.random.default_rng(seed).normal(size=3) * 3, jnp.float32)
+    oracles = {"value_G": lower, "grad_G_x": jax.grad(lower), "grad_G_y": jax.grad(lower, 1)}
+    for found in (od.argmin(G.value(x, y), y, start=x), od.root(G.grad(x, y, wrt="y"), y, start=x)):
+        at = jax.jit(lambda v: evaluate(found, {x: v}, oracles, jnp))(begin)  # noqa: B023
+        assert at.dtype == jnp.float32 and np.allclose(at, inner(begin), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_a_maximum_is_no_minimum_in_a_method_either(n):
+    """Newton's steps go to a maximum as well: a run took it without a word."""
+    hill = lambda x, y: -jnp.sum((y - x) ** 2) - jnp.sum((y - 1) ** 4)
+    begin = jnp.linspace(0.3, 2.0, n)
+    runs = {}
+    for kind in ("argmin", "root"):
+        found = (
+            od.argmin(G.value(x, y), y, start=x) if kind == "argmin"
+            else od.root(G.grad(x, y, wrt="y"), y, start=x)
+        )  # fmt: skip
+        method = od.Algorithm(od.System({x: -found}, output=x), od.scheme("explicit_euler"))
+        runs[kind] = method.run({"G": hill}, begin, 3, h=0.1)
+    assert runs["argmin"].diverged_at == 1 and len(runs["root"].x) == 4
+
+
+def test_a_method_with_a_minimizer_is_not_proved_to_be_one_with_a_zero():
+    one, other, same = (
+        od.method({x: x - found}, output=x)
+        for found in (
+            od.argmin(G.value(x, y), y, start=x),
+            od.root(G.grad(x, y, wrt="y"), y, start=x),
+            od.root(-3 * G.grad(x, y, wrt="y"), y, start=x),
+        )
+    )
+    assert one.equivalent(other).verdict != "proved" and other.equivalent(same).verdict == "proved"

@@ -11,16 +11,19 @@ from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol, change, renamed, substitute
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol, inner
-from ...dynamics.implicit.roots import Equations, RootScalar, RootVector
-from .guards import Inequality
+from ...dynamics.implicit.roots import ROUNDED, Equations, RootScalar, RootVector
+from .guards import Guard, Inequality, Joined
 from .instructions import Assign, CallOracle, Instruction, Loop, StraightLine
 from .program import Program
+
+FAR = sp.Integer(10) ** 30  # more than any residual, squared, that is searched from
 
 
 def searched(program: Program) -> Program:
     """The program in which the numbers of implicit functions are searched for.
 
-    A step is one of Newton's in full, u - J^-1 F(u); the search ends where it is short. It begins where the equations
+    A step is one of Newton's in full, u - J^-1 F(u). The search ends where it is short by the tolerance, or short and
+    |F| does not fall, which is rounding; of a minimizer, only where it goes downhill. It begins where the equations
     say, else at the block that is called as the unknown, and such a block that is a memory keeps what was found.
 
     Raises:
@@ -79,31 +82,45 @@ class _Maker:
         begin = [self._start(n, s) for n, s in zip(equations.names, starts, strict=True)]
         body: list[Instruction] = []
         asked: dict[Any, VectorSymbol] = {}
-        steps: list[Symbol] = []
-        for u, e in zip(names, opened.divided(list(opened.equations), search.adjoint), strict=True):
-            step: Any = (
-                VectorSymbol(self.fresh("newton"))
-                if isinstance(u, VectorSymbol)
-                else sp.Symbol(self.fresh("newton"), real=True)
-            )
-            body.append(Assign(step, self._lowered(substitute(e, names), body, asked)))
-            steps.append(step)
+
+        def named(stem: str, like: Any, e: Expr) -> Any:
+            """A name for the value of an expression in the unknowns, after its oracle calls."""
+            lowered, name = self._lowered(substitute(e, names), body, asked), self.fresh(stem)
+            vector = isinstance(like, VectorSymbol)
+            target: Any = VectorSymbol(name) if vector else sp.Symbol(name, real=True)
+            body.append(Assign(target, lowered))
+            return target
+
+        left = [named("left", u, e) for u, e in zip(names, opened.equations, strict=True)]
+        solved = opened.divided(list(opened.equations), search.adjoint)
+        steps = [named("newton", u, e) for u, e in zip(names, solved, strict=True)]
         after = tuple(u - s for u, s in zip(names.values(), steps, strict=True))
-        size = sp.Add(*map(_square, steps))
-        length = sp.Add(*map(_square, names.values()))
-        until = Inequality(size, search.tolerance**2 * (1 + length), False)
+
+        # Short by the tolerance, or as short as rounding leaves it.
+        size, length, residual = (sp.Add(*map(_square, of)) for of in (steps, names.values(), left))
+        before = sp.Symbol(self.fresh("left_before"), real=True)
+        short = Inequality(size, search.tolerance**2 * (1 + length), False)
+        rounded = Joined(
+            (
+                Inequality(size, ROUNDED**2 * (1 + length), False),
+                Inequality(before, residual, False),
+            ),
+            True,
+        )
+        until: Guard = Joined((short, rounded), False)
+        if equations.minimized is not None:  # to a maximum Newton's steps go uphill
+            along = sp.Add(*(_times(s, e) for s, e in zip(steps, left, strict=True)))
+            until = Joined((until, Inequality(sp.S.Zero, along, False)), True)
         count = sp.Symbol(self.fresh("times"), real=True)
-        said = f"Newton's step of {', '.join(equations.names)} is short"
-        most = as_scalar(search.max_steps)
         return Loop(
-            tuple(names.values()),
-            tuple(begin),
-            StraightLine(tuple(body), after),
+            (*names.values(), before),
+            (*begin, FAR),
+            StraightLine(tuple(body), (*after, residual)),
             until,
-            most,
+            as_scalar(search.max_steps),
             count,
             True,
-            said,
+            f"Newton's step of {', '.join(equations.names)} is short",
         )
 
     def _start(self, name: str, said: Expr | None) -> Expr:
@@ -138,5 +155,9 @@ class _Maker:
         return change(e, rule)
 
 
+def _times(s: Any, t: Any) -> sp.Expr:
+    return inner(s, t) if isinstance(s, Vector) else s * t
+
+
 def _square(s: Any) -> sp.Expr:
-    return inner(s, s) if isinstance(s, Vector) else s**2
+    return _times(s, s)

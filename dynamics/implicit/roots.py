@@ -47,6 +47,8 @@ from ..algebra.vectors import (
 from .equations import Opened, in_sequence, potential, shared_factor
 
 TOLERANCE, MAX_STEPS = sp.Rational(1, 10**9), sp.Integer(100)
+# a step below this, relative to 1 + the length of the unknown, ends a search whose residual does not fall: rounding
+ROUNDED = sp.Rational(1, 10**4)
 _FRESH = itertools.count()  # numbers of unknowns while something is done to their equations
 
 
@@ -108,9 +110,13 @@ class Equations:
 
     @cached_property
     def key(self) -> tuple[Any, ...]:
-        """Its identity: the equations, however their unknowns are called, and where a search was said to begin."""
+        """Its identity: the equations, however their unknowns are called, and where a search was said to begin.
+
+        A root of a gradient may be a saddle: only of a minimizer is it known, and looked at, that it is none.
+        """
         parts = (*self.equations, *(s for s in self.search.start if s is not None))
-        return tuple(_key(e) if isinstance(e, Vector) else _text(e) for e in parts)
+        told = tuple(_key(e) if isinstance(e, Vector) else _text(e) for e in parts)
+        return (self.minimized is not None, *told)
 
     def symbols(self) -> set[Symbol]:
         """The symbols on which the solution, or the search for it, depends."""

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from ..implicit.roots import ROUNDED
+
 Values: TypeAlias = tuple[Any, ...]
 _HALVINGS = 30
 _CURVATURES = 16  # products with a Hessian in which negative curvature is looked for
@@ -80,8 +82,11 @@ def _search(zero_of: Any, newton: Any, u: Any, bound: Any, most: Any, minimizes:
         small = norm(step) <= bound * (1 + norm(u))
         ahead, after = halved(u, step, left)
         better = after < left
-        stuck = (~better & ~small) | (minimizes & (jnp.vdot(step, zero_of(u)) < 0))
-        ended = small | stuck
+        rounded = ~better & (
+            norm(step) <= float(ROUNDED) * (1 + norm(u))
+        )  # nothing but rounding is left
+        stuck = ~(better | small | rounded) | (minimizes & (jnp.vdot(step, zero_of(u)) < 0))
+        ended = small | rounded | stuck
         return jnp.where(better, ahead, u), jnp.where(better, after, left), k + 1, ended, stuck
 
     left = norm(zero_of(u))

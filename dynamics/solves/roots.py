@@ -14,7 +14,7 @@ import numpy as np
 from ..._support.errors import OdescentError
 from ..algebra.products import apply
 from ..algebra.vectors import Expr, Vector, VectorSymbol
-from ..implicit.roots import Equations
+from ..implicit.roots import ROUNDED, Equations
 
 _HALVINGS = 30  # of a step, before the search says that it does not descend
 _DENSE = 64  # unknowns up to which the whole spectrum of a Hessian is computed
@@ -117,6 +117,8 @@ def _search(
             if after < left or (small and halving == 0):
                 break
         else:
+            if size <= float(ROUNDED) * (1 + _length(at)):  # nothing but rounding is left
+                return at
             raise OdescentError(
                 f"the search for {_told(of)} does not descend where the residual is {left:.3g}: no solution "
                 "is near its start; begin it elsewhere (start=), or check the equations."
