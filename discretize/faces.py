@@ -142,7 +142,7 @@ class Algorithm(Iteration):
 
     def run(
         self,
-        objective: Objective | Callable[[Any], Any] | Mapping[str, Any],
+        objective: Objective | Callable[[Any], Any] | Mapping[str, Any] | None,
         x0: Any,
         steps: int | None = None,
         key: Key[Array, ""] | int | Counters | None = None,
@@ -154,7 +154,8 @@ class Algorithm(Iteration):
 
         Args:
             objective: a JAX function of one array or pytree to a number; an `Objective` with the oracles that the
-                method calls; or the name of a registered one; of several functions a mapping of their names to these.
+                method calls; or the name of a registered one; of several functions a mapping of their names to
+                these; None for a method that calls none.
             x0: the starting point: numbers, an array or a pytree, or these by block symbol, ``{x: x0, y: y0}``; for
                 particles, with a leading axis of length N.
             steps: the number of steps.

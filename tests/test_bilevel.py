@@ -144,6 +144,12 @@ def test_refusals(name):
     assert sentence in str(refused.value)
 
 
+@pytest.mark.parametrize("levels", [(lambda x: x[0], lower), (upper, lambda x, y, z: x[0])])
+def test_a_level_of_other_arguments_is_refused(levels):
+    with pytest.raises(OdescentError, match=r"the level [FG] must be a JAX function of \(x, y\)"):
+        od.bilevel(*levels, X0, Y0)
+
+
 def test_a_lower_level_without_a_minimizer_is_refused():
     with pytest.raises(OdescentError, match="no minimizer near its start"):
         od.bilevel(upper, lambda x, y: -lower(x, y), X0, Y0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -111,6 +112,14 @@ def oracles_of(
             fun: Any = level.fun
         elif callable(level):
             fun = level
+            try:
+                inspect.signature(level).bind(None, None)
+            except ValueError:  # no signature is known
+                pass
+            except TypeError as error:
+                raise OdescentError(
+                    f"the level {name} must be a JAX function of (x, y), but of two arguments it has {error}."
+                ) from None
         else:
             raise expected(f"the level {name}", "a JAX function of (x, y)", level)
 

@@ -93,7 +93,7 @@ def _remark(
 @checked
 def run(
     algorithm: Iteration,
-    objective: Objective | Callable[[Any], Any] | Mapping[str, Any],
+    objective: Objective | Callable[[Any], Any] | Mapping[str, Any] | None,
     x0: Any,
     steps: int | None = None,
     key: Key[Array, ""] | int | draws.Counters | None = None,
@@ -169,6 +169,7 @@ def run(
     """
     draws.check_generator(normals)
     blocks = [b.symbol for b in algorithm.program.blocks]
+    objective = {} if objective is None else objective  # a system without oracles needs none
     if groups is not None:
         if not isinstance(objective, (Objective, Mapping)):
             objective = _own_function(algorithm, objective, starting_point(x0), parameters)

@@ -59,7 +59,8 @@ def together(oracles: tuple[Oracle, ...], given: object, who: str = "the system"
             raise unknown(f"function that {who} calls", name, called)
         functions[name] = _function(name, f, called[name])
     if missing := [n for n in called if n not in functions]:
-        raise OdescentError(f"{who} calls {listed(sorted(missing))} too: give it, by its name.")
+        too = " too" if functions else ""
+        raise OdescentError(f"{who} calls {listed(sorted(missing))}{too}: give it, by its name.")
     return _together(oracles, tuple(sorted(functions.items())), who)
 
 
