@@ -32,7 +32,7 @@ _SIGNS = {
     "positive": "> 0", "negative": "< 0", "nonnegative": r"\ge 0", "nonpositive": r"\le 0", "nonzero": r"\ne 0",
 }  # fmt: skip
 _TRIALS, _DECADES = 96, 18
-_LARGEST = 400  # operations of an expression that is in_factors
+_LARGEST = 400  # operations of an expression that is factored
 _TIMES = {1: "", 2: "twice ", 3: "three times ", 4: "four times "}
 
 

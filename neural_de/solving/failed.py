@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import diffrax as dfx
 import numpy as np
 
-if TYPE_CHECKING:
-    from .solve import Solved
+from ..tracking.statistics import Statistics
 
 LONGEST_RECORD = 4096  # steps that are looked at one by one
 
@@ -46,30 +45,30 @@ class Stop:
         )
 
 
-def stopped(solved: Solved, dtype: Any, limit: int) -> Stop:
+def stopped(solution: dfx.Solution, statistics: Statistics, dtype: Any, limit: int) -> Stop:
     """Read off a solve with a record of its steps what stopped it.
 
     Args:
-        solved: one solve, or several of which the hardest is taken, with numbers in place of arrays of a trace.
+        solution: of one solve, that failed; with numbers, not under a trace.
+        statistics: of the same, with a record.
         dtype: the floating type of its times.
         limit: the number of steps that it could make.
     """
-    found = solved.hardest
-    statistics, record = found.statistics, found.statistics.record
+    record = statistics.record
     assert record is not None
     n, rejected = int(statistics.accepted), int(statistics.rejected)
     t, h = np.asarray(record.t[:n], float), np.asarray(record.h[:n], float)
 
     # The last step that moved the solve on: after it come steps below the resolution of the type, if any.
     eps = float(np.finfo(dtype).eps)
-    began, direction = float(found.solution.t0), 1 if found.solution.t0 <= found.solution.t1 else -1
+    began, direction = float(solution.t0), 1 if solution.t0 <= solution.t1 else -1
     stop = direction * float(t[-1] + h[-1]) if len(t) else began
     moving = np.flatnonzero(h > 2 * eps * np.maximum(abs(t), np.finfo(dtype).tiny))
     last = int(moving[-1]) if len(moving) else None
     lines = (record.h, record.error, record.stiffness.get("jvp"))
     size, error, stiff = (None if last is None or x is None else float(x[last]) for x in lines)
     stuck = len(moving) < len(h) or n == 0
-    full = bool(found.solution.result == dfx.RESULTS.max_steps_reached)
+    full = bool(solution.result == dfx.RESULTS.max_steps_reached)
     reason = "resolution" if stuck else "max_steps" if full else "solver"
     happened = {
         "resolution": f"the solver's step fell below the resolution of {np.dtype(dtype).name}",

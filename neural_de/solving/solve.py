@@ -284,7 +284,8 @@ def _thrown(solved: Solved, given: dict[str, Any]) -> Solved:
     }
     again = solve(**{**given, "regularizer": None, **more})
     rows = f" of {int(failed.sum())} of {failed.size} rows" if failed.ndim else ""
-    stop = stopped(again, again.statistics.error.sum.dtype, limit)
+    found = again.hardest
+    stop = stopped(found.solution, found.statistics, found.statistics.error.sum.dtype, limit)
     raise OdescentError(
         f"the solve{rows} failed: {stop}; {_HELP[stop.reason]}, or give throw=False."
     )

@@ -93,7 +93,7 @@ def diagnose(setup: Setup, state: TrainState, batch: Mapping[str, Array]) -> Fai
             f"training stopped {where}: the {what} is not finite though the solve went well ({counts[0]} steps, "
             f"mean E = {float(statistics.error.mean):.3g}); lower the learning rate or the coefficient, or give clip=",
         )  # fmt: skip
-    stop = stopped(found, setup.dtype, limit)
+    stop = stopped(found.solution, statistics, setup.dtype, limit)
     help_ = {
         "resolution": "the field is not finite or blows up there: lower the learning rate, give clip=, or regularize",
         "max_steps": "regularize, loosen the tolerance, or raise max_steps",
