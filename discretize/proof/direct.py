@@ -27,6 +27,7 @@ from ..expansion.generator import product
 from ..linear.state_space import z
 from ..programs.program import CallOracle, Count, Draw, Plain, SweepCoordinates
 from ..step.iteration import Iteration
+from .guarantees import guaranteed
 from .sized import steps_of_size
 from .steps import Claim, Equation, Step
 
@@ -48,6 +49,7 @@ def checked_steps(algorithm: Iteration) -> tuple[Step, ...]:
         _system(algorithm),
         _second_order(algorithm),
         *_step_map(algorithm),
+        guaranteed(algorithm) if algorithm.scheme.guarded else None,
         _modified(algorithm),
         _linear(algorithm),
     ]

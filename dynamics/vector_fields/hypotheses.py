@@ -31,6 +31,7 @@ _SMOOTH = (
 _SIGNS = {
     "positive": "> 0", "negative": "< 0", "nonnegative": r"\ge 0", "nonpositive": r"\le 0", "nonzero": r"\ne 0",
 }  # fmt: skip
+_RELATIONS = {"!= 0": r"\ne 0", ">= 0": r"\ge 0"}
 _TRIALS, _DECADES = 96, 18
 _LARGEST = 400  # operations of an expression that is factored
 _TIMES = {1: "", 2: "twice ", 3: "three times ", 4: "four times "}
@@ -71,7 +72,7 @@ class Hypothesis:
             return f"${shown}$ stays away from zero"
         if isinstance(self.expression, Vector):
             return f"${shown}$ {self.relation}"
-        return f"${shown} {self.relation.replace('!=', chr(92) + 'ne')}$"
+        return f"${shown} {_RELATIONS.get(self.relation, self.relation)}$"
 
     def at(self, values: Mapping[sp.Symbol, sp.Expr]) -> Hypothesis:
         """The same with values given to its symbols, decided anew if it has one of them."""
@@ -117,6 +118,11 @@ def assumptions(hypotheses: Iterable[Hypothesis]) -> str:
 def positive(subject: str, e: sp.Expr) -> Hypothesis:
     """That a scalar is positive."""
     return _decided(subject, e, "> 0", lambda v: v.is_positive, lambda v: v.is_nonpositive)
+
+
+def nonnegative(subject: str, e: sp.Expr) -> Hypothesis:
+    """That a scalar is not negative."""
+    return _decided(subject, e, ">= 0", lambda v: v.is_nonnegative, lambda v: v.is_negative)
 
 
 def nonzero(subject: str, e: sp.Expr) -> Hypothesis:

@@ -1,0 +1,222 @@
+"""What the guards of a scheme guarantee: a decrease in each step that they accept, and its sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sympy as sp
+
+from ...dynamics.algebra.calculus import substitute
+from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.algebra.vectors import ScalarNode, VectorSymbol
+from ...dynamics.notation.show import latex
+from ...dynamics.vector_fields.hypotheses import Hypothesis, nonnegative, positive
+from ..programs.control import Repeat, Select
+from ..programs.guards import Guard, Inequality
+from ..programs.stages import START, Staged, VectorStage, at, staged_in
+from ..programs.substeps import Let
+from ..step.iteration import Iteration
+from .steps import Claim, Equation, Step
+
+ALWAYS, TAKEN_BACK, ELSE = "always", "taken back", "else"
+_STEPS = {
+    ALWAYS: "Every step that is made satisfies",
+    TAKEN_BACK: "A step in which the guard fails is taken back; every other one satisfies",
+    ELSE: "A step in which the guard holds satisfies",
+}
+
+
+@dataclass(frozen=True)
+class Decrease:
+    """A guard as a decrease: before - after >= amount, once a positive factor is divided out.
+
+    Attributes:
+        where: "always", for the guard of a loop, which goes on until it holds; "taken back", for that of a choice which
+            else restores the blocks that the value reads; "else" where a step is made in which it fails.
+        after: the value at the end of the step.
+        before: that at its beginning.
+        factor: of the difference of the two in the guard.
+        amount: the rest of the guard by that factor, free of both.
+        slack: the right side of the guard minus its left side.
+        hypotheses: the factor is positive, and the amount not negative.
+    """
+
+    where: str
+    after: sp.Expr
+    before: sp.Expr
+    factor: sp.Expr
+    amount: sp.Expr
+    slack: sp.Expr
+    hypotheses: tuple[Hypothesis, ...]
+
+
+def decreases(algorithm: Iteration) -> list[Decrease]:
+    """The guards of an algorithm's scheme that state a decrease from the beginning of a step to its end.
+
+    A guard counts if nothing behind it in the step moves a block that the value reads.
+    """
+    steps = algorithm.scheme.steps
+    signs = _kept_positive(algorithm)
+    found: list[Decrease] = []
+    for n, step in enumerate(steps):
+        for guard, choice, where in _deciding(step):
+            made = _decrease(guard, where, signs)
+            if made is None:
+                continue
+            read = _vectors(made.after)
+            behind = [*steps[n + 1 :], *(() if choice is None else choice.accept)]
+            if any(_moves(s, read) for s in behind):
+                continue
+            if choice is not None and where == TAKEN_BACK and not _restores(choice.reject, read):
+                made = replace(made, where=ELSE)
+            found.append(made)
+    return found
+
+
+def guaranteed(algorithm: Iteration) -> Step | None:
+    """The step of a derivation that says what follows from guards; None where none states a decrease."""
+    found = decreases(algorithm)
+    if not found:
+        return None
+    marks = ["D"] if len(found) == 1 else [f"D_{{{n}}}" for n in range(1, len(found) + 1)]
+    named = dict(zip(("decrease", *(f"decrease {n}" for n in range(2, 9))), found, strict=False))
+
+    def check(c: Mapping[str, Any]) -> dict[str, Equation]:
+        return {
+            f"the guard says {name}": Equation(d.slack, d.factor * (d.before - d.after - c[name]))
+            for name, d in named.items()
+        }
+
+    needed = [h.latex() for d in found for h in d.hypotheses if h.status != "proved"]
+    claims = zip(named.items(), marks, strict=True)
+    return Step(
+        "Guarantee of the guards",
+        f"{' '.join(map(_said, found, marks))} The index start is the beginning of the step.",
+        tuple(Claim(name, d.amount, mark) for (name, d), mark in claims),
+        check,
+        kind="finding",
+        assumes=", ".join(dict.fromkeys(needed)),
+    )
+
+
+def _said(d: Decrease, mark: str) -> str:
+    after, before = latex(d.after), latex(d.before)
+    if d.amount == 0:
+        return f"{_STEPS[d.where]} ${after} \\le {before}$."
+    said = f"{_STEPS[d.where]} ${after} \\le {before} - {mark}$ with ${mark} \\ge 0$."
+    if d.where == ELSE:
+        return said
+    made = "the steps" if d.where == ALWAYS else "the steps that are kept"
+    return (
+        f"{said} So the values do not increase, and the sum of ${mark}$ over {made} is at most the first value minus "
+        f"the infimum: where the function is bounded below, ${mark}$ tends to zero along them."
+    )
+
+
+def _deciding(step: Any) -> Iterator[tuple[Inequality, Select | None, str]]:
+    """The comparisons that hold where a substep ends: each with the choice that it decides, and in which steps."""
+    if isinstance(step, Repeat) and step.until is not None:
+        yield from ((g, None, ALWAYS) for g in _all_of(step.until))
+    elif isinstance(step, Select):
+        yield from ((g, step, TAKEN_BACK) for g in _all_of(step.condition))
+        for (
+            inner
+        ) in step.reject:  # the next of several outcomes, which is looked at where the first fails
+            if isinstance(inner, Select):
+                yield from ((g, choice, ELSE) for g, choice, _ in _deciding(inner))
+
+
+def _all_of(guard: Guard) -> Iterator[Inequality]:
+    if isinstance(guard, Inequality):
+        yield guard
+    elif guard.every:
+        for part in guard.parts:
+            yield from _all_of(part)
+
+
+def _decrease(
+    guard: Inequality, where: str, signs: Mapping[sp.Symbol, sp.Symbol]
+) -> Decrease | None:
+    """The guard as a decrease of the one value that stands in it after and before the step."""
+    slack = sp.expand(guard.right - guard.left)
+    values = {v for v in slack.atoms(ScalarNode) if v.kind == "value"}
+    for after in sorted((v for v in values if not staged_in(v)), key=str):
+        before = substitute(after, {s: at(s) for s in _vectors(after)})
+        factor = slack.coeff(before)
+        if before == after or before not in values or not is_zero(factor + slack.coeff(after)):
+            continue
+        amount = canonical(before - after - slack / factor)
+        if {before, after} & amount.atoms(ScalarNode):
+            continue
+        begun = {s: _named(s) for s in staged_in(slack)}
+        parts = [substitute(e, begun) for e in (factor, amount, before, slack)]
+        # the amount times the factor, since the factor is positive
+        held = (
+            positive("the factor of the decrease", parts[0].xreplace(dict(signs))),
+            nonnegative("the decrease", canonical(parts[0] * parts[1]).xreplace(dict(signs))),
+        )
+        if any(h.status == "refuted" for h in held):
+            continue
+        hypotheses = tuple(replace(h, expression=e) for h, e in zip(held, parts, strict=False))
+        return Decrease(where, after, parts[2], parts[0], parts[1], parts[3], hypotheses)
+    return None
+
+
+def _named(s: Staged) -> Any:
+    """A block at the beginning of a step, or at another stage, under a name of its own."""
+    name = f"{s.block}_{s.stage}"
+    return VectorSymbol(name, s.kind) if isinstance(s, VectorStage) else sp.Symbol(name, real=True)
+
+
+def _vectors(value: sp.Expr) -> set[VectorSymbol]:
+    """The vector blocks that a value reads."""
+    return {s for n in value.atoms(ScalarNode) for s in n.symbols() if isinstance(s, VectorSymbol)}
+
+
+def _moves(step: Any, read: set[VectorSymbol]) -> bool:
+    """Whether a substep may move one of these blocks."""
+    if isinstance(step, Let):
+        return bool(read & {*step.assign})
+    if isinstance(step, Select):
+        return any(_moves(s, read) for s in (*step.accept, *step.reject))
+    return True
+
+
+def _restores(steps: Sequence[Any], read: set[VectorSymbol]) -> bool:
+    """Whether a list of substeps gives these blocks the values of the beginning of the step."""
+    given: dict[Any, Any] = {}
+    for s in steps:
+        if not isinstance(s, Let):
+            return False
+        given |= dict(s.assign)
+    return all(given.get(s) == at(s, START) for s in read)
+
+
+def _kept_positive(algorithm: Iteration) -> dict[sp.Symbol, sp.Symbol]:
+    """Scalar blocks that begin positive and are only given positive values, as positive symbols."""
+    blocks = {b.symbol: b for b in algorithm.system.blocks if b.kind == "scalar"}
+    assigned: dict[Any, list[Any]] = {s: [b.init] for s, b in blocks.items()}
+
+    def walk(steps: Sequence[Any]) -> None:
+        for s in steps:
+            if isinstance(s, Let):
+                for block, value in s.assign.items():
+                    assigned.setdefault(block, []).append(value)
+            for inner in ("steps", "accept", "reject"):
+                walk(getattr(s, inner, ()))
+
+    walk(algorithm.scheme.steps)
+    moved = {s for f in algorithm.system.fields.values() for s, e in f.drift.items() if e != 0}
+    kept = {s: sp.Dummy(str(s), positive=True) for s in blocks if s not in moved}
+    while True:
+        stages = {at(s): new for s, new in kept.items()}
+        lost = [
+            s
+            for s in kept
+            if not all(sp.sympify(v).xreplace({**kept, **stages}).is_positive for v in assigned[s])
+        ]
+        if not lost:
+            return {**kept}
+        kept = {s: new for s, new in kept.items() if s not in lost}
