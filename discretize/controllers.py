@@ -14,6 +14,7 @@ from ..dynamics.algebra.scalars import as_scalar
 from ..dynamics.algebra.vectors import Expr
 from ..dynamics.vector_fields.block import Block
 from .programs.control import Repeat, Select
+from .programs.guards import guard_of
 from .programs.stages import at
 from .programs.substeps import Let, Step
 
@@ -139,6 +140,30 @@ def accepted(
 
 
 @checked
+def claimed(
+    condition: sp.Basic, violated: sp.Symbol, unchecked: sp.Symbol | None = None
+) -> tuple[Step, ...]:
+    """A guard that changes nothing: what is claimed of each step, and how often it failed.
+
+    A run says how often, and the derivation what would follow. Where the constants of a claim are known, as in
+    f(x+) <= f(x) - (h - L h^2/2) |g|^2 with the true L, the count is zero.
+
+    Args:
+        condition: the claim; `od.at(x)` is the start of the step.
+        violated: the scalar block that counts the steps in which the opposite holds.
+        unchecked: that of the steps in which neither holds, since a side is not a number; these are violations else.
+
+    Returns:
+        substeps of a scheme.
+    """
+    failed = Let({violated: violated + 1})
+    if unchecked is None:
+        return (Select(condition, [], [failed]),)
+    opposite = guard_of(condition, "a claim").negated()
+    return (Select(condition, [], [Select(opposite, [failed], [Let({unchecked: unchecked + 1})])]),)
+
+
+@checked
 def trust_radius(
     gain: Number,
     predicted: Number,
@@ -248,6 +273,7 @@ __all__ = [
     "Bracket",
     "accepted",
     "backtracking",
+    "claimed",
     "dual",
     "error_per_unit_step",
     "trust_radius",

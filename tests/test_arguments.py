@@ -330,3 +330,15 @@ def test_what_has_no_order_is_no_sequence() -> None:
         od.analysis.certified_rates(1, 10, {1: 2})
     with pytest.raises(od.OdescentError, match="from 0 to 20, not a number of more than 40 digits"):
         od.algorithm("gradient_descent").modified_equation(10**400)
+
+
+def test_a_method_without_oracles_runs_without_an_objective() -> None:
+    x, y = od.blocks("x y")
+    turn = od.Algorithm(od.System({x: -y, y: x}, output=x), od.scheme("explicit_euler"))
+    run = turn.run(None, {x: np.ones(2), y: np.zeros(2)}, 3, h=0.1)
+    point = np.array([1.0, 0.0])
+    for _ in range(3):
+        point = point + 0.1 * np.array([-point[1], point[0]])
+    assert np.allclose(run.x[-1], point[0], rtol=1e-15)
+    with pytest.raises(od.OdescentError, match="gradient_descent calls f: give it, by its name"):
+        od.algorithm("gradient_descent", step=0.1).run(None, np.ones(2), 3)

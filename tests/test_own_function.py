@@ -493,15 +493,3 @@ def test_what_a_system_and_a_step_cannot_be(build, sentence):
 
 def euler(**options):
     return od.Algorithm(od.System({x: -f.grad(x)}), "explicit_euler", **options)
-
-
-def test_a_method_without_oracles_runs_without_an_objective() -> None:
-    x, y = od.blocks("x y")
-    turn = od.Algorithm(od.System({x: -y, y: x}, output=x), od.scheme("explicit_euler"))
-    run = turn.run(None, {x: np.ones(2), y: np.zeros(2)}, 3, h=0.1)
-    point = np.array([1.0, 0.0])
-    for _ in range(3):
-        point = point + 0.1 * np.array([-point[1], point[0]])
-    assert np.allclose(run.x[-1], point[0], rtol=1e-15)
-    with pytest.raises(od.OdescentError, match="gradient_descent calls f: give it, by its name"):
-        od.algorithm("gradient_descent", step=0.1).run(None, np.ones(2), 3)

@@ -12,7 +12,7 @@ from ...dynamics.vector_fields.block import Block
 from ..emit.lowering.domains import lowered_of
 from ..emit.lowering.names import Naming
 from ..emit.lowering.statements import ChooseLet, LoopLet, Routine, inside
-from ..programs.instructions import Choose, Instruction, Loop, StraightLine
+from ..programs.instructions import Assign, Choose, Instruction, Loop, StraightLine
 from ..step.iteration import Iteration
 from .clock import RunClock
 from .cost import asked
@@ -89,6 +89,23 @@ def _guarded(routine: Routine) -> list[ChooseLet | LoopLet]:
     return [s for s in routine.statements if isinstance(s, (ChooseLet, LoopLet))]
 
 
+def _only_counts(i: Choose) -> bool:
+    """Whether a choice changes nothing but scalars by one, as a claim does: then its second list rejects nothing."""
+    made: list[set[sp.Symbol]] = []
+    for line in (i.accept, i.reject):
+        targets: set[sp.Symbol] = set()
+        for j in line.instructions:
+            if isinstance(j, Choose) and _only_counts(j):
+                targets |= {*j.names}
+            elif isinstance(j, Assign) and getattr(j.value - 1, "is_Symbol", False):
+                targets.add(j.target)
+            else:
+                return False
+        made.append(targets)
+    sides = zip(i.accept.values, i.reject.values, strict=True)
+    return all(a == b or a in made[0] or b in made[1] for a, b in sides)
+
+
 class _Count:
     """One count, carried through the choices and loops of a program beside the statements that it is compiled to."""
 
@@ -121,7 +138,8 @@ class _Count:
         """A choice that also chooses the count."""
         name = _fresh(self.kind, self.taken)
         accept = self.branch(i.accept, s.accept, value)
-        reject = self.branch(i.reject, s.reject, value + int(self.kind == REJECTIONS))
+        rejected = self.kind == REJECTIONS and not _only_counts(i)
+        reject = self.branch(i.reject, s.reject, value + int(rejected))
         return replace(i, names=(*i.names, name), accept=accept, reject=reject), name
 
     def branch(self, line: StraightLine, routine: Routine, value: sp.Expr) -> StraightLine:

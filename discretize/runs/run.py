@@ -31,7 +31,7 @@ from ...dynamics.vector_fields.own_functions import wrapped
 from ..emit import source
 from ..programs import draws
 from ..step.iteration import Iteration
-from . import chunks, failed_solves, observed, run_file
+from . import chunks, claims, failed_solves, observed, run_file
 from .clock import RunClock, clock_of
 from .cost import cost_of_run
 from .counting import counted, with_counts
@@ -210,6 +210,7 @@ def run(
         said = [
             _remark(named, objective, made, given, kept),
             _failed(plain_steps, objective, values, kept),
+            "" if _traced(kept) else claims.told(named, kept),
             size,
         ]
         kept = replace(kept, remark="\n".join(filter(None, said)))
