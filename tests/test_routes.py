@@ -38,6 +38,7 @@ PAPERS = {  # by route, where it is not the one on passivity
     "window": "2107.03356",
     "first_integral": "1806.01811",
     "lag": "1906.03532",
+    "implicit": "2506.13710",
 }
 T = sp.Symbol("T", positive=True)
 AHEAD = f.grad(position + T * velocity)

@@ -430,3 +430,17 @@ def test_numbers_of_the_emitted_step_are_those_of_the_expression():
     np.testing.assert_allclose(
         after.x, X0 - bowl(X0) / (slope(X0) @ slope(X0)) * slope(X0), rtol=1e-14
     )
+
+
+def test_the_regularized_step_is_linearly_implicit_euler_over_the_time_of_the_radius():
+    """G1: (H + (|g|/gam) I)^-1 g = t (I + t H)^-1 g at t = gam/|g|, proved though the operators differ by a factor."""
+    x, f, gam = od.blocks("x"), od.Objective("f"), od.parameters("gam")
+    g = f.grad(x)
+    flow, scheme = od.system("gradient_flow"), od.scheme("linearly_implicit")
+    one = od.Algorithm(flow, scheme, step=gam / sp.sqrt(od.inner(g, g)))
+    other = od.Algorithm(
+        od.system("regularized_newton_flow"), od.scheme("explicit_euler"), step=sp.S.One
+    )
+    assert one.equivalent(other).verdict == "proved"
+    twice = od.Algorithm(flow, scheme, step=2 * gam / sp.sqrt(od.inner(g, g)))
+    assert twice.equivalent(other).verdict == "refuted"

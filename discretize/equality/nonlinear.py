@@ -18,6 +18,7 @@ from ..._support.errors import TooLarge
 from ...dynamics.algebra.calculus import Symbol, renamed, substitute
 from ...dynamics.algebra.elementwise import Elementwise, slots
 from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.algebra.operators import Inverse
 from ...dynamics.algebra.products import Product
 from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
 from ...dynamics.notation.show import text
@@ -172,6 +173,12 @@ class _Atoms:
         if isinstance(a, Elementwise):
             inside = [self.scalar(v) for v in a.arguments]
             return self.scalar(a.body).xreplace(dict(zip(slots(len(inside)), inside, strict=True)))
+        if isinstance(a, Inverse):
+            inverse, scale = self._inverse(a)
+            return inverse / scale
+        if isinstance(a, Product) and a.kind == "apply" and isinstance(a.left, Inverse):
+            inverse, scale = self._inverse(a.left)
+            return self.symbol(a.kind, [inverse, self._atom(a.right)]) / scale
         if isinstance(a, Product) and a.kind == "hadamard":
             return self._atom(a.left) * self._atom(a.right)
         if isinstance(a, Product):
@@ -181,6 +188,12 @@ class _Atoms:
             parts = [self.scalar(a.point), *directions, *map(self.scalar, a.parameters)]
             return self.symbol((a.oracle, len(directions)), parts)
         return self.symbol(a, ())
+
+    def _inverse(self, a: Inverse) -> tuple[sp.Symbol, sp.Expr]:
+        """The inverse of the operator by the factor of the first of its terms, and that: (c M)^-1 is M^-1 / c."""
+        first = min(a.argument.terms, key=lambda t: repr(t.key))
+        scale = self.scalar(a.argument.terms[first])
+        return self.symbol("inverse", [self.scalar(a.argument) / scale]), scale
 
     def _node(self, node: ScalarNode) -> sp.Expr:
         parts = [self.scalar(v) for v in node.arguments]

@@ -94,6 +94,14 @@ DOUBLING: Notation = (
     (r"T, h", r"are the time constant of the flow and the step"),
 )
 
+REGULARIZED: Notation = (
+    *_OBJECTIVE,
+    (r"t", r"is a time"),
+    (r"d, d_\gamma", r"are the step over the time $t$, and over $\gamma/|g|$"),
+    (r"g", r"is the gradient of $f$ at $x$"),
+    (r"\gamma", r"is the radius"),
+)
+
 WINDOW: Notation = (
     (r"G", r"is the window, whose $m$ columns are the last gradients"),
     (r"g, b", r"are the gradient that is pushed and the one that leaves"),
