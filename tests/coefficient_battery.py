@@ -63,7 +63,11 @@ def points(parameters, count):
         if {"mu", "L"} <= at.keys():
             at["L"] = draw.choice((0.25, 1, 4) if even else (1e-3, 1.0, 3.0, 10.0, 1e4))
             at["mu"] = at["L"] * draw.choice((1, 1, 0.25, 0.0625) if even else RATIOS)
-        if "rho" in at:  # between the rates of triple momentum and of gradient descent
+        if {
+            "rho",
+            "mu",
+            "L",
+        } <= at.keys():  # between the rates of triple momentum and of gradient descent
             q = at["mu"] / at["L"]
             at["rho"] = 1 - math.sqrt(q) + (math.sqrt(q) - q) * draw.choice((0, 0.1, 0.5, 0.9))
         found.append(at)
@@ -75,8 +79,11 @@ def beside_zeros(fields, listed, count=3):
     found = []
     for e in fields.values():
         names, _ = function(e)
-        # before SymPy 1.14 the Max of a number and an array is none for NumPy
-        maximum = {"Max": lambda *each: functools.reduce(np.maximum, each)}
+        # before SymPy 1.14 the Max of a number and an array, printed as amax, is none for NumPy
+        maximum = {
+            "Max": lambda *each: functools.reduce(np.maximum, each),
+            "amax": lambda each, axis=0: functools.reduce(np.maximum, each),
+        }
         value = sp.lambdify(sorted(e.free_symbols, key=str), e, [maximum, "numpy"])
         for at, name in itertools.product(listed[:count], names):
             rate = name in ("beta", "beta1", "beta2", "rho")

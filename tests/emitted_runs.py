@@ -47,8 +47,20 @@ def oracles(xp):
         "map_dual": xp.arcsinh,
         "map_hessian_diagonal": lambda x: xp.diag(Q),
         "partial": lambda x, i: Q[i] @ (x - center),
+        # two levels: F = (x - center)' Q (x - center) / 2 + |y|^2 / 2, G = (y - x/2)' (I + Q/20) (y - x/2) / 2
+        "grad_F_x": lambda x, y: Q @ (x - center),
+        "grad_F_y": lambda x, y: y,
+        "grad_G_x": lambda x, y: -(y - x / 2 + Q @ (y - x / 2) / 20) / 2,
+        "grad_G_y": lambda x, y: y - x / 2 + Q @ (y - x / 2) / 20,
+        "hvp_G_x_y": lambda x, y, v: -(v + Q @ v / 20) / 2,
+        "hvp_G_y_y": lambda x, y, v: v + Q @ v / 20,
     }
     return known, xp.asarray(x0)
+
+
+def starts(takes, x0):
+    """Where further blocks of a run begin that ask for it."""
+    return {n: x0 / 2 for n in takes if n in ("y0", "z0", "v0")}
 
 
 def ensembles(xp):
@@ -136,6 +148,7 @@ def run_numpy(alg, steps, problem=None):
         given["rng"] = Replay(
             len(alg.tuned.realized().draws) + len(alg.tuned.counts), steps, x0.shape
         )
+    given |= starts(takes, x0)
     return module.run(**given, x0=x0, steps=steps, **parameters(module))
 
 
@@ -145,6 +158,7 @@ def run_jax(alg, steps, problem=None):
     given = {n: chosen(known, n) for n in takes if chosen(known, n) is not None}
     if "key" in takes:
         given["key"] = jax.random.key(KEY)
+    given |= starts(takes, x0)
     return np.asarray(module.run(**given, x0=x0, steps=steps, **parameters(module)))
 
 

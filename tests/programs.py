@@ -26,7 +26,7 @@ from odescent.discretize.programs.program import (
 from odescent.dynamics.algebra.elementwise import Elementwise, slots
 from odescent.dynamics.algebra.operators import Inverse, OracleDerivative, identity
 from odescent.dynamics.algebra.products import Product, Unary
-from odescent.dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol
+from odescent.dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol, by_slot
 from odescent.dynamics.algebra.windows import Delay, UnitPlace
 from odescent.dynamics.vector_fields.block import start
 
@@ -197,7 +197,17 @@ class Machine:
         left, right = self.scalar(guard.left, env), self.scalar(guard.right, env)
         return bool(left < right if guard.strict else left <= right)
 
+    def _several(self, i: CallOracle, env: Mapping[str, Any]) -> Any:
+        """A call of a function of several arguments; its oracle is named by the slots of the directions too."""
+        place = {slot: self.evaluate(v, env) for slot, v in by_slot(i.point).items()}
+        along = [next(iter(by_slot(d).items())) for d in i.directions]
+        name = "_".join((i.oracle.name, *(slot for slot, _ in along)))
+        directions = [self.evaluate(d, env) for _, d in along]
+        return self.oracles[name](*(place[slot] for slot in i.oracle.args), *directions)
+
     def _call(self, i: CallOracle, env: Mapping[str, Any]) -> Any:
+        if i.oracle.args:
+            return self._several(i, env)
         point = self.evaluate(i.point, env)
         directions = [self.evaluate(d, env) for d in i.directions]
         parameters = [self.scalar(p, env) for p in i.parameters]

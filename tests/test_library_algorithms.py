@@ -21,10 +21,23 @@ DIAGONAL: Any = lambda p: 1 + 0.5 * np.cos(p)
 TURN = np.array([[1.0, 1.0], [-1.0, 1.0]])
 
 
+# F(x, y) = |x|^2 / 2 + |y|^2 / 2 and G(x, y) = |y - x/2|^2 / 2: along y*(x) = x/2 the upper level is least at 0
+LEVELS: dict[str, Any] = {
+    "grad_F_x": lambda x, y: x,
+    "grad_F_y": lambda x, y: y,
+    "grad_G_x": lambda x, y: (x / 2 - y) / 2,
+    "grad_G_y": lambda x, y: y - x / 2,
+    "grad_G_x_y": lambda x, y, v: -v / 2,
+    "grad_G_y_y": lambda x, y, v: v,
+}
+
+
 class Oracles(dict[str, Any]):
     """A function for every oracle by its kind: whatever is registered can run."""
 
     def __missing__(self, name: str) -> Any:
+        if name in LEVELS:
+            return LEVELS[name]
         kind, _, rest = name.partition("_")
         functions = {
             "grad": HESS if rest.endswith("_2") else GRAD,

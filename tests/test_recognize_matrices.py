@@ -37,7 +37,7 @@ def _maps():
     for name in od.algorithms():
         p = od.algorithm(name).tuned
         plain = {o.kind for o in p.oracles} <= PLAIN and p.calls
-        plain = plain and not any(c.directions for c in p.calls)
+        plain = plain and not any(c.directions or c.oracle.args for c in p.calls)
         # what is asked at the start of such a method is not among the answers here
         plain = plain and not any(asked_in(b.init) for b in p.blocks)
         if plain and isinstance(form(p), Program) and not (p.draws or p.counts or p.sweeps):

@@ -20,7 +20,14 @@ from ...dynamics.algebra.elementwise import Elementwise, slots
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.operators import Inverse
 from ...dynamics.algebra.products import Product
-from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
+from ...dynamics.algebra.vectors import (
+    Argument,
+    Call,
+    Expr,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+)
 from ...dynamics.notation.show import text
 from ..linear.state_space import explicit_proximal
 from ..programs.program import (
@@ -173,6 +180,8 @@ class _Atoms:
         if isinstance(a, Elementwise):
             inside = [self.scalar(v) for v in a.arguments]
             return self.scalar(a.body).xreplace(dict(zip(slots(len(inside)), inside, strict=True)))
+        if isinstance(a, Argument):  # a point is the sum of its arguments, each in its slot
+            return self.symbol(("slot", a.slot), ()) * self._atom(a.value)
         if isinstance(a, Inverse):
             inverse, scale = self._inverse(a)
             return inverse / scale

@@ -80,6 +80,8 @@ REGISTRY: Registry[Algorithm] = Registry(
         "stochastic_theta": ("stochastic", "Stochastic theta method"),
         "annealed_langevin": ("stochastic", "Annealed Langevin algorithm"),
         "m_fac": ("window", "M-FAC"),
+        "implicit_bilevel": ("first_order", "Bilevel descent with an adjoint"),
+        "penalty_bilevel": ("first_order", "Bilevel descent with a penalty"),
         "zeroth_order": ("sampled", "Zeroth-order descent (MeZO)"),
         "sketched_gradient_descent": ("sampled", "Sketched gradient descent"),
         "adahessian": ("sampled", "AdaHessian"),

@@ -124,3 +124,16 @@ def wolfe() -> Algorithm:
         name="wolfe",
         reference="lewis2013",
     )
+
+
+def implicit_bilevel() -> Algorithm:
+    """x+ = x - h (F_x - G_xy v), y+ = y - (h/epsilon) G_y, v+ = v + (h/epsilon) (F_y - G_yy v), in one loop."""
+    return by_euler(system("implicit_bilevel"), "implicit_bilevel", "dagreou2022")
+
+
+def penalty_bilevel() -> Algorithm:
+    """x+ = x - h (F_x + (G_x - G_x(x, z))/sigma) in one loop with descent on sigma F + G by y and on G by z.
+
+    Their steps are h/epsilon and h/(rho epsilon).
+    """
+    return by_euler(system("penalty_bilevel"), "penalty_bilevel", "kwon2023")

@@ -59,12 +59,12 @@ METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         COLORS[1]: (
             "heavy_ball", "item", "rmsprop", "annealed_langevin", "obabo", "consensus_freezing", "extragradient",
             "itoh_abe", "unified_nesterov", "mkor", "sketched_gradient_descent",
-            "exact_line_search",
+            "exact_line_search", "implicit_bilevel",
         ),
         COLORS[2]: (
             "nesterov_sc", "nesterov_look_ahead", "adagrad", "underdamped_langevin", "underdamped_exact",
             "mirror_cbo", "proximal_gradient", "newton", "iterative_newton", "zeroth_order",
-            "barzilai_borwein",
+            "barzilai_borwein", "penalty_bilevel",
         ),
         COLORS[3]: (
             "triple_momentum", "proximal_point", "sgd", "baoab", "jump_cbo", "ogda", "coordinate_descent", "nag_flow",
