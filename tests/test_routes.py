@@ -39,6 +39,8 @@ PAPERS = {  # by route, where it is not the one on passivity
     "first_integral": "1806.01811",
     "lag": "1906.03532",
     "implicit": "2506.13710",
+    "implicit_bilevel": "2201.13409",
+    "penalty_bilevel": "2301.10945",
 }
 T = sp.Symbol("T", positive=True)
 AHEAD = f.grad(position + T * velocity)
@@ -111,7 +113,7 @@ def test_what_has_no_equations_here_is_time_varying(key: str, derivation: od.Der
 
 
 def test_provenance_and_data(derivation: od.Derivation) -> None:
-    paper = PAPERS.get(derivation.route, "2509.18346")
+    paper = PAPERS.get(derivation.name, PAPERS.get(derivation.route, "2509.18346"))
     assert "econstructed" in derivation.provenance and paper in derivation.provenance
     data = json.loads(json.dumps(derivation.to_dict(), allow_nan=False))
     assert data["verified"] is True and len(data["steps"]) == len(derivation.steps)

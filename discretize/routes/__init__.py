@@ -58,6 +58,8 @@ REGISTRY = Derivations(
         "implicit_gradient_transport/lag": "methods.transport:implicit_gradient_transport",
         "hessian_aided_momentum/lag": "methods.transport:hessian_aided_momentum",
         "m_fac/window": "methods.window:m_fac",
+        "implicit_bilevel/reduction": "methods.bilevel:implicit_bilevel",
+        "penalty_bilevel/reduction": "methods.bilevel:penalty_bilevel",
         "adaptive_regularized_newton/implicit": "methods.regularized:adaptive_regularized_newton",
     },
 )
@@ -75,9 +77,9 @@ def derive(name: str, route: str | None = None, **options: object) -> Derivation
 
     Args:
         name: the name of an algorithm; "nesterov" is short for "nesterov_sc".
-        route: "immersion", "model", "first_integral", "relaxation", "doubling", "splitting", "window", "lag" or
-            "implicit", if available for the algorithm, or "direct", from the system by the scheme, which always is. The
-            default is the first available one in this order.
+        route: "immersion", "model", "first_integral", "relaxation", "doubling", "splitting", "window", "lag",
+            "implicit" or "reduction", if available for the algorithm, or "direct", from the system by the scheme, which
+            always is. The default is the first available one in this order.
         options: options of the algorithm, if the route supports them.
 
     Returns a `Derivation`: ``.verified``, ``.steps``, ``.algorithm``, ``.text()``, ``.latex()``, ``.html()``. It is

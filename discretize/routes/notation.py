@@ -94,6 +94,24 @@ DOUBLING: Notation = (
     (r"T, h", r"are the time constant of the flow and the step"),
 )
 
+BILEVEL: Notation = (
+    (
+        r"F, G",
+        r"are the upper and the lower objective, $F_x$ and $G_y$ their gradients in one argument",
+    ),
+    (r"x", r"is the upper variable"),
+    (r"y, z", r"are variables of the lower level"),
+    (r"v", r"is the adjoint"),
+    (r"u", r"is any direction of the upper variable"),
+    (r"\Phi", r"is the hypergradient, the gradient of $F(x, y^\star(x))$"),
+    (r"\sigma", r"is the penalty parameter"),
+    (
+        r"\varepsilon, \rho",
+        r"are the time scale of the lower level and the ratio of its two (epsilon, rho)",
+    ),
+    (r"h", r"is the step"),
+)
+
 REGULARIZED: Notation = (
     *_OBJECTIVE,
     (r"t", r"is a time"),
