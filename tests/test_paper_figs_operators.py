@@ -22,6 +22,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "first_integral": {"steps": [0.05, 0.025, 0.0125]},
     "kkt_newton": {"points": 60},
     "saddle_flow": {},
+    "bilevel": {"sigmas": [0.1, 0.05, 0.025], "ratios": [0.5, 1.0, 2.0], "steps": 3000},
 }
 
 
@@ -55,6 +56,7 @@ PERTURBED = {  # the field that is multiplied, and the number; a word of each cl
     "first_integral": ("adagrad_norm", "sum", "101/100", ("on logistic f + 2", "on rosenbrock f + 2")),
     "kkt_newton": ("kkt_newton_flow", "newton", "101/100", ("least slope", "largest slope", "e^-t c(0)")),
     "saddle_flow": ("lagrangian_flow", "dual", "101/100", ("Half the squared speed",)),
+    "bilevel": ("penalty_bilevel", "upper", "11/10", ("The slow rate of the single loop",)),
 }  # fmt: skip
 
 
