@@ -105,6 +105,9 @@ NOTHING: dict[str, Sequence[Any]] = {
     "a product of values": (
         GO, od.Select(f.value(x) * f.value(od.at(x)) <= 1, [od.Let({s: 2 * s})], [BACK]),
     ),
+    "a function that another block scales": (
+        GO, od.Select(f.value(s * x) <= f.value(s * od.at(x)), [od.Let({s: 2 * s})], [BACK]),
+    ),
     "slopes": (
         GO, od.Select(od.inner(f.grad(x), f.grad(x)) <= slope, [od.Let({s: 2 * s})], [BACK]),
     ),
@@ -114,6 +117,11 @@ NOTHING: dict[str, Sequence[Any]] = {
 @pytest.mark.parametrize("name", NOTHING)
 def test_nothing_is_said_where_nothing_follows(name: str) -> None:
     assert decreases(method(*NOTHING[name])) == []
+
+
+def test_a_parameter_in_the_argument_changes_nothing() -> None:
+    guard = f.value(c * x) <= f.value(c * od.at(x))
+    assert len(decreases(method(GO, od.Select(guard, [od.Let({s: 2 * s})], [BACK])))) == 1
 
 
 def test_a_sign_that_is_not_known_is_an_assumption() -> None:

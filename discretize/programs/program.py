@@ -205,7 +205,7 @@ class Program(Rendered):
         defined = {*self.defined, *self.state, self.counter}
         found: set[sp.Symbol] = set()
         for e in self._expressions():
-            found |= {s for s in e.free_symbols if isinstance(s, sp.Symbol)}
+            found |= {s for s in symbols_of(e) if isinstance(s, sp.Symbol)}
         return tuple(sorted(found - defined, key=str))
 
     @property

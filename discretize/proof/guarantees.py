@@ -55,9 +55,10 @@ class Decrease:
 def decreases(algorithm: Iteration) -> list[Decrease]:
     """The guards of an algorithm's scheme that state a decrease from the beginning of a step to its end.
 
-    A guard counts if nothing behind it in the step moves a block that the value reads.
+    A guard counts if nothing behind it in the step moves a block that the value reads, and the value is that of one
+    function: what changes from step to step, a scalar block or the number of the step, is not in its argument.
     """
-    steps = algorithm.scheme.steps
+    steps, fixed = algorithm.scheme.steps, {*algorithm.program.parameters}
     signs = _kept_positive(algorithm)
     found: list[Decrease] = []
     for n, step in enumerate(steps):
@@ -66,6 +67,8 @@ def decreases(algorithm: Iteration) -> list[Decrease]:
             if made is None:
                 continue
             read = _vectors(made.after)
+            if any(not n.symbols() - read <= fixed for n in made.after.atoms(ScalarNode)):
+                continue
             behind = [*steps[n + 1 :], *(() if choice is None else choice.accept)]
             if any(_moves(s, read) for s in behind):
                 continue
@@ -121,11 +124,9 @@ def _deciding(step: Any) -> Iterator[tuple[Inequality, Select | None, str]]:
         yield from ((g, None, ALWAYS) for g in _all_of(step.until))
     elif isinstance(step, Select):
         yield from ((g, step, TAKEN_BACK) for g in _all_of(step.condition))
-        for (
-            inner
-        ) in step.reject:  # the next of several outcomes, which is looked at where the first fails
-            if isinstance(inner, Select):
-                yield from ((g, choice, ELSE) for g, choice, _ in _deciding(inner))
+        # the next of several outcomes, which is looked at where the first fails
+        for inner in (s for s in step.reject if isinstance(s, Select)):
+            yield from ((g, choice, ELSE) for g, choice, _ in _deciding(inner))
 
 
 def _all_of(guard: Guard) -> Iterator[Inequality]:

@@ -401,9 +401,11 @@ class ModuleWriter(ABC):
         begun = [line for n in more_starts for line in self.started(f"{n}_start", n)]
         body = [*self.started(), *begun, *self.statements(routine, self.start_name), *more]
         body += self.syntax.made("return ", "State", items)
-        doc = f"The state at the starting {self.start_doc}"
-        doc += f", with {' and '.join(more_starts)} in spaces of their own." if more_starts else "."
-        return self.syntax.define("init", given, "State", [doc], body)
+        doc = [f"The state at the starting {self.start_doc}."]
+        if more_starts:
+            verb = "has a shape of its" if len(more_starts) == 1 else "have shapes of their"
+            doc += ["", f"{' and '.join(more_starts)} {verb} own."]
+        return self.syntax.define("init", given, "State", doc, body)
 
     def step(self) -> list[str]:
         routine = self.low.step
