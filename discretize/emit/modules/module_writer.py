@@ -404,7 +404,7 @@ class ModuleWriter(ABC):
         doc = [f"The state at the starting {self.start_doc}."]
         if more_starts:
             verb = "has a shape of its" if len(more_starts) == 1 else "have shapes of their"
-            doc += ["", f"{' and '.join(more_starts)} {verb} own."]
+            doc += [f"{' and '.join(more_starts)} {verb} own."]
         return self.syntax.define("init", given, "State", doc, body)
 
     def step(self) -> list[str]:
