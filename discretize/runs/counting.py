@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import sympy as sp
 
+from ...dynamics.algebra.vectors import Vector
 from ...dynamics.vector_fields.block import Block
 from ..emit.lowering.domains import lowered_of
 from ..emit.lowering.names import Naming
@@ -97,7 +98,9 @@ def _only_counts(i: Choose) -> bool:
         for j in line.instructions:
             if isinstance(j, Choose) and _only_counts(j):
                 targets |= {*j.names}
-            elif isinstance(j, Assign) and getattr(j.value - 1, "is_Symbol", False):
+            elif not isinstance(j, Assign) or isinstance(j.value, Vector):
+                return False
+            elif (j.value - 1).is_Symbol:
                 targets.add(j.target)
             else:
                 return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.calculus import Symbol, substitute, tidy, vanishes
+from ....dynamics.algebra.calculus import Symbol, substitute, symbols_of, tidy, vanishes
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.oracles import Oracle
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
@@ -102,7 +102,7 @@ def _at_the_point(program: Program) -> Vector:
     assert isinstance(output, Vector)
     ratios = {canonical(c / point.terms[a]) for a, c in output.terms.items() if a in point.terms}
     for ratio in ratios:
-        if vanishes(output - point * ratio) and not ratio.free_symbols - set(program.parameters):
+        if vanishes(output - point * ratio) and not symbols_of(ratio) - set(program.parameters):
             found: Vector = PARAMS * ratio
             return found
     raise NotCarried("the output is not a multiple of the gradient point.")
@@ -119,7 +119,7 @@ def _averaging(p: Program, gradient: VectorSymbol) -> tuple[Program, dict[str, s
             continue
         terms = dict(moved.value.terms)
         own, other = terms.pop(b.symbol, sp.S.Zero), terms.pop(gradient, sp.S.Zero)
-        if terms or own == 0 or other == 0 or not (own + other).free_symbols <= fixed:
+        if terms or own == 0 or other == 0 or not symbols_of(own + other) <= fixed:
             continue
         if is_positive(1 - own):
             scale = canonical(other / (1 - own))

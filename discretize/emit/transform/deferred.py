@@ -45,7 +45,7 @@ def deferred(program: Program) -> Program:
             return program
         c = coefficient(after, last.target)
         linear = last.target not in symbols_of(after - last.target * c)
-        if not linear or c.free_symbols - set(program.parameters) or is_zero(c):
+        if not linear or symbols_of(c) - set(program.parameters) or is_zero(c):
             return program
         waiting[b.symbol] = c
     if symbols_of(program.outputs["x"]) & {*waiting, gradient}:

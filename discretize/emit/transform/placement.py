@@ -110,7 +110,7 @@ class _Home:
         if not set(self.home.terms) <= vectors:
             return
         fixed = set(self.program.parameters)
-        if any(c.free_symbols - fixed for c in self.home.terms.values()):
+        if any(symbols_of(c) - fixed for c in self.home.terms.values()):
             raise NotCarried(
                 f"the optax backend requires parameters with a fixed meaning, but {self.home} changes with the step."
             )
