@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy as sp
+from emitted_runs import RUNNERS, carriers
 
 import odescent as od
 from odescent.discretize.emit import load
@@ -116,3 +117,22 @@ def test_a_start_that_reads_a_parameter_inside_asks_for_it() -> None:
     assert {p.name for p in made.parameters} == {"c", "h"}
     run = made.run(lambda v: jnp.sum(v**2), np.array([1.0, 2.0]), 2, h=0.01, c=3.0)
     assert run.states["s"][0] == 45
+
+
+@pytest.mark.parametrize("weight", ["a value", "a length"])
+def test_a_look_ahead_by_a_weight_that_reads_the_state_is_the_same_in_every_backend(
+    weight: str,
+) -> None:
+    """The weight's symbols stand inside: it was taken for a constant, and the optax code named what is not there."""
+    v = od.blocks("v")
+    by = 1 / (2 + f.value(x) ** 2) if weight == "a value" else 1 / (1 + od.inner(x, x))
+    point = x + by * v
+    made = od.method(
+        {x: x - h * f.grad(point) + by * v, v: v / 2 - h * f.grad(point)},
+        output=x,
+        init={v: od.dynamics.zero},
+    )
+    runs = {t: RUNNERS[t](made, 8) for t in carriers(made)}
+    assert {"numpy", "jax"} <= set(runs)
+    for target, points in runs.items():
+        np.testing.assert_allclose(points, runs["numpy"], rtol=1e-11, atol=1e-12, err_msg=target)
