@@ -107,7 +107,7 @@ BILEVEL: Notation = (
     (r"\sigma", r"is the penalty parameter"),
     (
         r"\varepsilon, \rho",
-        r"are the time scale of the lower level and the ratio of its two (epsilon, rho)",
+        r"are the time scale of the lower level and the ratio of its two",
     ),
     (r"h", r"is the step"),
 )
