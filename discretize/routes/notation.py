@@ -106,7 +106,7 @@ BILEVEL: Notation = (
     (r"\Phi", r"is the hypergradient, the gradient of $F(x, y^\star(x))$"),
     (r"\sigma", r"is the penalty parameter"),
     (
-        r"\varepsilon, \rho",
+        r"\epsilon, \rho",
         r"are the time scale of the lower level and the ratio of its two",
     ),
     (r"h", r"is the step"),
