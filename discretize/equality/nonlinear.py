@@ -59,12 +59,13 @@ def compare_maps(one: Program, other: Program, why: str) -> Equivalence:
     """
     one, other = explicit_proximal(one), explicit_proximal(other)
     found = _compared(one, other, why, ", for the same draws" if one.draws or one.counts else "")
-    if found.verdict == "proved" or not (one.draws and other.draws):
+    kinds = [sorted(b.kind for b in p.blocks) for p in (one, other)]
+    if found.verdict == "proved" or not (one.draws and other.draws) or kinds[0] != kinds[1]:
         return found
     # the same law by other draws: normals in triangular form, by every order of the blocks
     mine = fewest_normals(one)
     orders = itertools.islice(itertools.permutations(range(len(other.blocks))), _ORDERS)
-    for order in orders if len(one.blocks) == len(other.blocks) else ():
+    for order in orders:
         theirs = fewest_normals(other, order)
         if (mine, theirs) == (one, other) or len(mine.draws) != len(theirs.draws):
             continue
