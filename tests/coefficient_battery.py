@@ -79,12 +79,10 @@ def beside_zeros(fields, listed, count=3):
     found = []
     for e in fields.values():
         names, _ = function(e)
-        # before SymPy 1.14 the Max of a number and an array, printed as amax, is none for NumPy
-        maximum = {
-            "Max": lambda *each: functools.reduce(np.maximum, each),
-            "amax": lambda each, axis=0: functools.reduce(np.maximum, each),
-        }
-        value = sp.lambdify(sorted(e.free_symbols, key=str), e, [maximum, "numpy"])
+        # under a name of its own: before SymPy 1.14 the Max of a number and an array is none for NumPy
+        plain = e.replace(sp.Max, sp.Function("largest"))
+        largest = {"largest": lambda *each: functools.reduce(np.maximum, each)}
+        value = sp.lambdify(sorted(e.free_symbols, key=str), plain, [largest, "numpy"])
         for at, name in itertools.product(listed[:count], names):
             rate = name in ("beta", "beta1", "beta2", "rho")
             grid = np.concatenate([np.geomspace(1e-4, 0.9, 30), 1 - np.geomspace(0.09, 1e-4, 12)])
