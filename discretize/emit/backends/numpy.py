@@ -171,7 +171,7 @@ class NumpyModule(ModuleWriter):
         return self.zero(like)
 
     def eye(self, scale: str) -> str:
-        return f"{scale}np.eye(start.size)"
+        return f"{scale}np.eye(start.size, dtype=start.dtype)"
 
     def held(self, text: str, first: bool) -> str:
         return f"float({text})" if first else text

@@ -56,7 +56,8 @@ class Printer:
         size = min((self._atom(a) for a, _ in terms if a != identity), key=len, default="")
         if not size:
             raise NotCarried("a multiple of the identity alone has no size in emitted code.")
-        eye = f"{self.syntax.function('eye')}(len({size}))"
+        typed = size if size.isidentifier() else f"({size})"
+        eye = f"{self.syntax.function('eye')}(len({size}), dtype={typed}.dtype)"
         pieces = []
         for a, c in terms:
             scale = "" if abs_(c) == 1 else f"{self._at_least(abs_(c), MUL)} * "
