@@ -134,6 +134,14 @@ def test_a_sign_that_is_not_known_is_an_assumption() -> None:
     assert sure.assumes == ""
 
 
+def test_as_many_decreases_as_there_are_guards() -> None:
+    """Ten sufficient decreases at once, each under a name of its own."""
+    guards = [f.value(x) <= f.value(od.at(x)) - n * s * h * slope / 20 for n in range(1, 11)]
+    made = method(GO, od.Select(sp.And(*guards), [od.Let({s: 2 * s})], [BACK])).derivation()
+    (step,) = (step for step in made.steps if step.title == "Guarantee of the guards")
+    assert len({claim.name for claim in step.claims}) == 10 and made.verified
+
+
 @pytest.mark.parametrize("name", ["armijo", "bold_driver", "adaptive_regularized_newton"])
 def test_registered_methods_say_it(name: str) -> None:
     assert len(said(od.algorithm(name))) == 1

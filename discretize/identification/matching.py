@@ -368,7 +368,8 @@ def conditions(positive: Iterable[sp.Expr]) -> list[str]:
         }
         inside = in_factors(sp.together(e.subs({s: r**2 for s, r in roots.items()})))
         back = {r: sp.sqrt(s) for s, r in roots.items()}
-        factors = [(f.xreplace(back), n) for f, n in map(_power, sp.Mul.make_args(inside))]
+        powers = (part.as_base_exp() for part in sp.Mul.make_args(inside))
+        factors = [(a.xreplace(back), n) for a, n in powers]
         sign = sp.Mul(*(sp.sign(f) for f, n in factors if f.is_number and n.is_odd))
         unsure = [(f, n) for f, n in factors if not (f.is_number or is_positive(f, below=True))]
         odd = [f for f, n in unsure if not n.is_even]
@@ -378,11 +379,6 @@ def conditions(positive: Iterable[sp.Expr]) -> list[str]:
         found.update({f: f"{text(f)} != 0" for f, n in unsure if n.is_even and f not in found})
     strict = {e for e, said in found.items() if said.endswith("> 0")}
     return [said for e, said in found.items() if e in strict or sp.expand(-e) not in strict]
-
-
-def _power(e: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
-    base, exponent = e.as_base_exp()
-    return base, exponent
 
 
 def solutions(

@@ -264,5 +264,5 @@ def is_positive(e: sp.Expr, below: bool = False) -> bool:
             sp.Symbol("more", nonnegative=True, zero=False if below else None),
         )
         e = e.xreplace({named["mu"]: low**2, named["L"]: (low + more) ** 2})
-    above, below = sp.fraction(sp.together(sp.powdenest(e, force=True)))
-    return all(bool(sp.expand(part).is_positive) for part in (above, below))
+    parts = sp.fraction(sp.together(sp.powdenest(e, force=True)))
+    return all(bool(sp.expand(part).is_positive) for part in parts)

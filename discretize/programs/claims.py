@@ -28,17 +28,17 @@ class Counted:
     unchecked: sp.Symbol | None
 
 
-def claims(steps: Iterable[Any]) -> Iterator[tuple[int, Counted]]:
-    """The claims among substeps, each with its place."""
-    for place, step in enumerate(steps):
+def claims(steps: Iterable[Any]) -> Iterator[Counted]:
+    """The claims among substeps."""
+    for step in steps:
         if isinstance(step, Select) and not step.accept and len(step.reject) == 1:
             (failed,) = step.reject
             if (violated := _one_more(failed)) is not None:
-                yield place, Counted(step.condition, violated, None)
+                yield Counted(step.condition, violated, None)
             elif isinstance(failed, Select) and failed.condition == step.condition.negated():
                 sides = [_one_more(s) for side in (failed.accept, failed.reject) for s in side]
                 if len(sides) == 2 and sides[0] is not None and sides[1] is not None:
-                    yield place, Counted(step.condition, sides[0], sides[1])
+                    yield Counted(step.condition, sides[0], sides[1])
 
 
 def _one_more(step: Any) -> sp.Symbol | None:

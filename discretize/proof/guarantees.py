@@ -84,7 +84,7 @@ def guaranteed(algorithm: Iteration) -> Step | None:
     if not found:
         return None
     marks = ["D"] if len(found) == 1 else [f"D_{{{n}}}" for n in range(1, len(found) + 1)]
-    named = dict(zip(("decrease", *(f"decrease {n}" for n in range(2, 9))), found, strict=False))
+    named = {"decrease" if n == 1 else f"decrease {n}": d for n, d in enumerate(found, 1)}
 
     def check(c: Mapping[str, Any]) -> dict[str, Equation]:
         return {
@@ -137,9 +137,7 @@ def _all_of(guard: Guard) -> Iterator[Inequality]:
             yield from _all_of(part)
 
 
-def _decrease(
-    guard: Inequality, where: str, signs: Mapping[sp.Symbol, sp.Symbol]
-) -> Decrease | None:
+def _decrease(guard: Inequality, where: str, signs: dict[sp.Symbol, sp.Symbol]) -> Decrease | None:
     """The guard as a decrease of the one value that stands in it after and before the step."""
     slack = sp.expand(guard.right - guard.left)
     values = {v for v in slack.atoms(ScalarNode) if v.kind == "value"}
@@ -155,8 +153,8 @@ def _decrease(
         parts = [substitute(e, begun) for e in (factor, amount, before, slack)]
         # the amount times the factor, since the factor is positive
         held = (
-            positive("the factor of the decrease", parts[0].xreplace(dict(signs))),
-            nonnegative("the decrease", canonical(parts[0] * parts[1]).xreplace(dict(signs))),
+            positive("the factor of the decrease", parts[0].xreplace(signs)),
+            nonnegative("the decrease", canonical(parts[0] * parts[1]).xreplace(signs)),
         )
         if any(h.status == "refuted" for h in held):
             continue

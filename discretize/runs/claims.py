@@ -14,7 +14,7 @@ def told(algorithm: Iteration, done: Trajectory) -> str:
     """A sentence for each claim: it held in all steps, or in how many it failed, and by when the first of them was."""
     said = []
     steps = int(np.asarray(done.k)[-1])
-    for _, claim in claims(algorithm.scheme.steps):
+    for claim in claims(algorithm.scheme.steps):
         failed, first = _last(done, str(claim.violated))
         parts = [f"was violated in {failed:g} of {steps} steps, first by step {first}"] * (
             failed > 0

@@ -82,9 +82,8 @@ def _search(zero_of: Any, newton: Any, u: Any, bound: Any, most: Any, minimizes:
         small = norm(step) <= bound * (1 + norm(u))
         ahead, after = halved(u, step, left)
         better = after < left
-        rounded = ~better & (
-            norm(step) <= float(ROUNDED) * (1 + norm(u))
-        )  # nothing but rounding is left
+        # no step makes it smaller, and this one is of the size of rounding
+        rounded = ~better & (norm(step) <= float(ROUNDED) * (1 + norm(u)))
         stuck = ~(better | small | rounded) | (minimizes & (jnp.vdot(step, zero_of(u)) < 0))
         ended = small | rounded | stuck
         return jnp.where(better, ahead, u), jnp.where(better, after, left), k + 1, ended, stuck
