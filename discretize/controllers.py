@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import sympy as sp
 
 from .._support.arguments import checked
+from .._support.errors import OdescentError, check_choice
 from .._support.numbers import check_whole
 from ..dynamics.algebra.calculus import Symbol
+from ..dynamics.algebra.elementwise import elementwise
 from ..dynamics.algebra.scalars import as_scalar
-from ..dynamics.algebra.vectors import Expr
+from ..dynamics.algebra.vectors import Expr, Vector, inner
 from ..dynamics.vector_fields.block import Block
 from .programs.control import Repeat, Select
 from .programs.guards import guard_of
@@ -264,6 +266,83 @@ def dual(
     )
 
 
+@checked
+def batch_test(
+    gradient: Vector,
+    spread: Vector | Sequence[Vector],
+    size: sp.Symbol,
+    ratio: Number,
+    test: str = "norm",
+    most: Number | None = None,
+) -> tuple[Step, ...]:
+    """A batch that grows where its gradient is too uncertain: to the size at which the test would just hold.
+
+    "norm" asks that the standard deviation of the gradient be at most the ratio of its length (Byrd, Chin, Nocedal and
+    Wu, doi:10.1007/s10107-012-0572-5); "inner product" that of its component along itself, and "orthogonality" of the
+    one across (Bollapragada, Byrd and Nocedal, doi:10.1137/17M1154679); "coordinates" that the deviation of each entry
+    be at most the ratio of the entry (arXiv:2402.11215): where it is not, the batch doubles.
+
+    Args:
+        gradient: of the batch, such as f.batch(at(x), u, b).
+        spread: the deviation of its entries, f.deviation(at(x), u, b); or the gradients of independent parts of the
+            batch, of which it is the mean, as the tests of directions need them.
+        size: the scalar block b.
+        ratio: of the standard deviation and what it is compared with, positive.
+        test: one of norm, inner product, orthogonality, coordinates.
+        most: the largest size; none by default.
+
+    Returns:
+        substeps of a scheme.
+
+    Raises:
+        OdescentError: a test of another name, one of directions without parts, or a single part.
+    """
+    check_choice("test", test, tuple(_TESTS))
+    parts = [] if isinstance(spread, Vector) else list(spread)
+    if len(parts) < 2 and not (isinstance(spread, Vector) and test in _OF_DEVIATIONS):
+        raise OdescentError(
+            f"the {test} test needs the gradients of two parts of the batch or more"
+            f"{', or the deviation of its gradient' if test in _OF_DEVIATIONS else ''}."
+        )
+    rates = [p - gradient for p in parts] or [spread]
+    pairs = len(parts) * (len(parts) - 1) or 1  # of the mean of so many, by their squares
+    uncertain, allowed = _TESTS[test](gradient, rates, pairs, as_scalar(ratio) ** 2)
+    larger = size * (uncertain / allowed if allowed != 0 else _TWICE)
+    bounded = larger if most is None else sp.Min(as_scalar(most), larger)
+    return (Select(uncertain <= allowed, [], [Let({size: bounded})]),)
+
+
+_Test: TypeAlias = tuple[sp.Expr, sp.Expr]  # what is to be at most what
+_OF_DEVIATIONS = ("norm", "coordinates")
+
+
+def _by_norm(g: Vector, rates: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
+    return sp.Add(*(inner(r, r) for r in rates)) / pairs, square * inner(g, g)
+
+
+def _along(g: Vector, rates: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
+    return sp.Add(*(inner(r, g) ** 2 for r in rates)) / pairs, square * inner(g, g) ** 2
+
+
+def _across(g: Vector, rates: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
+    length = inner(g, g)
+    left = (inner(r, r) * length - inner(r, g) ** 2 for r in rates)  # both sides times |g|^2
+    return sp.Add(*left) / pairs, square * length**2
+
+
+def _by_entry(g: Vector, rates: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
+    def excess(e: sp.Expr, *own: sp.Expr) -> sp.Expr:
+        return sp.sqrt(sp.Max(0, sp.Add(*(r**2 for r in own)) / pairs - square * e**2))
+
+    over = elementwise(excess, g, *rates)
+    return inner(over, over), sp.S.Zero
+
+
+_TESTS = {
+    "norm": _by_norm, "inner product": _along, "orthogonality": _across, "coordinates": _by_entry
+}  # fmt: skip
+
+
 def _restored(back: Sequence[Symbol]) -> dict[Symbol, Expr]:
     """The blocks as they were when the step began."""
     return {b: at(b) for b in back}
@@ -273,6 +352,7 @@ __all__ = [
     "Bracket",
     "accepted",
     "backtracking",
+    "batch_test",
     "claimed",
     "dual",
     "error_per_unit_step",

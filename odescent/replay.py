@@ -23,7 +23,7 @@ import re
 import sys
 import time
 from decimal import Decimal as Number
-from math import gcd, inf, prod
+from math import ceil, gcd, inf, prod
 from typing import Any
 
 SCHEMA = "odescent.derivation/3"
@@ -179,7 +179,7 @@ FUNCTIONS: dict[str, Any] = {
     "hadamard": lambda u, v: Vector(a * b for a, b in zip(u, v, strict=bool(u and v))),
     "apply": lambda m, v: Vector(dot(row, c) for row in rows(m) for c in rows(v, len(v) > SIZE)),
     "identity": lambda: Vector(Number(i == j) for i in range(SIZE) for j in range(SIZE)),
-    "transpose": lambda m: Vector(a for column in rows(m, True) for a in column),
+    "transpose": lambda m: Vector(a for column in rows(m, True) for a in column), "ceiling": lambda x: Number(ceil(x)),
     "diagonal": lambda v: Vector(a * (i == j) for i, a in enumerate(v) for j in range(SIZE)),
     "entries": lambda m: Vector(m[:: SIZE + 1]), "newest": lambda: Vector(Number(i == 0) for i in range(SIZE)),
     "outer": lambda u, v: Vector(a * b for a in u for b in v), "oldest": lambda: Vector(FUNCTIONS["newest"]()[::-1]),

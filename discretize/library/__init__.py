@@ -49,6 +49,8 @@ REGISTRY: Registry[Algorithm] = Registry(
         "rmsprop": ("adaptive", "RMSprop"),
         "adagrad": ("adaptive", "AdaGrad"),
         "adagrad_norm": ("adaptive", "AdaGrad-norm"),
+        "adadagrad": ("adaptive", "AdaGrad with growing batches"),
+        "adadagrad_norm": ("adaptive", "AdaGrad-norm with growing batches"),
         "adaptive": ("adaptive", "Adaptive gradient method, general form"),
         "sign_descent": ("adaptive", "Sign gradient descent"),
         "normalized_gradient_descent": ("adaptive", "Normalized gradient descent"),

@@ -9,9 +9,12 @@ from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import Vector, VectorSymbol, blocks, inner
 from ...dynamics.flows.system import System
 from ...dynamics.library import system
+from ...dynamics.samples.sample import sample
 from ...dynamics.vector_fields.block import Block, start
 from ...dynamics.vector_fields.objective import Objective
+from .. import controllers
 from ..faces import Algorithm
+from ..programs.stages import at
 from ..programs.substeps import Flow, Let, Scheme
 from ..step.iteration import STEP
 from .first_order import by_euler
@@ -76,6 +79,38 @@ def adagrad_norm() -> Algorithm:
         tuning={STEP: rate**2, eps: rate**2 * delta},
         name="adagrad_norm",
         reference="ward2019",
+    )
+
+
+def adadagrad() -> Algorithm:
+    """AdaGrad along the gradient over b rows, where b grows to what the norm test with the ratio eta asks for.
+
+    It begins with b0 rows, and at most b_max are taken.
+    """
+    return _with_growing_batches(adagrad())
+
+
+def adadagrad_norm() -> Algorithm:
+    """AdaGrad-norm along the gradient over b rows, where b grows to what the norm test with the ratio eta asks for.
+
+    It begins with b0 rows, and at most b_max are taken.
+    """
+    return _with_growing_batches(adagrad_norm())
+
+
+def _with_growing_batches(method: Algorithm) -> Algorithm:
+    """A method of a flow that can be batched, with the norm test behind its step."""
+    f, (eta, most) = Objective("f"), parameters("eta b_max")
+    flow = system(method.system.name, batched=True)
+    (size,) = (b.symbol for b in flow.blocks if b.name == "b")
+    rows = at(blocks("x")), sample("u", "uniform"), size
+    test = controllers.batch_test(f.batch(*rows), f.deviation(*rows), size, eta, most=most)
+    return Algorithm(
+        flow,
+        Scheme((*method.scheme.steps, *test), "tested"),
+        tuning=method.tuning,
+        name=f"ad{method.name}",
+        reference="lau2024",
     )
 
 

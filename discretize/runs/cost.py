@@ -22,10 +22,12 @@ from ..step.iteration import Iteration
 from .ending import Spent
 
 _WORDS = {
-    "grad": "gradients", "batch": "minibatch gradients", "value": "values", "operator": "operators", "map": "maps",
+    "grad": "gradients", "batch": "minibatch gradients", "deviation": "deviations", "value": "values", "operator": "operators", "map": "maps",
     "prox": "proximal maps", "resolvent": "resolvents", "ensemble": "consensus points", "hvp": "products",
     "jvp": "products", "vjp": "products", "vhp": "products",
 }  # fmt: skip
+SIZED = "gradients of sized batches"  # whose rows are counted as they are taken
+EXAMPLES = "examples"
 
 
 @lru_cache(maxsize=256)
@@ -48,7 +50,8 @@ def asked(routine: Routine) -> Counter[str]:
     for s in routine.statements:
         if isinstance(s, Ask) and not s.over:
             kind = s.argument.partition("_")[0]
-            found[_WORDS.get(kind, kind)] += 1
+            sized = kind == "batch" and len(s.scalars) > 1
+            found[SIZED if sized else _WORDS.get(kind, kind)] += 1
         elif isinstance(s, SolveLet):
             found["diagonals" if s.method == ENTRIES else "solves"] += 1
         elif isinstance(s, SweepLet):
@@ -76,14 +79,17 @@ def cost_of_step(algorithm: Iteration, objective: object = None) -> dict[str, in
     """How many evaluations of each kind a step takes, by name; what a step before it left is not evaluated again.
 
     Products are those outside of solves, whose number of products is that of their iterations. Evaluations whose number
-    guards decide are left out.
+    guards decide are left out, and the examples of a method whose batches change their size.
 
     Args:
         algorithm: the method.
         objective: of a `FiniteSum` the examples are counted too: rows of the data at which its function, its gradient
             or a product is evaluated.
     """
-    return _with_examples(dict(_of(algorithm)), objective)
+    cost = _with_examples(dict(_of(algorithm)), objective)
+    if SIZED in cost:
+        cost.pop(EXAMPLES, None)
+    return cost
 
 
 def cost_of_run(algorithm: Iteration, objective: object = None) -> tuple[Spent, ...]:
@@ -97,7 +103,8 @@ def cost_of_run(algorithm: Iteration, objective: object = None) -> tuple[Spent, 
     rows = _rows_of(objective)
     decided = {kind: [(block, 1)] for kind, block in algorithm.counters.items()}
     seen = [(block, rows[kind]) for kind, block in algorithm.counters.items() if kind in rows]
-    decided |= {"examples": seen} if seen else {}
+    if seen:
+        decided[EXAMPLES] = [*decided.get(EXAMPLES, ()), *seen]
     return tuple(
         Spent(n, begun.get(n, 0), each.get(n, 0), tuple(decided.get(n, ())))
         for n in dict.fromkeys((*each, *begun, *decided))
@@ -107,7 +114,7 @@ def cost_of_run(algorithm: Iteration, objective: object = None) -> tuple[Spent, 
 def _with_examples(cost: dict[str, int], objective: object) -> dict[str, int]:
     rows = _rows_of(objective)
     if isinstance(objective, FiniteSum):
-        cost["examples"] = sum(n * rows[kind] for kind, n in cost.items() if kind in rows)
+        cost[EXAMPLES] = sum(n * rows[kind] for kind, n in cost.items() if kind in rows)
     return cost
 
 

@@ -1,4 +1,4 @@
-"""Counts of what guards decide: a method with one more scalar block for each, which its branches and loops advance."""
+"""Counts of what is known in a run alone: a method with one more scalar block for each, which its steps advance."""
 
 from __future__ import annotations
 
@@ -13,10 +13,17 @@ from ...dynamics.vector_fields.block import Block
 from ..emit.lowering.domains import lowered_of
 from ..emit.lowering.names import Naming
 from ..emit.lowering.statements import ChooseLet, LoopLet, Routine, inside
-from ..programs.instructions import Assign, Choose, Instruction, Loop, StraightLine
+from ..programs.instructions import (
+    Assign,
+    CallOracle,
+    Choose,
+    Instruction,
+    Loop,
+    StraightLine,
+)
 from ..step.iteration import Iteration
 from .clock import RunClock
-from .cost import asked
+from .cost import EXAMPLES, SIZED, asked
 from .ending import Spent
 from .trajectory import Trajectory
 
@@ -28,18 +35,21 @@ def counted(algorithm: Iteration) -> Iteration:
     """The algorithm with blocks for what its guards decide: `counters` has their names, by what they count.
 
     Counted are evaluations inside of choices and loops by kind, how often a choice took its second list (rejections),
-    and the iterations of loops. Without guards the algorithm is returned as it is.
+    and the iterations of loops; and examples, where a step says how many it takes. Without either the algorithm is
+    returned as it is.
     """
     program = algorithm.program
-    if not program.guarded:
+    if not program.guarded and not _examples(program.instructions):
         return algorithm
     step = lowered_of(algorithm, Naming()).step
     taken = {s.name for s in (*program.state, *program.parameters, *program.defined)}
     taken |= algorithm.reserved()
-    counters = {kind: _fresh(kind, taken) for kind in sorted(_kinds(step) - _lost(step))}
+    kinds = (_kinds(step) | {*_sized(step)}) - _lost(step)
+    counters = {kind: _fresh(kind, taken) for kind in sorted(kinds)}
     instructions, after = program.instructions, dict(program.next)
     for kind, s in counters.items():
-        instructions, after[s] = _Count(kind, taken).through(instructions, step, s)
+        begun = s + _examples(instructions) if kind == EXAMPLES else s
+        instructions, after[s] = _Count(kind, taken).through(instructions, step, begun)
     blocks = tuple(Block(s.name, "scalar", "memory", sp.S.Zero) for s in counters.values())
     made = algorithm.with_program(
         replace(program, blocks=(*program.blocks, *blocks), instructions=instructions, next=after)
@@ -73,7 +83,18 @@ def _kinds(routine: Routine) -> set[str]:
 def _of(s: ChooseLet | LoopLet) -> set[str]:
     """What is counted inside of a choice or a loop, and of it."""
     found = {ITERATIONS} if isinstance(s, LoopLet) else {REJECTIONS}
-    return found.union(*({*asked(inner)} | _kinds(inner) for inner in inside(s)))
+    return found.union(*({*asked(r), *_sized(r)} | _kinds(r) for r in inside(s)))
+
+
+def _sized(routine: Routine) -> list[str]:
+    """The count of examples, where a routine asks for gradients of batches whose size it says."""
+    return [EXAMPLES] if SIZED in asked(routine) else []
+
+
+def _examples(instructions: Sequence[Instruction]) -> sp.Expr:
+    """How many rows these take in batches whose size they say, outside of choices and loops."""
+    asks = (i for i in instructions if isinstance(i, CallOracle) and i.oracle.kind == "batch")
+    return sp.Add(*(sp.ceiling(size) for i in asks for size in i.parameters[1:]))
 
 
 def _lost(routine: Routine) -> set[str]:
@@ -147,13 +168,21 @@ class _Count:
 
     def branch(self, line: StraightLine, routine: Routine, value: sp.Expr) -> StraightLine:
         """A branch, which ends with the count too."""
-        within, value = self.through(line.instructions, routine, value + asked(routine)[self.kind])
+        within, value = self.through(
+            line.instructions, routine, value + self.amount(line.instructions, routine)
+        )
         return StraightLine(within, (*line.values, value))
+
+    def amount(self, instructions: Sequence[Instruction], routine: Routine) -> sp.Expr:
+        """What is asked for outside of choices and loops."""
+        if self.kind == EXAMPLES:
+            return _examples(instructions)
+        return sp.Integer(asked(routine)[self.kind])
 
     def loop(self, i: Loop, s: LoopLet, value: sp.Expr) -> tuple[Loop, sp.Expr]:
         """A loop: so much an iteration, and what guards in it decide, which it carries along."""
         each = asked(s.body)[self.kind] + int(self.kind == ITERATIONS)
-        if self.kind not in _kinds(s.body):
+        if self.kind != EXAMPLES and self.kind not in _kinds(s.body):
             return i, value + each * i.count
         name = _fresh(self.kind, self.taken)
         body = self.branch(i.body, s.body, name)

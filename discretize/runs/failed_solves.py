@@ -1,8 +1,9 @@
-"""Why a run ended where a solve failed, or a loop: the step that was not finite, taken again with NumPy."""
+"""Why a run ended where a solve or a loop failed, or rows ran out: the step that was not finite, looked at again."""
 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +11,10 @@ import jax
 import numpy as np
 
 from ...dynamics.solves.routes import inverses
+from ...dynamics.vector_fields.finite_sum import FiniteSum
 from ...dynamics.vector_fields.objective import Objective
 from ..emit import called, load
+from ..programs.program import Program
 from ..step.iteration import Iteration
 from .emitted_stepper import oracles_for
 
@@ -23,7 +26,7 @@ def fault(
     states: Mapping[str, Any],
     step: int,
 ) -> str:
-    """What a solve or a loop says in the step that was not finite.
+    """What a solve, a loop or a batch says of the step that was not finite.
 
     Args:
         algorithm: the method, without draws.
@@ -33,9 +36,11 @@ def fault(
         step: its number, from 1.
 
     Returns:
-        a sentence; nothing where the method has no solve and no loop, or none failed.
+        a sentence; nothing where nothing failed that is looked at.
     """
     program = algorithm.tuned
+    if isinstance(objective, FiniteSum) and (said := _rows(program, objective, values, states)):
+        return f"the run ended in step {step}, {said}"
     if program.draws or program.counter is not None:
         return ""
     if not program.guarded and not inverses(program._expressions()):
@@ -57,6 +62,29 @@ def fault(
         said = str(error)
         failed = "" if said.startswith(LOOP) else "a solve failed: "
         return f"the run ended in step {step}, where {failed}{said}"
+    return ""
+
+
+def _rows(
+    program: Program, data: FiniteSum, values: Mapping[str, Any], states: Mapping[str, Any]
+) -> str:
+    """What is wrong with the number of rows that a step asks for."""
+    scalars = (b for b in program.blocks if b.kind == "scalar" and b.name in states)
+    known = {b.symbol: float(states[b.name]) for b in scalars}
+    known |= {s: float(values[s.name]) for s in program.parameters if s.name in values}
+    for call in program.calls:
+        for size in call.parameters[1:] if call.oracle.kind in ("batch", "deviation") else ():
+            if not size.free_symbols <= {*known}:
+                continue
+            rows, least = float(size.xreplace(known)), 1 if call.oracle.kind == "batch" else 2
+            asked = f"which asks for {math.ceil(rows) if math.isfinite(rows) else rows} rows"
+            if not math.isfinite(rows) or math.ceil(rows) < least:
+                return f"{asked}: a {call.oracle.kind} is that of {least} or more."
+            if not data.replace and math.ceil(rows) > data.rows:
+                return (
+                    f"{asked}, more than the {data.rows} of the data: bound the batch by that, or pick rows twice "
+                    "with replace=True."
+                )
     return ""
 
 

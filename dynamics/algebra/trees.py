@@ -36,7 +36,7 @@ READERS: dict[str, Callable[..., Expr]] = {}
 _FUNCTIONS: dict[str, Any] = {
     "add": sp.Add, "mul": sp.Mul, "pow": sp.Pow, "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos,
     "tan": sp.tan, "atan": sp.atan, "sinh": sp.sinh, "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "abs": sp.Abs,
-    "sign": sp.sign, "max": sp.Max, "min": sp.Min,
+    "sign": sp.sign, "max": sp.Max, "min": sp.Min, "ceiling": sp.ceiling,
 }  # fmt: skip
 _NAMES = {function: name for name, function in _FUNCTIONS.items()}
 _CONSTANTS = {"pi": sp.pi, "e": sp.E}

@@ -44,6 +44,7 @@ Oracles = Mapping[str, Callable[..., Any]]
 _FUNCTIONS = {
     sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tan: "tan", sp.sinh: "sinh", sp.cosh: "cosh",
     sp.tanh: "tanh", sp.Abs: "abs", sp.sign: "sign", sp.atan: "arctan",
+    sp.ceiling: "ceil",
 }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def _absolute(e: sp.Expr) -> sp.Expr:
 FUNCTIONS: dict[str, Any] = {
     "sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "sinh": sp.sinh,
     "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "atan": sp.atan, "abs": _absolute, "sign": sp.sign,
-    "max": sp.Max, "min": sp.Min,
+    "max": sp.Max, "min": sp.Min, "ceiling": sp.ceiling,
 }  # fmt: skip
 _OF_TWO = ("max", "min")
 CONSTANTS = {"pi": sp.pi}
@@ -84,7 +84,7 @@ def name(self: Evaluator, token: Token) -> Value:
 
 def call_or_oracle(self: Evaluator, node: Any) -> Value:
     """The value of NAME(...), grad, hess, D, prox."""
-    if node.data in ("prox", "batch"):
+    if node.data in ("prox", "batch", "deviation"):
         return _with_scalar(self, node)
     if node.data == "staged":
         block, *stage = node.children
@@ -365,22 +365,21 @@ def _declared(self: Evaluator, token: Token) -> str:
 
 
 def _with_scalar(self: Evaluator, node: Any) -> Value:
-    token, at, step_at = node.children
+    token, at, *scalars_at = node.children
     if (kind := _declared(self, token)) != "objective":
         raise self.source.error(f"{node.data} needs an objective, not the {kind} {token}.", token)
     (point,) = _vectors(self, node, f"{node.data} {token}", [at], 1)
     with self.each(None):
-        step = self(step_at)
-    if isinstance(step.expr, Vector):
-        raise self.source.error(
-            f"the second argument of {node.data} is a scalar, not a {step.kind}.", step_at
-        )
-    size = Size.function([point.size, step.size])
+        scalars = [self(scalar_at) for scalar_at in scalars_at]
+    for place, scalar, scalar_at in zip(("second", "third"), scalars, scalars_at, strict=False):
+        if isinstance(scalar.expr, Vector):
+            raise self.source.error(
+                f"the {place} argument of {node.data} is a scalar, not a {scalar.kind}.", scalar_at
+            )
+    size = Size.function([point.size, *(scalar.size for scalar in scalars)])
+    oracle = getattr(Objective(str(token)), str(node.data))
     return self.checked(
-        node,
-        lambda: getattr(Objective(str(token)), str(node.data))(point.expr, step.expr),
-        point.kind,
-        size,
+        node, lambda: oracle(point.expr, *(s.expr for s in scalars)), point.kind, size
     )
 
 

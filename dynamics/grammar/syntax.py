@@ -30,7 +30,7 @@ is a system. With the statements below it is a whole algorithm:
     record w = x + v                 # further outputs
 
 Expressions have + - * / ^ (or **), parentheses, whole numbers and decimals (read exactly) and pi, the
-functions sqrt exp log sin cos tan sinh cosh tanh coth atan abs sign max min of scalars, `u .* v` or
+functions sqrt exp log sin cos tan sinh cosh tanh coth atan abs sign ceiling max min of scalars, `u .* v` or
 hadamard(u, v), inner(u, v), outer(u, v), apply(P, v), and each(...), in which vectors stand for their
 components: each(m/(sqrt(v) + eps)). Operators are matrices, identity, outer products, diagonal_operator(v),
 derivatives with a dot for the direction, as in hess f(x)[.] and D c(x)[.], and transpose(P), apply(P, Q) and
@@ -160,7 +160,8 @@ names: NAME ("+" NAME)*
     | PARTIAL NAME "(" point ")" ("[" along ("," along)* "]")? -> partial
     | ADJOINT NAME "(" point ")" "[" direction ("," along)* "]" -> adjoint
     | "prox" NAME "(" sum "," sum ")"                        -> prox
-    | "batch" NAME "(" sum "," sum ")"                       -> batch
+    | "batch" NAME "(" sum "," sum ("," sum)? ")"            -> batch
+    | "deviation" NAME "(" sum "," sum ("," sum)? ")"        -> deviation
 
 point: sum ("," sum)*
 ?along: NAME ":" direction                                   -> slotted

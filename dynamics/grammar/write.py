@@ -142,6 +142,9 @@ def _quotable(words: str) -> str:
     return " ".join(words.replace('"', "'").split())
 
 
+_WITH_SCALARS = {"prox", "batch", "deviation"}  # oracles of a point and further scalars
+
+
 class _Printer(StrPrinter):
     """SymPy's text with our names of functions."""
 
@@ -299,14 +302,15 @@ class _Writer:
         if (a.oracle.args and a.oracle.kind == "grad") or a.oracle.kind == "vjp":
             head = in_argument({"grad": "grad", "vjp": "adjoint"}[a.oracle.kind], a.oracle.slot)
             return f"{head} {name}({point}){along}"
-        if a.oracle.kind in {"prox", "batch"} and not k:
-            return f"{a.oracle.kind} {name}({point}, {self._scalar(a.parameters[0], {})})"
+        if a.oracle.kind in _WITH_SCALARS and not k:
+            further = ", ".join([point, *(self._scalar(p, {}) for p in a.parameters)])
+            return f"{a.oracle.kind} {name}({further})"
         if a.oracle.kind in {"map", "named", "ensemble"} and a.parameters:
             further = ", ".join([point, *(self._scalar(p, {}) for p in a.parameters)])
             if not k:
                 return f"{name}({further})"
             point = further if a.oracle.kind == "named" else point
-        if a.oracle.kind in {"prox", "batch"} or (a.parameters and a.oracle.kind != "named"):
+        if a.oracle.kind in _WITH_SCALARS or (a.parameters and a.oracle.kind != "named"):
             raise OdescentError(f"{a} has no text form.")
         if a.oracle.kind == "grad":
             head = {0: "grad ", 1: "hess "}.get(k, f"D{k + 1} ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sympy as sp
 
 from ..algebra.elementwise import elementwise
@@ -10,6 +12,7 @@ from ..algebra.scalars import parameters
 from ..algebra.vectors import blocks
 from ..flows.system import System
 from ..vector_fields.objective import Objective
+from .sampled import gradient_of_batch
 
 
 def adam() -> System:
@@ -50,14 +53,19 @@ def rmsprop() -> System:
     )
 
 
-def adagrad() -> System:
-    """x' = -g / sqrt(v + eps), v' = g*g with g = grad f(x): the sum of g*g instead of an average."""
+def adagrad(batched: bool = False) -> System:
+    """x' = -g / sqrt(v + eps), v' = g*g with g = grad f(x): the sum of g*g instead of an average.
+
+    Where it is ``batched``, g is the gradient over b random rows, a number from b0 on that a method may change.
+    """
     x, v = blocks("x v")
     eps = parameters("eps")
-    g = Objective("f").grad(x)
+    g, held = gradient_of_batch(x, batched)
     direction = elementwise(lambda v_, g_: g_ / sp.sqrt(v_ + eps), v, g)
+    fields: dict[str, Any] = {"second": {v: hadamard(g, g)}, "drift": {x: -direction}}
     return System(
-        {"second": {v: hadamard(g, g)}, "drift": {x: -direction}},
+        fields | {"hold": {b.symbol: 0} for b in held},
+        blocks=held,
         output=x,
         name="adagrad",
         references=("dasilva2020",),

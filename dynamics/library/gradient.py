@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sympy as sp
 
@@ -14,6 +15,7 @@ from ..algebra.vectors import Vector, blocks, inner, zero
 from ..flows.system import System
 from ..vector_fields.block import Block
 from ..vector_fields.objective import Objective
+from .sampled import gradient_of_batch
 
 
 def gradient_flow(objective: str = "f") -> System:
@@ -80,13 +82,18 @@ def rescaled_flow(p: object = None) -> System:
     )
 
 
-def adagrad_norm() -> System:
-    """x' = -g / sqrt(w + eps), w' = |g|^2 with g = grad f(x): f + 2 sqrt(w + eps) is a first integral."""
+def adagrad_norm(batched: bool = False) -> System:
+    """x' = -g / sqrt(w + eps), w' = |g|^2 with g = grad f(x): f + 2 sqrt(w + eps) is a first integral.
+
+    Where it is ``batched``, g is the gradient over b random rows, a number from b0 on that a method may change.
+    """
     x, w = blocks("x"), blocks("w", kind="scalar")
     eps = parameters("eps")
-    g = Objective("f").grad(x)
+    g, held = gradient_of_batch(x, batched)
+    fields: dict[str, Any] = {"sum": {w: inner(g, g)}, "drift": {x: -g / sp.sqrt(w + eps)}}
     return System(
-        {"sum": {w: inner(g, g)}, "drift": {x: -g / sp.sqrt(w + eps)}},
+        fields | {"hold": {b.symbol: 0} for b in held},
+        blocks=held,
         output=x,
         init={w: 0},
         name="adagrad_norm",

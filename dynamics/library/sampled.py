@@ -12,6 +12,7 @@ from ..algebra.scalars import parameters
 from ..algebra.vectors import Vector, blocks, inner, zero
 from ..flows.system import System
 from ..samples.sample import sample
+from ..vector_fields.block import Block
 from ..vector_fields.objective import Objective
 
 
@@ -57,6 +58,15 @@ def minibatch_flow() -> System:
         {"descent": {x: -Objective("f").batch(x, u)}}, output=x, name="minibatch_flow",
         references=("robbins1951",),
     )  # fmt: skip
+
+
+def gradient_of_batch(x: Vector, batched: bool) -> tuple[Vector, list[Block]]:
+    """The gradient, or that of a batch of b rows, with the block b, from b0 on, that the flow holds."""
+    f = Objective("f")
+    if not batched:
+        return f.grad(x), []
+    rows = Block("b", "scalar", "coefficient", parameters("b0"))
+    return f.batch(x, sample("u", "uniform"), rows.symbol), [rows]
 
 
 def adahessian() -> System:

@@ -132,9 +132,9 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
 
 
 def _known_mean(a: Call, s: Bound) -> Vector | None:
-    """The mean of an oracle that is random by its scalar argument, as of a gradient of a random batch."""
-    fixed = all(s not in symbols_of(v) for v in (a.point, *a.directions))
-    random = a.parameters == (s,) and isinstance(s, ScalarSample) and s.law_name == "uniform"
+    """The mean of an oracle that is random by its first scalar argument, as of a gradient of a random batch."""
+    fixed = all(s not in symbols_of(v) for v in (a.point, *a.directions, *a.parameters[1:]))
+    random = a.parameters[:1] == (s,) and isinstance(s, ScalarSample) and s.law_name == "uniform"
     if not (a.oracle.form.mean and random and fixed):
         return None
     return call(a.oracle.other(a.oracle.form.mean, a.oracle.slot), a.point, a.directions)

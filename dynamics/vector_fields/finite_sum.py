@@ -12,6 +12,8 @@ from ..._support.numbers import check_whole
 from ..algebra.vectors import Vector
 from .objective import Objective, refuse_torch
 
+_CHUNK = 64  # rows at a time, of a batch whose size is not known beforehand
+
 
 @dataclass(frozen=True, eq=False)
 class _Mean:
@@ -32,7 +34,9 @@ class FiniteSum(Objective):
 
     The oracle "batch" is the gradient of the mean over a few rows, which a number u in [0, 1] picks: `batch` of a
     vector and a uniform sample is unbiased in the calculus, and a run draws u. Its covariance is that of the gradients
-    of single rows, `covariance`, divided by the batch; without replacement it is (n - b)/(n - 1) of that.
+    of single rows, `covariance`, divided by the batch; without replacement it is (n - b)/(n - 1) of that. With a third
+    argument, ``batch(x, u, size)``, the number of rows is a scalar, rounded up, which may change from step to step
+    without a new compilation, since rows are taken in chunks of 64.
 
     Args:
         name: an identifier.
@@ -77,25 +81,102 @@ class FiniteSum(Objective):
                 "replace=True to pick rows twice."
             )
         self.row_fun, self.replace = fun, bool(replace)
-        super().__init__(name, _Mean(fun, self.data), batch=self._of_batch, **options)
+        own = {"batch": self._of_batch, "deviation": self._deviation}
+        super().__init__(name, _Mean(fun, self.data), **own, **options)
 
     def picked(self, u: Any) -> Any:
         """The numbers of the rows that u picks: an array of shape (batch,), the same for the same u."""
         import jax
-        import jax.numpy as jnp
 
-        number = jnp.asarray(u, float)
-        words = jax.lax.bitcast_convert_type(number, jnp.uint32).reshape(-1)
-        key = jax.random.wrap_key_data(jnp.concatenate([words, words])[:2])
+        key = _key_of(u)
         if self.replace:
             return jax.random.randint(key, (self.batch_size,), 0, self.rows)
         return jax.random.choice(key, self.rows, (self.batch_size,), replace=False)
 
-    def _of_batch(self, x: Any, u: Any) -> Any:
+    def _of_batch(self, x: Any, u: Any, size: Any = None) -> Any:
         import jax
 
+        if size is not None:
+            return self._of_sized(x, u, size)
         own = self.picked(u)
         return jax.grad(_Mean(self.row_fun, jax.tree.map(lambda leaf: leaf[own], self.data)))(x)
+
+    def _by_chunks(self, u: Any, size: Any) -> tuple[Any, Callable[[Any], Any], int]:
+        """How many rows a batch of this size has, 0 if there is none, its rows by chunks, and the rows of a chunk."""
+        import jax
+        import jax.numpy as jnp
+
+        wanted = jnp.ceil(jnp.asarray(size, float))
+        most = jnp.inf if self.replace else self.rows
+        fits = (wanted >= 1) & (wanted <= most) & jnp.isfinite(wanted)
+        chunk, key = min(_CHUNK, self.rows), _key_of(u)
+        order = None if self.replace else jax.random.permutation(key, self.rows)
+
+        def rows_of(k: Any) -> Any:
+            if order is None:
+                own = jax.random.randint(jax.random.fold_in(key, k), (chunk,), 0, self.rows)
+            else:
+                own = order[jnp.minimum(k * chunk + jnp.arange(chunk), self.rows - 1)]
+            return jax.tree.map(lambda leaf: leaf[own], self.data)
+
+        return jnp.where(fits, wanted, 0).astype(int), rows_of, chunk
+
+    def _of_sized(self, x: Any, u: Any, size: Any) -> Any:
+        """The gradient over so many rows; nan for fewer than one, and for more than there are to pick."""
+        import jax
+        import jax.numpy as jnp
+
+        number, rows_of, chunk = self._by_chunks(u, size)
+
+        # a chunk that is not full is evaluated whole, and what is beyond the number does not count
+        def total(at: Any, k: Any) -> Any:
+            each = jax.vmap(self.row_fun, (None, 0))(at, rows_of(k))
+            own = k * chunk + jnp.arange(chunk) < number
+            return jnp.sum(jnp.where(own, each, jnp.zeros_like(each)))
+
+        def further(state: Any) -> Any:
+            k, found = state
+            return k + 1, jax.tree.map(jnp.add, found, jax.grad(total)(x, k))
+
+        begun = jnp.asarray(0), jax.tree.map(jnp.zeros_like, x)
+        _, found = jax.lax.while_loop(lambda state: state[0] * chunk < number, further, begun)
+        share = jnp.where(number > 0, 1 / jnp.maximum(number, 1), jnp.nan)
+        return jax.tree.map(lambda leaf: leaf * share.astype(leaf.dtype), found)
+
+    def _deviation(self, x: Any, u: Any, size: Any = None) -> Any:
+        """The standard deviation of each entry of the mean over the rows, those that `_of_batch` picks."""
+        import jax
+        import jax.numpy as jnp
+
+        number, rows_of, chunk = self._by_chunks(u, self.batch_size if size is None else size)
+        places = jnp.arange(chunk)
+
+        # means and squares about them are merged chunk by chunk, so that nothing cancels
+        def further(state: Any) -> Any:
+            k, mean, squares = state
+            own = k * chunk + places < number
+            before, new = k * chunk, jnp.sum(own)
+
+            def merged(mean: Any, squares: Any, each: Any) -> Any:
+                here = own.reshape(-1, *[1] * mean.ndim)
+                middle = jnp.sum(jnp.where(here, each, 0), 0) / new.astype(each.dtype)
+                off = middle - mean
+                share = (new / (before + new)).astype(each.dtype)
+                inside = jnp.sum(jnp.where(here, (each - middle) ** 2, 0), 0)
+                between = off**2 * share * before.astype(each.dtype)
+                return mean + off * share, squares + inside + between
+
+            each = jax.vmap(jax.grad(self.row_fun), (None, 0))(x, rows_of(k))
+            pairs = jax.tree.map(merged, mean, squares, each)
+            return k + 1, *jax.tree.transpose(jax.tree.structure(mean), None, pairs)
+
+        zeros = jax.tree.map(jnp.zeros_like, x)
+        begun = jnp.asarray(0), zeros, zeros
+        _, _, squares = jax.lax.while_loop(lambda s: s[0] * chunk < number, further, begun)
+        n = number.astype(float)
+        left = 1.0 if self.replace else (self.rows - n) / self.rows
+        factor = jnp.where(n > 1, left / (n * (n - 1)), jnp.nan)
+        return jax.tree.map(lambda leaf: jnp.sqrt(leaf * factor.astype(leaf.dtype)), squares)
 
     def gradients(self, x: Any) -> Any:
         """The gradients of all rows at an array or a pytree, in one vectorized pass: a first axis of n."""
@@ -121,3 +202,12 @@ class FiniteSum(Objective):
 
         share = 1.0 if self.replace else (self.rows - self.batch_size) / max(self.rows - 1, 1)
         return jnp.trace(self.covariance(x)) * share / self.batch_size
+
+
+def _key_of(u: Any) -> Any:
+    """A key of random numbers, the same for the same u."""
+    import jax
+    import jax.numpy as jnp
+
+    words = jax.lax.bitcast_convert_type(jnp.asarray(u, float), jnp.uint32).reshape(-1)
+    return jax.random.wrap_key_data(jnp.concatenate([words, words])[:2])

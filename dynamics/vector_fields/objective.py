@@ -185,11 +185,29 @@ class Objective(Rendered):
         found = self._numeric(in_argument("grad", slot))
         return along_all(found, x, [self._tangent(d, x) for d in along])
 
-    def batch(self, x: Any, u: Any) -> Any:
-        """The gradient over rows of a `FiniteSum` that a uniform sample u picks, or a number in [0, 1]."""
+    def batch(self, x: Any, u: Any, size: Any = None) -> Any:
+        """The gradient over rows of a `FiniteSum` that a uniform sample u picks, or a number in [0, 1].
+
+        Args:
+            x: the point.
+            u: the sample, or the number.
+            size: how many rows, rounded up, where that is not the batch of the sum: a scalar, as of a block that grows.
+        """
+        return self._of_rows("batch", x, u, size)
+
+    def deviation(self, x: Any, u: Any, size: Any = None) -> Any:
+        """The standard deviation of each entry of `batch`, estimated from the rows that u picks, at least two.
+
+        Its square is an unbiased estimate of the variance of the entry. The arguments are those of `batch`.
+        """
+        return self._of_rows("deviation", x, u, size)
+
+    def _of_rows(self, kind: str, x: Any, u: Any, size: Any) -> Any:
+        scalars = (u,) if size is None else (u, size)
         if isinstance(x, Vector):
-            return call(Oracle("batch", self.name), self._point(x), (), (as_scalar(u),))
-        return self._numeric("batch")(x, u)
+            given = tuple(map(as_scalar, scalars))
+            return call(Oracle(kind, self.name), self._point(x), (), given)
+        return self._numeric(kind)(x, *scalars)
 
     def hessian(self, *x: Any, wrt: Slot | tuple[Slot, Slot] = None) -> Any:
         """The Hessian as an operator, at a vector; at an array, the matrix of a flat argument.

@@ -26,6 +26,7 @@ ADD, MUL, NEGATIVE, POWER, ATOM = range(5)  # how tightly a piece of text holds 
 FUNCTIONS: dict[Any, str] = {
     sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tan: "tan", sp.sinh: "sinh",
     sp.cosh: "cosh", sp.tanh: "tanh", sp.atan: "arctan", sp.Abs: "abs", sp.sign: "sign", expm1: "expm1",
+    sp.ceiling: "ceil",
 }  # fmt: skip
 _RECIPROCALS: dict[Any, Any] = {sp.coth: sp.tanh, sp.sech: sp.cosh, sp.csch: sp.sinh}
 
