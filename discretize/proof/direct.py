@@ -245,12 +245,17 @@ def _modified(algorithm: Iteration) -> Step | None:
     ]
     rates = step_series(algorithm, 1)[1]
     spread = modified.spread[1] if modified.spread else {}
+    # what rests, such as a scale that guards set, has no field to be differentiated along
+    moved = {s: e for s, e in modified.terms[1].items() if leading[s] != 0 or e != 0}
+    rests = [s for s in leading if s not in moved]
 
     def check(c: Values) -> dict[str, Equation]:
-        field = {s: leading[s] + h * c[f"F_1 of {s}"] for s in leading}
+        field = {s: leading[s] + h * c[f"F_1 of {s}"] for s in moved}
         along = field if modified.time is None else {**field, modified.time: sp.S.One}
-        equations = {}
-        for s in leading:
+        equations = {
+            f"{s}+ at {h}^{j}": Equation(series[j][s], leading[s]) for s in rests for j in (1, 2)
+        }
+        for s in moved:
             flow = s + h * field[s] + derivative(field[s], along) * (h**2 / 2)
             terms = taylor_terms(flow, h, 2)
             for j in (1, 2):
@@ -266,7 +271,7 @@ def _modified(algorithm: Iteration) -> Step | None:
 
     claims = tuple(
         Claim(f"F_1 of {s}", e, rf"F_1^{{({symbol_latex(str(s))})}}")
-        for s, e in modified.terms[1].items()
+        for s, e in moved.items()
     )
     claims += tuple(
         Claim(

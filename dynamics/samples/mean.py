@@ -97,6 +97,8 @@ def _of_scalar(m: sp.Expr, s: Bound) -> sp.Expr:
             return number
     if (parts := _by_parts(m, None, s)) is not None:
         return mean_over(parts, s)
+    if isinstance(m, MeanScalar) and (exchanged := _exchanged(m, s)) is not None:
+        return exchanged
     if (found := half_fixed(m, s)) is not None:
         fixed, moving, rest = found
         return inner(fixed, mean_over(moving * rest, s))
@@ -110,7 +112,8 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
     if s not in symbols_of(a):
         scaled: Vector = a * _of_scalar(m, s)
         return scaled
-    if isinstance(a, Call) and s not in symbols_of(m) and (known := _known_mean(a, s)) is not None:
+    known = None if s in symbols_of(m) else _known_mean(a, s)
+    if known is not None:
         scaled_mean: Vector = known * m
         return scaled_mean
     degree = degree_of_term(a * m, s)
@@ -131,8 +134,26 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
     return opaque
 
 
-def _known_mean(a: Call, s: Bound) -> Vector | None:
-    """The mean of an oracle that is random by its first scalar argument, as of a gradient of a random batch."""
+def _exchanged(node: Any, s: Bound) -> Any:
+    """The mean over s of one over another sample, s first; None where s would stay under E with the other."""
+    body, other = _opened(node.body, node.over)
+    within = mean_over(body, s)
+    if any(other in n.symbols() for n in means_in(within)):
+        return None
+    return mean_over(within, other)
+
+
+def _known_mean(a: Atom, s: Bound) -> Vector | None:
+    """The mean of a mean, or of an oracle that is random by its first scalar argument or linearly by a direction."""
+    if isinstance(a, MeanVector):
+        found: Vector | None = _exchanged(a, s)
+        return found
+    if not isinstance(a, Call):
+        return None
+    at = [i for i, d in enumerate(a.directions) if s in symbols_of(d)]
+    if len(at) == 1 and all(s not in symbols_of(v) for v in (a.point, *a.parameters)):
+        along = [mean_over(d, s) if [i] == at else d for i, d in enumerate(a.directions)]
+        return call(a.oracle, a.point, along, a.parameters)
     fixed = all(s not in symbols_of(v) for v in (a.point, *a.directions, *a.parameters[1:]))
     random = a.parameters[:1] == (s,) and isinstance(s, ScalarSample) and s.law_name == "uniform"
     if not (a.oracle.form.mean and random and fixed):
