@@ -51,6 +51,7 @@ REGISTRY = Derivations(
         "unified_nesterov/model": "model_family:unified_nesterov",
         "adagrad_norm/first_integral": "methods.first_integral:adagrad_norm",
         "adagrad/first_integral": "methods.first_integral:adagrad",
+        "adadagrad_norm/norm_test": "methods.first_integral:adadagrad_norm",
         "cbo/relaxation": "relaxation:cbo",
         "consensus_hopping/relaxation": "relaxation:consensus_hopping",
         "iterative_newton/doubling": "methods.riccati:iterative_newton",

@@ -21,11 +21,12 @@ from ....dynamics.flows.system import System
 from ....dynamics.vector_fields.objective import Objective
 from ...expansion.backward_error import modified_equation
 from ...faces import Algorithm, Derivation
+from ...library.adaptive import adadagrad_norm as growing
 from ...library.adaptive import adagrad as coordinate_method
 from ...library.adaptive import adagrad_norm as norm_method
 from ...proof.direct import checked_steps
 from ...proof.steps import Claim, Equation, Step
-from ..notation import FIRST_INTEGRAL
+from ..notation import FIRST_INTEGRAL, NORM_TEST
 
 gap, time = parameters("Delta t")
 direction = blocks("u")
@@ -34,6 +35,10 @@ PROVENANCE = (
     "the method's continuous limit; the proof for AdaGrad-Norm (arXiv:1806.01811) is of the iterates, and another. The "
     "rate is that of the flow; what the step adds to the energy is its first order, and no bound for the iterates is "
     "claimed."
+)
+BATCHES = (
+    "Reconstructed: the energy of the averaged flow, and the rate that follows where the norm test holds, are this "
+    "package's own; the paper (arXiv:2402.11215) proves a rate of the iterates, in another way."
 )
 
 
@@ -146,17 +151,69 @@ def _rate(method: Algorithm) -> Step:
     )
 
 
-def _growth(method: Algorithm, energy: sp.Expr) -> Step:
-    """What the scheme adds to the energy, to first order in the step."""
+def _under_the_norm_test(method: Algorithm) -> tuple[Step, Step, Step]:
+    """An energy that the averaged flow does not increase where the norm test holds, the rate, and what a step adds."""
+    system, averaged = method.system, modified_equation(method, 1).terms[0]
+    (w,) = [b.symbol for b in system.blocks if b.name == "w"]
+    eta, eps = parameters("eta eps")
+    f = Objective("f")
+    g, share = f.grad(system.output), 1 + eta**2
+    energy = f.value(system.output) + 2 * sp.sqrt(w + eps) / share
+    square, speed = inner(g, g), sp.sqrt(w + eps)
+    variance = canonical(averaged[w] / square - 1)
+    most = (sp.sqrt(eps) + share * gap / 2) ** 2 - eps
+
+    def gained(c: Mapping[str, Any]) -> sp.Expr:
+        """What the energy has gained in w, when w has the size that is claimed."""
+        return (energy - f.value(system.output)).xreplace({w: c["W"]}) - 2 * sp.sqrt(eps) / share
+
+    energies = Step(
+        "Energy under the norm test",
+        r"Let $r$ be the relative variance of the gradient of the batch. Along the flow that is averaged over the "
+        r"batches the energy $E$ changes at the rate $E'$: where the norm test $r \le \eta^2$ holds it does not increase, "
+        r"and where $r = \eta^2$ it is conserved.",
+        (
+            Claim("r", variance),
+            Claim("E", energy),
+            Claim("E'", (variance - eta**2) * square / (share * speed), r"\dot{E}"),
+        ),
+        lambda c: {
+            "the rate of E": Equation(derivative(c["E"], averaged), c["E'"]),
+            "the sign of the rate": Equation(c["E'"], (c["r"] - eta**2) * square / (share * speed)),
+            "the relative variance": Equation(averaged[w], (1 + c["r"]) * square),
+        },
+        kind="finding",
+        assumes=r"the batch is held, and its gradient is unbiased.",
+    )
+    rate = Step(
+        "Rate under the norm test",
+        r"With $\Delta = f(x_0) - f^*$ the sum never exceeds $W$ where the test holds. The sum is the integral of "
+        r"$(1 + r)\, |g|^2$, so that the mean of $|g|^2$ over the time $t$ is at most $B$: for $\eta = 0$ the rate of the "
+        r"whole gradient.",
+        (Claim("W", most), Claim("B", most / time)),
+        lambda c: {
+            "the energy that is used up": Equation(gained(c), gap),
+            "the mean over the time t": Equation(c["B"] * time, c["W"]),
+        },
+        kind="finding",
+        assumes=r"$f$ is differentiable and bounded below, and the test holds up to the time $t$.",
+    )
+    return energies, rate, _growth(method, energy, conserved=False)
+
+
+def _growth(method: Algorithm, energy: sp.Expr, conserved: bool = True) -> Step:
+    """What the scheme adds to the rate of the energy, to first order in the step."""
     terms = modified_equation(method, 1).terms
     added = tidy(derivative(energy, terms[1]))
     return Step(
         "What the step adds",
-        r"Along the modified equation the energy is not constant: $E' = h E_1 + O(h^2)$.",
+        r"Along the modified equation the energy is not constant: $E' = h E_1 + O(h^2)$."
+        if conserved
+        else r"Along the modified equation the rate of the energy is $E' + h E_1 + O(h^2)$.",
         (Claim("E", energy), Claim("E_1", added)),
         lambda c: {
             "E' to first order": Equation(derivative(c["E"], terms[1]), c["E_1"]),
-            "E' at h = 0": Equation(derivative(c["E"], terms[0])),
+            **({"E' at h = 0": Equation(derivative(c["E"], terms[0]))} if conserved else {}),
         },
         kind="defect",
     )
@@ -191,3 +248,16 @@ def adagrad() -> Derivation:
         "The flow of AdaGrad has a first integral: the objective and twice the sum of the roots.",
         False,
     )
+
+
+def adadagrad_norm() -> Derivation:
+    """AdaGrad-norm with growing batches: where the norm test holds, f + 2 sqrt(w + eps)/(1 + eta^2) does not increase."""
+    method = growing()
+    first, *others = checked_steps(method)
+    energy, rate, growth = _under_the_norm_test(method)
+    return Derivation(
+        "adadagrad_norm", "norm_test",
+        "The norm test bounds what the batches take from the first integral of AdaGrad-norm, and so gives its rate.",
+        (first, energy, rate, *others, growth), method, provenance=BATCHES,
+        references=(method.reference, *method.system.references), notation=NORM_TEST,
+    )  # fmt: skip
