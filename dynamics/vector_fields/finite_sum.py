@@ -162,7 +162,7 @@ class FiniteSum(Objective):
                 middle = jnp.sum(jnp.where(here, each, 0), 0) / new.astype(each.dtype)
                 off = middle - mean
                 share = (new / (before + new)).astype(each.dtype)
-                inside = jnp.sum(jnp.where(here, (each - middle) ** 2, 0), 0)
+                inside = jnp.sum(jnp.where(here, (each - middle[None]) ** 2, 0), 0)
                 between = off**2 * share * before.astype(each.dtype)
                 return mean + off * share, squares + inside + between
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import sympy as sp
+
+_PART = re.compile(r"_part(_\d+)?$")
 
 
 def _hint(e: sp.Expr, part: sp.Expr, target: str) -> str:
@@ -11,7 +15,9 @@ def _hint(e: sp.Expr, part: sp.Expr, target: str) -> str:
         return "root"
     if e.is_Pow and e.exp == sp.Rational(1, 2):
         return "radicand"
-    return "denominator" if e.is_Mul and part == sp.fraction(e)[1] else f"{target}_part"
+    if e.is_Mul and part == sp.fraction(e)[1]:
+        return "denominator"
+    return _PART.sub("", target) + "_part"  # a part of a part is one of the whole
 
 
 def _part(e: sp.Expr) -> sp.Expr | None:
@@ -22,7 +28,7 @@ def _part(e: sp.Expr) -> sp.Expr | None:
     larger = [a for a in e.args if not a.is_Rational and sp.count_ops(a) > 1]
     if roots or not (e.is_Add and len(e.args) > 2):
         return max(roots or larger, key=_size, default=None)
-    return e.func(*e.as_ordered_terms()[: len(e.args) // 2])
+    return e.func(*e.as_ordered_terms()[: max(len(e.args) // 2, 2)])  # one term may be a name
 
 
 def _without(e: sp.Expr, part: sp.Expr, symbol: sp.Symbol) -> sp.Expr:
