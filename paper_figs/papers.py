@@ -107,7 +107,13 @@ PAPERS: Mapping[str, Paper] = {
     "samples": Paper(
         "Methods with samples, and averages that follow the motion",
         "several papers, named with the claims",
-        ("samples.directions", "samples.sketch", "samples.adahessian", "samples.transport"),
+        (
+            "samples.directions",
+            "samples.sketch",
+            "samples.adahessian",
+            "samples.transport",
+            "samples.growing_batches",
+        ),
     ),
 }
 

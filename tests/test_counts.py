@@ -79,7 +79,9 @@ def counts_agree(algorithm: od.Algorithm, steps: int = 12) -> od.discretize.Traj
     return run
 
 
-GUARDED = [n for n in od.algorithms() if od.algorithm(n).program.guarded]
+PROGRAMS = {n: od.algorithm(n).program for n in od.algorithms()}
+# those of batches are counted in test_growing_batches.py
+GUARDED = [n for n, p in PROGRAMS.items() if p.guarded and not p.draws]
 
 
 @pytest.mark.parametrize("name", GUARDED)

@@ -118,7 +118,14 @@ def test_examples_in_branches_and_loops() -> None:
     v = od.sample("v", "uniform")
     more = od.Let({x: x - h**2 * f.batch(x, v, 2 * b)})
     often = od.Repeat([od.Let({x: x - h**2 * f.batch(x, v, b + 1)})], max_steps=3)
-    scheme = od.Scheme((od.Flow("descent", "explicit"), od.Select(b > 5, [more], []), often, od.Select(b < 100, [od.Let({b: b + 1})], [])))
+    scheme = od.Scheme(
+        (
+            od.Flow("descent", "explicit"),
+            od.Select(b > 5, [more], []),
+            often,
+            od.Select(b < 100, [od.Let({b: b + 1})], []),
+        )
+    )
     run = od.Algorithm(flow, scheme).run(loss(), np.zeros(3), 5, h=0.01, key=0)
     sizes = [3 + k for k in range(5)]
     taken = [n + (2 * n if n > 5 else 0) + 3 * (n + 1) for n in sizes]
@@ -146,7 +153,9 @@ def test_text_and_json() -> None:
 
 
 def test_rounding_up_is_known_to_every_backend() -> None:
-    made = od.method({x: x - h * sp.ceiling(b) * f.grad(x), b: b + sp.Rational(1, 3)}, output=x, init={b: 1})
+    made = od.method(
+        {x: x - h * sp.ceiling(b) * f.grad(x), b: b + sp.Rational(1, 3)}, output=x, init={b: 1}
+    )
     run = made.run(lambda p: jnp.sum(p**2) / 2, np.ones(2), 4, h=0.1)
     wanted = np.prod([1 - 0.1 * np.ceil(1 + k / 3 - 1e-12) for k in range(4)])
     np.testing.assert_allclose(run.x[-1], wanted, rtol=1e-12)
@@ -289,9 +298,10 @@ def test_optax_says_the_next_batch(name: str) -> None:
     transformation = getattr(load(method, "optax"), name)(**values, key=jax.random.key(0))
     params = jnp.zeros(3)
     state, seen = transformation.init(params), []
+    given = {"batch": data.batch, "deviation": data.deviation}
+    update = jax.jit(lambda s, p: transformation.update(jnp.zeros(3), s, p, **given))
     for _ in range(15):
-        given = {"batch": data.batch, "deviation": data.deviation}
-        updates, state = transformation.update(jnp.zeros(3), state, params, **given)
+        updates, state = update(state, params)
         params = params + updates
         seen.append(float(state.b))
     assert seen == sorted(seen) and seen[-1] > 4 and np.all(np.isfinite(params))
@@ -305,7 +315,9 @@ def test_optax_says_the_next_batch(name: str) -> None:
         ({"b0": 4.0, "eta": 1e-3}, "more than the 150 of the data: bound the batch by that"),
     ],
 )
-def test_a_batch_that_cannot_be_had_ends_a_run_with_a_sentence(options: dict[str, float], said: str) -> None:
+def test_a_batch_that_cannot_be_had_ends_a_run_with_a_sentence(
+    options: dict[str, float], said: str
+) -> None:
     values = {"rate": 0.3, "delta": 1e-8, "eta": 0.8, "b_max": 1e6, **options}
     run = od.algorithm("adadagrad_norm").run(loss(), np.zeros(3), 20, key=1, **values)
     assert run.diverged_at is not None and said in run.remark
@@ -318,7 +330,9 @@ def test_a_batch_that_cannot_be_had_ends_a_run_with_a_sentence(options: dict[str
 def test_the_derivation_is_proved() -> None:
     derivation = od.derive("adadagrad_norm")
     assert derivation.route == "norm_test" and derivation.verified
-    assert {"Energy under the norm test", "Rate under the norm test"} <= {s.title for s in derivation.steps}
+    assert {"Energy under the norm test", "Rate under the norm test"} <= {
+        s.title for s in derivation.steps
+    }
 
 
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 2.0])

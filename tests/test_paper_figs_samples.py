@@ -17,6 +17,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "sketch": {"runs": 10000},
     "units": {"grid": [0.01, 0.03, 0.3, 3.0, 10.0, 30.0]},
     "transport": {},
+    "growing_batches": {"seeds": 1, "fixed": {"8": 20000, "64": 8000}},
 }
 
 
@@ -50,6 +51,10 @@ PERTURBED = {  # the methods and flow, the field that is multiplied, the number;
     "transport": (
         "hessian_aided_momentum", "averaged_gradient_flow", "average", "11/10",
         ("terms that agree", "It is T |H g|", "slope of its logarithm"),
+    ),
+    "growing_batches": (
+        "adadagrad", "adagrad", "drift", "1/30",
+        ("for 10 steps: growing batches to the best", "0.001: growing batches to the best"),
     ),
 }  # fmt: skip
 

@@ -37,6 +37,7 @@ PAPERS = {  # by route, where it is not the one on passivity
     "splitting": "2306.01685",
     "window": "2107.03356",
     "first_integral": "1806.01811",
+    "norm_test": "2402.11215",
     "lag": "1906.03532",
     "implicit": "2506.13710",
     "implicit_bilevel": "2201.13409",

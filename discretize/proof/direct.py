@@ -270,8 +270,7 @@ def _modified(algorithm: Iteration) -> Step | None:
         return equations
 
     claims = tuple(
-        Claim(f"F_1 of {s}", e, rf"F_1^{{({symbol_latex(str(s))})}}")
-        for s, e in moved.items()
+        Claim(f"F_1 of {s}", e, rf"F_1^{{({symbol_latex(str(s))})}}") for s, e in moved.items()
     )
     claims += tuple(
         Claim(

@@ -86,10 +86,12 @@ FIRST_INTEGRAL: Notation = (
 
 NORM_TEST: Notation = (
     *_OBJECTIVE,
-    (r"g, s", r"are the gradient over $b$ rows that $u$ picks, and the standard deviation of its entries"),
-    (r"w", r"is the sum of the squares of $g$, and $\varepsilon$ what it begins with"),
-    (r"\eta", r"is the ratio of the norm test, and $b_{max}$ the largest batch"),
-    (r"r", r"is the relative variance of $g$, and $E$ the energy, to whose rate a step adds $h E_1$"),
+    (r"u, b", r"are the sample that picks rows of the data, and their number"),
+    (r"g, s", r"are the gradient over these rows, and the standard deviation of its entries"),
+    (r"w, \varepsilon", r"are the sum of the squares of $g$, and what it begins with"),
+    (r"\eta", r"is the ratio of the norm test"),
+    (r"r", r"is the relative variance of $g$"),
+    (r"E, E_1", r"are the energy, and what a step adds to its rate, to first order"),
     (r"\Delta", r"is $f(x_0) - f^*$"),
     (r"W, B", r"are the bounds of the sum and of the mean of squares over the time $t$"),
 )  # fmt: skip

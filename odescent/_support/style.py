@@ -64,7 +64,7 @@ METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         COLORS[2]: (
             "nesterov_sc", "nesterov_look_ahead", "adagrad", "underdamped_langevin", "underdamped_exact",
             "mirror_cbo", "proximal_gradient", "newton", "iterative_newton", "zeroth_order",
-            "barzilai_borwein", "penalty_bilevel",
+            "barzilai_borwein", "penalty_bilevel", "adadagrad_norm",
         ),
         COLORS[3]: (
             "triple_momentum", "proximal_point", "sgd", "baoab", "jump_cbo", "ogda", "coordinate_descent", "nag_flow",
@@ -73,7 +73,7 @@ METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         COLORS[4]: (
             "cbo", "nesterov_c", "conformal_heavy_ball", "sign_descent", "sgld", "aboba", "halpern", "adaptive",
             "regularized_newton", "newton_schulz", "implicit_gradient_transport",
-            "polyak_step",
+            "polyak_step", "adadagrad",
         ),
         COLORS[5]: (
             "consensus_hopping", "ogm", "robust_momentum", "adam", "normalized_gradient_descent",
