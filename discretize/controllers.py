@@ -304,7 +304,7 @@ def batch_test(
             f"the {test} test needs the gradients of two parts of the batch or more"
             f"{', or the deviation of its gradient' if test in _OF_DEVIATIONS else ''}."
         )
-    rates = [p - gradient for p in parts] or [spread]
+    rates = [spread] if isinstance(spread, Vector) else [p - gradient for p in parts]
     pairs = len(parts) * (len(parts) - 1) or 1  # of the mean of so many, by their squares
     uncertain, allowed = _TESTS[test](gradient, rates, pairs, as_scalar(ratio) ** 2)
     larger = size * (uncertain / allowed if allowed != 0 else _TWICE)

@@ -1,4 +1,4 @@
-"""Batches whose size is a block: the rows that they take, the deviation of their gradient, and tests that let them grow."""
+"""Batches whose size is a block: their rows, the deviation of their gradient, and tests that let them grow."""
 
 from __future__ import annotations
 
@@ -337,7 +337,7 @@ def test_the_derivation_is_proved() -> None:
 
 @pytest.mark.parametrize("ratio", [0.0, 0.5, 2.0])
 def test_the_energy_in_numbers(ratio: float) -> None:
-    """Along the averaged flow with relative variance r = eta^2, from a solver: constant; with less, it falls as said."""
+    """Along the averaged flow of a solver with relative variance r = eta^2 it is constant; with less it falls."""
     from scipy.integrate import solve_ivp
 
     scales = np.array([1.0, 0.3, 3.0])

@@ -18,8 +18,7 @@ from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.flows.starts import starting_point
 from ...dynamics.vector_fields.estimates import Estimate, Supposition
-from ...dynamics.vector_fields.objective import Objective
-from ...dynamics.vector_fields.own_functions import wrapped
+from ...dynamics.vector_fields.objective import Objective, wrapped
 
 if TYPE_CHECKING:
     from ...discretize.faces import Algorithm

@@ -22,7 +22,8 @@ from ..step.iteration import Iteration
 from .ending import Spent
 
 _WORDS = {
-    "grad": "gradients", "batch": "minibatch gradients", "deviation": "deviations", "value": "values", "operator": "operators", "map": "maps",
+    "grad": "gradients", "batch": "minibatch gradients", "deviation": "deviations", "value": "values",
+    "operator": "operators", "map": "maps",
     "prox": "proximal maps", "resolvent": "resolvents", "ensemble": "consensus points", "hvp": "products",
     "jvp": "products", "vjp": "products", "vhp": "products",
 }  # fmt: skip

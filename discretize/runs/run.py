@@ -26,8 +26,8 @@ from ...dynamics.flows.stepper import PointStepper, orbit
 from ...dynamics.flows.stopping import Until, at_start, conditions
 from ...dynamics.vector_fields.estimates import condition_of
 from ...dynamics.vector_fields.functions import together
-from ...dynamics.vector_fields.objective import Objective, function_name
-from ...dynamics.vector_fields.own_functions import wrapped
+from ...dynamics.vector_fields.objective import Objective, wrapped
+from ...dynamics.vector_fields.own_functions import function_name
 from ..emit import source
 from ..programs import draws
 from ..step.iteration import Iteration

@@ -26,16 +26,8 @@ from .scalars import SINGULAR, admitted, as_scalar, small_powers, vanishes
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _PRIMES = 2**15  # the least prime that is not looked for in numbers under roots of higher order
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
-_OPAQUE = (
-    sp.Abs,
-    sp.sign,
-    sp.ceiling,
-    sp.Max,
-    sp.Min,
-    sp.log,
-    sp.sin,
-    sp.cos,
-)  # compared by their arguments
+# functions that are compared by their arguments
+_OPAQUE = (sp.Abs, sp.sign, sp.ceiling, sp.Max, sp.Min, sp.log, sp.sin, sp.cos)
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
 
 

@@ -36,7 +36,8 @@ from ..solves.numbers import of_factors, solved
 from ..solves.roots import root_numbers
 from ..vector_fields.block import start
 from ..vector_fields.functions import oracle_of, together
-from ..vector_fields.objective import Objective, along_all
+from ..vector_fields.objective import Objective
+from ..vector_fields.own_functions import along_all
 from ..vector_fields.system import VectorFields
 from .quadrature import quadrature
 

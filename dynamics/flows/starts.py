@@ -15,7 +15,7 @@ from ..._support.errors import OdescentError, listed, unknown
 from ..algebra.calculus import Symbol
 from ..algebra.vectors import Vector
 from ..vector_fields.block import Block
-from ..vector_fields.objective import refuse_torch
+from ..vector_fields.own_functions import refuse_torch
 
 
 @jax.tree_util.register_dataclass

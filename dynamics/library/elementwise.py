@@ -60,12 +60,12 @@ def adagrad(batched: bool = False) -> System:
     """
     x, v = blocks("x v")
     eps = parameters("eps")
-    g, held = gradient_of_batch(x, batched)
+    g, rows = gradient_of_batch(x, batched)
     direction = elementwise(lambda v_, g_: g_ / sp.sqrt(v_ + eps), v, g)
     fields: dict[str, Any] = {"second": {v: hadamard(g, g)}, "drift": {x: -direction}}
     return System(
-        fields | {"hold": {b.symbol: 0} for b in held},
-        blocks=held,
+        fields if rows is None else {**fields, "hold": {rows.symbol: 0}},
+        blocks=() if rows is None else (rows,),
         output=x,
         name="adagrad",
         references=("dasilva2020",),

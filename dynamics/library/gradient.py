@@ -89,11 +89,11 @@ def adagrad_norm(batched: bool = False) -> System:
     """
     x, w = blocks("x"), blocks("w", kind="scalar")
     eps = parameters("eps")
-    g, held = gradient_of_batch(x, batched)
+    g, rows = gradient_of_batch(x, batched)
     fields: dict[str, Any] = {"sum": {w: inner(g, g)}, "drift": {x: -g / sp.sqrt(w + eps)}}
     return System(
-        fields | {"hold": {b.symbol: 0} for b in held},
-        blocks=held,
+        fields if rows is None else {**fields, "hold": {rows.symbol: 0}},
+        blocks=() if rows is None else (rows,),
         output=x,
         init={w: 0},
         name="adagrad_norm",

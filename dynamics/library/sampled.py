@@ -60,13 +60,13 @@ def minibatch_flow() -> System:
     )  # fmt: skip
 
 
-def gradient_of_batch(x: Vector, batched: bool) -> tuple[Vector, list[Block]]:
+def gradient_of_batch(x: Vector, batched: bool) -> tuple[Vector, Block | None]:
     """The gradient, or that of a batch of b rows, with the block b, from b0 on, that the flow holds."""
     f = Objective("f")
     if not batched:
-        return f.grad(x), []
+        return f.grad(x), None
     rows = Block("b", "scalar", "coefficient", parameters("b0"))
-    return f.batch(x, sample("u", "uniform"), rows.symbol), [rows]
+    return f.batch(x, sample("u", "uniform"), rows.symbol), rows
 
 
 def adahessian() -> System:

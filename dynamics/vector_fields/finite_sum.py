@@ -10,7 +10,8 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
 from ..algebra.vectors import Vector
-from .objective import Objective, refuse_torch
+from .objective import Objective
+from .own_functions import refuse_torch
 
 _CHUNK = 64  # rows at a time, of a batch whose size is not known beforehand
 
@@ -81,8 +82,9 @@ class FiniteSum(Objective):
                 "replace=True to pick rows twice."
             )
         self.row_fun, self.replace = fun, bool(replace)
-        own = {"batch": self._of_batch, "deviation": self._deviation}
-        super().__init__(name, _Mean(fun, self.data), **own, **options)
+        super().__init__(
+            name, _Mean(fun, self.data), batch=self._of_batch, deviation=self._deviation, **options
+        )
 
     def picked(self, u: Any) -> Any:
         """The numbers of the rows that u picks: an array of shape (batch,), the same for the same u."""

@@ -11,7 +11,8 @@ from ..algebra.operators import jacobian
 from ..algebra.oracles import Oracle, in_argument
 from ..algebra.scalars import as_scalar
 from ..algebra.vectors import COVECTOR, Vector, call, in_slot
-from .objective import Objective, Slot, along_all
+from .objective import Objective, Slot
+from .own_functions import along_all
 
 
 class Map(Objective):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import sympy as sp
@@ -26,6 +24,7 @@ from ..algebra.vectors import (
     zero,
 )
 from .estimates import condition_of
+from .own_functions import Apart, GradientOf, along_all, function_name, refuse_torch, trace_of
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Float, PyTree
@@ -106,7 +105,7 @@ class Objective(Rendered):
         )
         self.oracles: dict[str, Callable[..., Any]] = dict(oracles)
         if fun is not None:
-            self.oracles.setdefault("value", _Apart(fun))
+            self.oracles.setdefault("value", Apart(fun))
         if self.args:
             self.oracles |= self._partial_gradients(grad or {})
         elif isinstance(grad, Mapping):
@@ -116,7 +115,7 @@ class Objective(Rendered):
         elif grad is not None:
             self.oracles["grad"] = grad
         elif fun is not None:
-            self.oracles["grad"] = _Gradient(fun)
+            self.oracles["grad"] = GradientOf(fun)
         self._minimizer, self._x0 = minimizer, x0
         self._registered: tuple[str, dict[str, Any]] | None = None  # its name and options there
 
@@ -127,7 +126,7 @@ class Objective(Rendered):
             )
         found = dict(given)
         if self.fun is not None:
-            found = {n: found.get(n, _Gradient(self.fun, i)) for i, n in enumerate(self.args)}
+            found = {n: found.get(n, GradientOf(self.fun, i)) for i, n in enumerate(self.args)}
         return {f"grad_{n}": partial for n, partial in found.items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -140,7 +139,7 @@ class Objective(Rendered):
     @property
     def differentiated(self) -> bool:
         """Whether it is a user's function with a gradient by automatic differentiation."""
-        return self._registered is None and isinstance(self.oracles.get("grad"), _Gradient)
+        return self._registered is None and isinstance(self.oracles.get("grad"), GradientOf)
 
     def __repr__(self) -> str:
         constants = [f"{k}={v}" for k, v in (("mu", self.mu), ("L", self.L)) if v is not None]
@@ -418,63 +417,6 @@ def consensus_point(value: Callable[[Any], Any]) -> Callable[..., Any]:
     return point
 
 
-@dataclass(frozen=True)
-class _Apart:
-    """A function, traced with copies of the NumPy arrays that it reads from outside.
-
-    As long as a trace of an array in double precision lives, and ours is kept with what is compiled, jaxlib (0.10.2)
-    takes the array for one of double precision everywhere, and calls of the function in single precision fail.
-    """
-
-    fun: Callable[..., Any]
-
-    def __call__(self, *x: Any) -> Any:
-        import jax
-        import numpy as np
-
-        leaves = jax.tree.leaves(x)
-        if not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            return self.fun(*x)
-        made, shape = jax.make_jaxpr(partial(self.fun), return_shape=True)(*x)
-        consts = [np.array(c) if isinstance(c, np.ndarray) else c for c in made.consts]
-        found = jax.core.eval_jaxpr(made.jaxpr, consts, *leaves)
-        return jax.tree.unflatten(jax.tree.structure(shape), found)
-
-
-@dataclass(frozen=True)
-class _Gradient:
-    """The gradient of a function in one of its arguments, by automatic differentiation."""
-
-    fun: Callable[..., Any]
-    argument: int = 0
-
-    def __call__(self, *x: Any) -> Any:
-        import jax
-
-        return jax.grad(_Apart(self.fun), self.argument)(*x)
-
-
-def along_all(
-    function: Callable[..., Any], x: tuple[Any, ...], tangents: Sequence[tuple[Any, ...]]
-) -> Any:
-    """The derivative of a function at a point along several directions, one after the other.
-
-    Args:
-        function: of all arguments.
-        x: arrays or pytrees, one for each argument.
-        tangents: directions, each with an array or pytree for each argument.
-
-    Returns:
-        what the function returns, differentiated as often as there are directions.
-    """
-    if not tangents:
-        return function(*x)
-    import jax
-
-    *first, last = tangents
-    return jax.jvp(lambda *p: along_all(function, p, first), x, last)[1]
-
-
 def check_arguments(args: Any) -> tuple[str, ...]:
     """Names of several arguments, or none; OdescentError for one alone, or a name given twice."""
     if isinstance(args, str):
@@ -487,22 +429,33 @@ def check_arguments(args: Any) -> tuple[str, ...]:
     return names
 
 
-def refuse_torch(given: Any) -> None:
-    """OdescentError for a module or a tensor of PyTorch, without importing that."""
-    kinds = {f"{c.__module__.partition('.')[0]}.{c.__name__}" for c in type(given).__mro__}
-    if kinds & {"torch.Module", "torch.Tensor"}:
-        raise OdescentError(
-            "PyTorch's modules and tensors are not run here: algorithm.to_torch(module.parameters(), ...) gives a "
-            "torch optimizer, which trains them."
-        )
+_KEPT: dict[Any, Objective] = {}  # what is compiled for an objective is found by it
+_MOST = 64
 
 
-def function_name(fun: Callable[[Any], Any]) -> str:
-    """What a function is called, where that can be the name of an objective; else "f"."""
-    try:
-        return check_name(getattr(fun, "__name__", ""))
-    except OdescentError:
-        return "f"
+def wrapped(fun: Callable[[Any], Any], x: Any) -> Objective:
+    """The objective of a JAX function, the same one as long as the function computes the same.
+
+    The function is traced each time, and what is compiled for it serves again where the trace is the one of before:
+    data that it reads from outside may change between two calls.
+
+    Args:
+        fun: a JAX function of one array or pytree to a number.
+        x: a point, which says of what shape and type.
+
+    Raises:
+        OdescentError: the function takes another number of arguments, is not one of JAX, or returns no real number.
+    """
+    refuse_torch(fun)
+    name = function_name(fun)
+    key = trace_of(fun, name, x)
+    if key is None:
+        return Objective(name, fun)
+    if key not in _KEPT:
+        while len(_KEPT) >= _MOST:
+            del _KEPT[next(iter(_KEPT))]
+        _KEPT[key] = Objective(name, fun)
+    return _KEPT[key]
 
 
 def _blank(kind: type[Objective]) -> Objective:

@@ -1,44 +1,92 @@
-"""Objectives from the user's own JAX functions: their names, what they have to be, and what is no such function."""
+"""A user's own JAX functions: their names and traces, their derivatives, and what is no such function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from ..._support.errors import OdescentError, listed
-from .objective import Objective, function_name, refuse_torch
-
-_KEPT: dict[Any, Objective] = {}  # what is compiled for an objective is found by it
-_MOST = 64
+from ..algebra.scalars import check_name
 
 
-def wrapped(fun: Callable[[Any], Any], x: Any) -> Objective:
-    """The objective of a JAX function, the same one as long as the function computes the same.
+def refuse_torch(given: Any) -> None:
+    """OdescentError for a module or a tensor of PyTorch, without importing that."""
+    kinds = {f"{c.__module__.partition('.')[0]}.{c.__name__}" for c in type(given).__mro__}
+    if kinds & {"torch.Module", "torch.Tensor"}:
+        raise OdescentError(
+            "PyTorch's modules and tensors are not run here: algorithm.to_torch(module.parameters(), ...) gives a "
+            "torch optimizer, which trains them."
+        )
 
-    The function is traced each time, and what is compiled for it serves again where the trace is the one of before:
-    data that it reads from outside may change between two calls.
+
+def function_name(fun: Callable[[Any], Any]) -> str:
+    """What a function is called, where that can be the name of an objective; else "f"."""
+    try:
+        return check_name(getattr(fun, "__name__", ""))
+    except OdescentError:
+        return "f"
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A function, traced with copies of the NumPy arrays that it reads from outside.
+
+    As long as a trace of an array in double precision lives, and ours is kept with what is compiled, jaxlib (0.10.2)
+    takes the array for one of double precision everywhere, and calls of the function in single precision fail.
+    """
+
+    fun: Callable[..., Any]
+
+    def __call__(self, *x: Any) -> Any:
+        import jax
+        import numpy as np
+
+        leaves = jax.tree.leaves(x)
+        if not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            return self.fun(*x)
+        made, shape = jax.make_jaxpr(partial(self.fun), return_shape=True)(*x)
+        consts = [np.array(c) if isinstance(c, np.ndarray) else c for c in made.consts]
+        found = jax.core.eval_jaxpr(made.jaxpr, consts, *leaves)
+        return jax.tree.unflatten(jax.tree.structure(shape), found)
+
+
+@dataclass(frozen=True)
+class GradientOf:
+    """The gradient of a function in one of its arguments, by automatic differentiation."""
+
+    fun: Callable[..., Any]
+    argument: int = 0
+
+    def __call__(self, *x: Any) -> Any:
+        import jax
+
+        return jax.grad(Apart(self.fun), self.argument)(*x)
+
+
+def along_all(
+    function: Callable[..., Any], x: tuple[Any, ...], tangents: Sequence[tuple[Any, ...]]
+) -> Any:
+    """The derivative of a function at a point along several directions, one after the other.
 
     Args:
-        fun: a JAX function of one array or pytree to a number.
-        x: a point, which says of what shape and type.
+        function: of all arguments.
+        x: arrays or pytrees, one for each argument.
+        tangents: directions, each with an array or pytree for each argument.
 
-    Raises:
-        OdescentError: the function takes another number of arguments, is not one of JAX, or returns no real number.
+    Returns:
+        what the function returns, differentiated as often as there are directions.
     """
-    refuse_torch(fun)
-    name = function_name(fun)
-    key = _trace(fun, name, x)
-    if key is None:
-        return Objective(name, fun)
-    if key not in _KEPT:
-        while len(_KEPT) >= _MOST:
-            del _KEPT[next(iter(_KEPT))]
-        _KEPT[key] = Objective(name, fun)
-    return _KEPT[key]
+    if not tangents:
+        return function(*x)
+    import jax
+
+    *first, last = tangents
+    return jax.jvp(lambda *p: along_all(function, p, first), x, last)[1]
 
 
-def _trace(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
+def trace_of(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
     """What tells a function from others, its trace; None where nothing hashable does."""
     import inspect
 
@@ -108,6 +156,3 @@ def _fingerprint(array: Any) -> tuple[str, tuple[int, ...], bytes]:
         raise TypeError("no numbers to compare")
     there = np.ascontiguousarray(array)
     return str(there.dtype), there.shape, hashlib.sha256(there.tobytes()).digest()
-
-
-__all__ = ["wrapped"]

@@ -38,7 +38,6 @@ def regression(ridge: float) -> od.FiniteSum:
 def digits(ridge: float) -> od.FiniteSum:
     """Softmax regression on the digits, which it classifies without an error: every row can be fitted at once."""
     import jax
-    import jax.numpy as jnp
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
@@ -133,10 +132,11 @@ def compute_growing_batches(
               exactly(len(derivation.steps)), sum(s.verified for s in derivation.steps), "derived here"),
         Claim(f"Examples until |grad f| < {near:g} for {kept} steps: growing batches to the best fixed one.",
               at_most(0.6), examples / min(e for e, _ in kept_at.values()), SOURCE),
-        Claim(f"Steps to that: growing batches to batch {small}.", at_most(0.25), own_steps / kept_at[small][1], SOURCE),
+        Claim(f"Steps to that: growing batches to batch {small}.", at_most(0.25), own_steps / kept_at[small][1],
+              SOURCE),
         Claim(f"Examples until |grad f| < {far:g}: growing batches to the best fixed one.",
               at_most(0.8), cost(grown, far)[0] / min(e for e, _ in far_at.values()), SOURCE),
-        Claim(f"Where |grad f| < {near:g} once is enough, a small batch gets there by luck: the same quotient.",
+        Claim(f"Where once below {near:g} is enough, a small batch gets there by luck: the same quotient.",
               above(0.6), cost(grown, near)[0] / min(e for e, _ in passed.values()), LIMIT),
         Claim(f"With the ratio {hasty:g} the batch grows too early: examples to {near:g}, to the best fixed one.",
               above(1), cost(early, near, kept)[0] / min(e for e, _ in kept_at.values()), LIMIT),
