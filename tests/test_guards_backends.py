@@ -318,16 +318,28 @@ def test_adaptive_regularized_newton_in_twelve_steps() -> None:
     assert newton.diverged_at is not None or float(newton.f[-1]) > float(run.f[0])
 
 
-def test_it_is_the_method_of_the_paper() -> None:
+@pytest.mark.parametrize("power", ["1", "2/3", "1/2", "2"])
+@pytest.mark.parametrize("operator", ["hessian", "gauss_newton"])
+def test_it_is_the_method_of_the_paper(operator: str, power: str) -> None:
     """By dense matrices: trials, radii and what is accepted, on a function that is not quadratic."""
+    each = lambda p: jnp.concatenate([jnp.sin(jnp.asarray(A) * p), p - 1, jnp.array([p[0] * p[1]])])
     fun = lambda p: jnp.sum(jnp.logaddexp(jnp.asarray(A) * p, 0.0)) + jnp.sum((p - 1) ** 2) / 20
+    rows = od.Map("c", each)
     with jax.enable_x64(True):
-        run = od.algorithm("adaptive_regularized_newton").run(fun, P0, 25)
+        given = {"f": fun, "c": rows} if operator == "gauss_newton" else fun
+        options = {"operator": operator, "power": sp.Rational(power)}
+        run = od.algorithm("adaptive_regularized_newton", **options).run(given, P0, 25)
+        fixed = od.algorithm("regularized_newton", **options).run(given, P0, 1, gam=0.7)
         p, gam = jnp.asarray(P0), 1.0
         for k in range(25):
-            g, hessian = jax.grad(fun)(p), jax.hessian(fun)(p)
-            lam = float(jnp.linalg.norm(g)) / gam
-            trial = p - jnp.linalg.solve(hessian + lam * jnp.eye(3), g)
+            g, jacobian = jax.grad(fun)(p), jax.jacobian(each)(p)
+            curved = jax.hessian(fun)(p) if operator == "hessian" else jacobian.T @ jacobian
+            length = float(jnp.linalg.norm(g)) ** float(sp.Rational(power))
+            lam = length / gam
+            if k == 0:
+                alone = p - jnp.linalg.solve(curved + length / 0.7 * jnp.eye(3), g)
+                np.testing.assert_allclose(fixed.x[1], alone, rtol=1e-7)
+            trial = p - jnp.linalg.solve(curved + lam * jnp.eye(3), g)
             there = jax.grad(fun)(trial)
             if float(jnp.linalg.norm(there)) < 1e-7:
                 break
@@ -335,9 +347,28 @@ def test_it_is_the_method_of_the_paper() -> None:
                 p, gam = trial, 2 * gam
             else:
                 gam = gam / 2
-            np.testing.assert_allclose(run.x[k + 1], p, rtol=1e-9)
+            np.testing.assert_allclose(run.x[k + 1], p, rtol=1e-7)
             assert run.states["gam"][k + 1] == gam
-        assert k > 5
+        assert k > 3
+
+
+def test_the_fisher_matrix_of_rows_in_place_of_the_hessian() -> None:
+    """The same data and start: the empirical Fisher matrix, by the losses of rows as the map, against gradient descent."""
+    if importlib.util.find_spec("sklearn") is None:
+        pytest.skip("scikit-learn is not installed")
+    from odescent.dynamics.problems.logistic_data import breast_cancer_data
+
+    features, labels = breast_cancer_data()
+    problem = od.objective("logistic/breast_cancer", regularization=1e-3)
+    losses = lambda w: jnp.logaddexp(0.0, -(2.0 * labels - 1) * (features @ w))
+    rows = od.Map("c", lambda w: losses(w) / np.sqrt(len(labels)))
+    method = od.algorithm("adaptive_regularized_newton", operator="gauss_newton")
+    with jax.enable_x64(True):
+        run = method.run({"f": problem, "c": rows}, np.full(31, 3.0), 560)
+        least = float(problem.fun(jnp.asarray(problem.minimizer)))
+    steps = int(np.argmax(np.asarray(run.f) - least < 1e-10))
+    accepted = int(np.sum(np.diff(run.states["gam"][: steps + 1]) > 0))
+    assert 0 < accepted <= 24723 / 50 and 0 < steps <= 760  # of gradient descent, and Nesterov's method
 
 
 def test_the_step_is_the_linearly_implicit_one() -> None:

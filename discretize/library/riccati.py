@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ...dynamics.algebra.scalars import parameters
+from ...dynamics.algebra.scalars import as_scalar, parameters
 from ...dynamics.algebra.vectors import blocks, inner
 from ...dynamics.library import system
 from ...dynamics.vector_fields.objective import Objective
@@ -68,29 +68,31 @@ def mkor(leak: str = "inverse", rescaled: bool = True, factors: int = 1) -> Algo
     )  # fmt: skip
 
 
-def regularized_newton() -> Algorithm:
+def regularized_newton(operator: str = "hessian", power: object = 1) -> Algorithm:
     """x+ = x - (H + |g|/gam)^-1 g with g = grad f(x) and its derivative H: no longer than gam where H is positive.
 
     Explicit Euler on its flow, h = 1. It is also the linearly implicit step of the gradient flow over the time gam/|g|,
-    and of the flow at unit speed, with h = gam, the W-method with the operator -H/|g|. The radius gam is free.
+    and of the flow at unit speed, with h = gam, the W-method with the operator -H/|g|. The radius gam is free. With the
+    ``operator`` "gauss_newton" H is J^T J of a map c, with a ``power`` a the regularization is |g|^a/gam.
     """
-    flow = system("regularized_newton_flow")
+    flow = system("regularized_newton_flow", operator=operator, power=power)
     return by_euler(flow, "regularized_newton", "doikov2024", tuning={STEP: sp.S.One})
 
 
-def adaptive_regularized_newton() -> Algorithm:
+def adaptive_regularized_newton(operator: str = "hessian", power: object = 1) -> Algorithm:
     """x+ = x - (H + lam)^-1 g with lam = |g|/gam, accepted if f - f+ >= |g+|^2/(8 lam); gam doubles then, or is halved.
 
-    Explicit Euler on the regularized Newton flow, h = 1, whose radius gam is set from step to step, from 1 on.
+    Explicit Euler on the regularized Newton flow, h = 1, whose radius gam is set from step to step, from 1 on. With the
+    ``operator`` "gauss_newton" H is J^T J of a map c, with a ``power`` a it is lam = |g|^a/gam.
     """
     x, f = blocks("x"), Objective("f")
     gam = sp.Symbol("gam", real=True)
     g, before = f.grad(x), f.grad(at(x))
-    # both sides times |g|, so that nothing is divided by a gradient of zero
-    gain = 8 * (f.value(at(x)) - f.value(x)) * sp.sqrt(inner(before, before))
+    # both sides times |g|^a, so that nothing is divided by a gradient of zero
+    gain = 8 * (f.value(at(x)) - f.value(x)) * sp.sqrt(inner(before, before)) ** as_scalar(power)
     accepted = controllers.accepted(gain >= gam * inner(g, g), gam, [x])
     return Algorithm(
-        system("regularized_newton_flow", held=True),
+        system("regularized_newton_flow", held=True, operator=operator, power=power),
         Scheme((Flow("descent", "explicit"), *accepted), "accepted"),
         tuning={STEP: sp.S.One},
         name="adaptive_regularized_newton",

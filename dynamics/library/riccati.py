@@ -10,7 +10,7 @@ from ..._support.errors import OdescentError, check_choice
 from ..._support.rendering.brief import short
 from ..algebra.operators import diagonal_operator, identity, linear_solve
 from ..algebra.products import apply, kronecker, outer, transpose
-from ..algebra.scalars import parameters
+from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import Vector, blocks, inner
 from ..flows.system import System
 from ..vector_fields.block import Block, start
@@ -103,17 +103,27 @@ def _of_two_factors(leak: str, rescaled: bool) -> System:
     )  # fmt: skip
 
 
-def regularized_newton_flow(held: bool = False) -> System:
+def regularized_newton_flow(
+    held: bool = False, operator: str = "hessian", power: object = 1
+) -> System:
     """x' = -(H + |g|/gam)^-1 g with g = grad f(x) and its derivative H: no faster than gam where H is positive.
 
-    With ``held`` gam is a block that the flow holds, from 1 on, for a method to set from step to step.
+    With ``held`` gam is a block that the flow holds, from 1 on, for a method to set from step to step. The ``operator``
+    "gauss_newton" has J^T J in the place of H, J the Jacobian of a map c: of residuals, or of the losses of n rows over
+    sqrt(n), which makes it the empirical Fisher matrix. The ``power`` a makes the regularization |g|^a/gam: the rule
+    lam |g|^a of arXiv:2208.05888.
     """
+    check_choice("operator", operator, ("hessian", "gauss_newton"))
     x, f = blocks("x"), Objective("f")
     radius = Block("gam", "scalar", "coefficient", sp.S.One)
     gam = radius.symbol if held else parameters("gam")
     g = f.grad(x)
-    length = sp.sqrt(inner(g, g))
-    descent = {x: -linear_solve(f.hessian(x) + identity * (length / gam), g)}
+    regularization = sp.sqrt(inner(g, g)) ** as_scalar(power) / gam
+    curved = f.hessian(x)
+    if operator == "gauss_newton":
+        jacobian = Map("c").jacobian(x)
+        curved = apply(transpose(jacobian), jacobian)
+    descent = {x: -linear_solve(curved + identity * regularization, g)}
     return System(
         {"descent": descent, "hold": {gam: sp.S.Zero}} if held else {"descent": descent},
         blocks=[radius] if held else (),
