@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from .dynamics import Block as Block
     from .dynamics import Diffusion as Diffusion
     from .dynamics import Field as Field
+    from .dynamics import Expectation as Expectation
     from .dynamics import FiniteSum as FiniteSum
     from .dynamics import Groups as Groups
     from .dynamics import Jumps as Jumps

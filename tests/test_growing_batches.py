@@ -11,7 +11,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent.dynamics.vector_fields.finite_sum import _key_of
+from odescent.dynamics.vector_fields.means import _key_of
 
 x = od.blocks("x")
 b = od.blocks("b", kind="scalar")
@@ -52,6 +52,53 @@ def test_a_batch_is_that_of_the_rows_that_are_picked(size: int) -> None:
         deviation = each.std(0, ddof=1) * np.sqrt(left / size)
         np.testing.assert_allclose(jax.jit(data.deviation)(AT, 0.37, size), deviation, atol=1e-12)
         np.testing.assert_allclose(fixed.deviation(AT, 0.37), deviation, atol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_fixed_batch_and_its_deviation_have_the_same_rows(weighted: bool) -> None:
+    data = loss()
+    shares = np.random.default_rng(2).uniform(0.2, 2.0, size=150) if weighted else None
+    fixed = od.FiniteSum("f", data.row_fun, data.data, batch=90, replace=True, probabilities=shares)
+    own = np.asarray(fixed.picked(0.61))
+    weights = np.ones(150) if shares is None else shares.sum() / (150 * shares)
+    each = (np.asarray(data.gradients(AT)) * weights[:, None])[own]
+    np.testing.assert_allclose(fixed.batch(AT, 0.61), each.mean(0), rtol=1e-10)
+    np.testing.assert_allclose(fixed.deviation(AT, 0.61), each.std(0, ddof=1) / 90**0.5, rtol=1e-10)
+
+
+@pytest.mark.parametrize("size", [None, 3, 70])
+def test_rows_with_probabilities_stay_unbiased(size: int | None) -> None:
+    """Mean, variance, and the square of the deviation over draws; in proportion to |g| the variance is the least."""
+    data = loss()
+    shares = np.random.default_rng(2).uniform(0.2, 2.0, size=150)
+    unequal = od.FiniteSum(
+        "f", data.row_fun, data.data, batch=8, replace=True, probabilities=shares
+    )
+    draws = jnp.asarray(np.random.default_rng(5).uniform(size=4000))
+    means = np.asarray(jax.jit(jax.vmap(lambda v: unequal.batch(AT, v, size)))(draws))
+    squares = np.asarray(jax.jit(jax.vmap(lambda v: unequal.deviation(AT, v, size)))(draws)) ** 2
+    wanted = np.diag(np.asarray(unequal.covariance(AT))) / (size or 8)
+    assert np.all(np.abs(means.mean(0) - np.asarray(data.grad(AT))) < 5 * np.sqrt(wanted / 4000))
+    np.testing.assert_allclose(means.var(0), wanted, rtol=0.15)
+    assert np.all(np.abs(squares.mean(0) - wanted) < 5 * squares.std(0) / np.sqrt(4000))
+    lengths = np.linalg.norm(np.asarray(data.gradients(AT)), axis=1)
+    best = od.FiniteSum("f", data.row_fun, data.data, replace=True, probabilities=lengths)
+    mean = np.asarray(data.grad(AT))
+    assert float(best.variance(AT)) == pytest.approx(lengths.mean() ** 2 - mean @ mean, rel=1e-10)
+    assert best.variance(AT) < min(loss(True).variance(AT) * 8, unequal.variance(AT) * 8)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"probabilities": np.ones(150)}, "give replace=True"),
+        ({"probabilities": np.ones(149), "replace": True}, "must be 150 positive numbers"),
+        ({"probabilities": np.arange(150), "replace": True}, "must be 150 positive numbers"),
+    ],
+)
+def test_probabilities_that_are_none(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(od.OdescentError, match=said):
+        od.FiniteSum("f", loss().row_fun, (ROWS, ANSWERS), **options)
 
 
 def test_the_whole_batch_is_the_gradient_and_has_no_deviation() -> None:

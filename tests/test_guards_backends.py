@@ -368,7 +368,9 @@ def test_the_fisher_matrix_of_rows_in_place_of_the_hessian() -> None:
         least = float(problem.fun(jnp.asarray(problem.minimizer)))
     steps = int(np.argmax(np.asarray(run.f) - least < 1e-10))
     accepted = int(np.sum(np.diff(run.states["gam"][: steps + 1]) > 0))
-    assert 0 < accepted <= 24723 / 50 and 0 < steps <= 760  # of gradient descent, and Nesterov's method
+    assert (
+        0 < accepted <= 24723 / 50 and 0 < steps <= 760
+    )  # of gradient descent, and Nesterov's method
 
 
 def test_the_step_is_the_linearly_implicit_one() -> None:

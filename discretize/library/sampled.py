@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from ..._support.errors import check_choice
 from ...dynamics.algebra.scalars import parameters
 from ...dynamics.library import system
 from ...dynamics.samples.sample import sample
@@ -44,15 +45,19 @@ def adahessian() -> Algorithm:
     )  # fmt: skip
 
 
-def implicit_gradient_transport(normalized: bool = False) -> Algorithm:
+def implicit_gradient_transport(normalized: bool = False, noise: str = "") -> Algorithm:
     """d+ = beta d + (1 - beta) g(x - (beta/(1 - beta)) h d), x+ = x - h d+: past gradients as if asked for at x.
 
     The average is exact with the gradient held, beta = exp(-h/T), and the look-ahead tau = h beta/(1 - beta) tends to
-    T. ``normalized`` moves by d/|d| (N-PG-IGT). h and beta are free.
+    T. ``normalized`` moves by d/|d| (N-PG-IGT). h and beta are free. With the ``noise`` "minibatch" g is that of random
+    rows of a `FiniteSum`, or of outcomes of an `Expectation`: then it is a policy gradient method.
     """
+    check_choice("noise", noise, ("", "minibatch"))
     decay = sp.exp(-STEP / T)
     return Algorithm(
-        system("averaged_gradient_flow", correction="look_ahead", normalized=normalized),
+        system(
+            "averaged_gradient_flow", correction="look_ahead", normalized=normalized, batched=bool(noise)
+        ),
         scheme("lie_trotter", [("average", "frozen exact"), ("descent", "explicit")]),
         where={tau: STEP * decay / (1 - decay)}, tuning={T: -STEP / sp.log(beta)},
         name="implicit_gradient_transport", reference="arnold2019",

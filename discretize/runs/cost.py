@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 
-from ...dynamics.vector_fields.finite_sum import FiniteSum
+from ...dynamics.vector_fields.means import Expectation, FiniteSum
 from ..emit.lowering.domains import lowered_of
 from ..emit.lowering.names import Naming
 from ..emit.lowering.statements import (
@@ -114,13 +114,15 @@ def cost_of_run(algorithm: Iteration, objective: object = None) -> tuple[Spent, 
 
 def _with_examples(cost: dict[str, int], objective: object) -> dict[str, int]:
     rows = _rows_of(objective)
-    if isinstance(objective, FiniteSum):
+    if rows:
         cost[EXAMPLES] = sum(n * rows[kind] for kind, n in cost.items() if kind in rows)
     return cost
 
 
 def _rows_of(objective: object) -> dict[str, int]:
-    """At how many rows of a finite sum each kind is evaluated."""
+    """At how many rows of a finite sum, or outcomes of an expectation, each kind is evaluated."""
+    if isinstance(objective, Expectation):
+        return {"minibatch gradients": objective.batch_size}
     if not isinstance(objective, FiniteSum):
         return {}
     whole = dict.fromkeys(("gradients", "values", "products"), objective.rows)

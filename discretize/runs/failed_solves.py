@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ...dynamics.solves.routes import inverses
-from ...dynamics.vector_fields.finite_sum import FiniteSum
+from ...dynamics.vector_fields.means import FiniteSum
 from ...dynamics.vector_fields.objective import Objective
 from ..emit import called, load
 from ..programs.program import Program

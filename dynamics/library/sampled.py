@@ -91,18 +91,22 @@ def adahessian() -> System:
     )  # fmt: skip
 
 
-def averaged_gradient_flow(correction: str = "", normalized: bool = False) -> System:
+def averaged_gradient_flow(
+    correction: str = "", normalized: bool = False, batched: bool = False
+) -> System:
     """d' = (g - d)/T, x' = -d: an average of gradients lags behind by T H g, which a correction takes away.
 
     ``correction`` "look_ahead" asks for g at x - tau d, which for tau = T leaves (T^2/2) D^3f[g, g]; "hessian" adds
-    H x' to d', and then d - g obeys (d - g)' = -(d - g)/T: no lag at all. ``normalized`` moves by d/|d|.
+    H x' to d', and then d - g obeys (d - g)' = -(d - g)/T: no lag at all. ``normalized`` moves by d/|d|. Where it is
+    ``batched``, g is a gradient over random rows or outcomes.
     """
     x, d = blocks("x d")
     T, tau = parameters("T tau")
     f = Objective("f")
     check_choice("correction", correction, ("", "look_ahead", "hessian"))
     speed: Vector = d / sp.sqrt(inner(d, d)) if normalized else d
-    asked = f.grad(x - tau * speed) if correction == "look_ahead" else f.grad(x)
+    place = x - tau * speed if correction == "look_ahead" else x
+    asked = f.batch(place, sample("u", "uniform")) if batched else f.grad(place)
     fields = {"average": {d: (asked - d) / T}}
     if correction == "hessian":
         fields["transport"] = {d: -f.grad(x, along=(speed,))}

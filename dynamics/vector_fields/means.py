@@ -1,4 +1,4 @@
-"""Finite sums: the mean of a function over rows of data, with minibatches and per-example gradients."""
+"""Objectives that are means: over the rows of data, and over outcomes whose law depends on the point."""
 
 from __future__ import annotations
 
@@ -30,6 +30,18 @@ class _Mean:
         return jnp.mean(jax.vmap(self.fun, (None, 0))(x, self.rows))
 
 
+@dataclass(frozen=True, eq=False)
+class _Weighted:
+    """A function of a row, times the weight that is picked with it."""
+
+    fun: Callable[[Any, Any], Any]
+
+    def __call__(self, x: Any, pick: Any) -> Any:
+        row, weight = pick
+        value = self.fun(x, row)
+        return value * weight.astype(value.dtype)
+
+
 class FiniteSum(Objective):
     """f(x) = mean over the rows of data of fun(x, row), an objective with values and gradients of all rows.
 
@@ -37,7 +49,8 @@ class FiniteSum(Objective):
     vector and a uniform sample is unbiased in the calculus, and a run draws u. Its covariance is that of the gradients
     of single rows, `covariance`, divided by the batch; without replacement it is (n - b)/(n - 1) of that. With a third
     argument, ``batch(x, u, size)``, the number of rows is a scalar, rounded up, which may change from step to step
-    without a new compilation, since rows are taken in chunks of 64.
+    without a new compilation, since rows are taken in chunks of 64. Rows may have ``probabilities`` p: a gradient that
+    is picked with p counts 1/(n p), so that the batch stays unbiased (importance sampling).
 
     Args:
         name: an identifier.
@@ -45,11 +58,13 @@ class FiniteSum(Objective):
         data: an array whose first axis are the rows, or a pytree of such arrays, n rows each.
         batch: b, how many rows are picked.
         replace: whether a row may be picked twice.
+        probabilities: of the rows, with which they are picked with replacement, in proportion to these positive
+            numbers; alike by default.
         options: as of `Objective`: mu, L, minimizer, dimension, x0, reference.
 
     Raises:
-        OdescentError: there are no rows, arrays of different numbers of rows, or a batch larger than the data that is
-            picked without replacement.
+        OdescentError: there are no rows, arrays of different numbers of rows, a batch larger than the data that is
+            picked without replacement, or probabilities that are not positive, not one a row, or without replacement.
     """
 
     @checked
@@ -61,6 +76,7 @@ class FiniteSum(Objective):
         *,
         batch: int = 1,
         replace: bool = False,
+        probabilities: Any = None,
         **options: Any,
     ) -> None:
         import jax
@@ -82,9 +98,30 @@ class FiniteSum(Objective):
                 "replace=True to pick rows twice."
             )
         self.row_fun, self.replace = fun, bool(replace)
+        self.probabilities = None if probabilities is None else self._shares(name, probabilities)
+        # what is picked: rows, or pairs of a row and its weight
+        self._picks, self._of_pick = self.data, fun
+        if self.probabilities is not None:
+            self._weights = jnp.asarray(1 / (self.rows * self.probabilities))
+            self._picks, self._of_pick = (self.data, self._weights), _Weighted(fun)
         super().__init__(
             name, _Mean(fun, self.data), batch=self._of_batch, deviation=self._deviation, **options
         )
+
+    def _shares(self, name: str, probabilities: Any) -> Any:
+        """The probabilities of the rows, with sum one."""
+        import numpy as np
+
+        given = np.asarray(probabilities, float)
+        if given.shape != (self.rows,) or not np.all(np.isfinite(given) & (given > 0)):
+            raise OdescentError(
+                f"probabilities must be {self.rows} positive numbers, one for each row of the data of {name}."
+            )
+        if not self.replace:
+            raise OdescentError(
+                "rows that are picked by probabilities may be picked twice: give replace=True."
+            )
+        return given / given.sum()
 
     def picked(self, u: Any) -> Any:
         """The numbers of the rows that u picks: an array of shape (batch,), the same for the same u."""
@@ -92,8 +129,16 @@ class FiniteSum(Objective):
 
         key = _key_of(u)
         if self.replace:
-            return jax.random.randint(key, (self.batch_size,), 0, self.rows)
+            return self._with_replacement(key, self.batch_size)
         return jax.random.choice(key, self.rows, (self.batch_size,), replace=False)
+
+    def _with_replacement(self, key: Any, number: int) -> Any:
+        import jax
+        import jax.numpy as jnp
+
+        if self.probabilities is None:
+            return jax.random.randint(key, (number,), 0, self.rows)
+        return jax.random.choice(key, self.rows, (number,), p=jnp.asarray(self.probabilities))
 
     def _of_batch(self, x: Any, u: Any, size: Any = None) -> Any:
         import jax
@@ -101,25 +146,30 @@ class FiniteSum(Objective):
         if size is not None:
             return self._of_sized(x, u, size)
         own = self.picked(u)
-        return jax.grad(_Mean(self.row_fun, jax.tree.map(lambda leaf: leaf[own], self.data)))(x)
+        return jax.grad(_Mean(self._of_pick, jax.tree.map(lambda leaf: leaf[own], self._picks)))(x)
 
     def _by_chunks(self, u: Any, size: Any) -> tuple[Any, Callable[[Any], Any], int]:
-        """How many rows a batch of this size has, 0 if there is none, its rows by chunks, and the rows of a chunk."""
+        """How many rows a batch of this size has, 0 if there is none, its picks by chunks, and the rows of a chunk.
+
+        Without a size the rows are those of `picked`; without replacement they are the first ones of a permutation.
+        """
         import jax
         import jax.numpy as jnp
 
-        wanted = jnp.ceil(jnp.asarray(size, float))
+        wanted = jnp.ceil(jnp.asarray(self.batch_size if size is None else size, float))
         most = jnp.inf if self.replace else self.rows
         fits = (wanted >= 1) & (wanted <= most) & jnp.isfinite(wanted)
         chunk, key = min(_CHUNK, self.rows), _key_of(u)
-        order = None if self.replace else jax.random.permutation(key, self.rows)
+        order = self.picked(u) if size is None else None
+        if order is None and not self.replace:
+            order = jax.random.permutation(key, self.rows)
 
         def rows_of(k: Any) -> Any:
             if order is None:
-                own = jax.random.randint(jax.random.fold_in(key, k), (chunk,), 0, self.rows)
+                own = self._with_replacement(jax.random.fold_in(key, k), chunk)
             else:
-                own = order[jnp.minimum(k * chunk + jnp.arange(chunk), self.rows - 1)]
-            return jax.tree.map(lambda leaf: leaf[own], self.data)
+                own = order[jnp.minimum(k * chunk + jnp.arange(chunk), len(order) - 1)]
+            return jax.tree.map(lambda leaf: leaf[own], self._picks)
 
         return jnp.where(fits, wanted, 0).astype(int), rows_of, chunk
 
@@ -132,7 +182,7 @@ class FiniteSum(Objective):
 
         # a chunk that is not full is evaluated whole, and what is beyond the number does not count
         def total(at: Any, k: Any) -> Any:
-            each = jax.vmap(self.row_fun, (None, 0))(at, rows_of(k))
+            each = jax.vmap(self._of_pick, (None, 0))(at, rows_of(k))
             own = k * chunk + jnp.arange(chunk) < number
             return jnp.sum(jnp.where(own, each, jnp.zeros_like(each)))
 
@@ -150,7 +200,7 @@ class FiniteSum(Objective):
         import jax
         import jax.numpy as jnp
 
-        number, rows_of, chunk = self._by_chunks(u, self.batch_size if size is None else size)
+        number, rows_of, chunk = self._by_chunks(u, size)
         places = jnp.arange(chunk)
 
         # means and squares about them are merged chunk by chunk, so that nothing cancels
@@ -168,7 +218,7 @@ class FiniteSum(Objective):
                 between = off**2 * share * before.astype(each.dtype)
                 return mean + off * share, squares + inside + between
 
-            each = jax.vmap(jax.grad(self.row_fun), (None, 0))(x, rows_of(k))
+            each = jax.vmap(jax.grad(self._of_pick), (None, 0))(x, rows_of(k))
             pairs = jax.tree.map(merged, mean, squares, each)
             return k + 1, *jax.tree.transpose(jax.tree.structure(mean), None, pairs)
 
@@ -187,7 +237,7 @@ class FiniteSum(Objective):
         return jax.vmap(jax.grad(self.row_fun), (None, 0))(x, self.data)
 
     def covariance(self, x: Any) -> Any:
-        """The covariance of the gradient of a random row at an array, shape (d, d): that of a batch times b."""
+        """The covariance of the gradient that a random row gives at an array, shape (d, d): that of a batch times b."""
         import jax.numpy as jnp
 
         if isinstance(x, Vector):
@@ -195,8 +245,12 @@ class FiniteSum(Objective):
                 "covariance needs a point in numbers; that of a batch in symbols is estimate(f.batch(x, u), ...)."
             )
         each = jnp.asarray(self.gradients(x)).reshape(self.rows, -1)
-        centred = each - jnp.mean(each, axis=0)[None]
-        return centred.T @ centred / self.rows
+        middle = jnp.mean(each, axis=0)
+        if self.probabilities is not None:
+            each = each * self._weights.astype(each.dtype)[:, None]
+        centred = each - middle[None]
+        shares = 1 / self.rows if self.probabilities is None else self.probabilities[:, None]
+        return centred.T @ (centred * jnp.asarray(shares, each.dtype))
 
     def variance(self, x: Any) -> Any:
         """The variance of a minibatch gradient, E|e - grad f|^2, of its batch and way of picking."""
@@ -204,6 +258,83 @@ class FiniteSum(Objective):
 
         share = 1.0 if self.replace else (self.rows - self.batch_size) / max(self.rows - 1, 1)
         return jnp.trace(self.covariance(x)) * share / self.batch_size
+
+
+class Expectation(Objective):
+    """f(x) = E value(x, t) over outcomes t of a law p(t | x) that depends on the point: a policy, a simulator.
+
+    The oracle "batch" is the mean over outcomes that a number u in [0, 1] picks of the score-function estimate
+    value(x, t) grad log p(t | x) + grad value(x, t), less what has mean zero: the score times the mean value of the other
+    outcomes of the batch. In the calculus it is unbiased. Value and gradient are means over ``draws`` outcomes, the same
+    at each call, unless the function is given. Reference: Williams 1992, doi:10.1007/BF00992696.
+
+    Args:
+        name: an identifier.
+        draw: JAX function of x and a key, an outcome: an array or a pytree.
+        log_density: JAX scalar function of x and an outcome, log p(t | x) up to what does not depend on x.
+        value: JAX scalar function of x and an outcome, such as a loss, or a reward with its sign turned.
+        fun: f itself, where it is known.
+        batch: outcomes of an estimate.
+        draws: outcomes for value and gradient, where f is not known.
+        options: as of `Objective`: mu, L, minimizer, dimension, x0, reference.
+    """
+
+    @checked
+    def __init__(
+        self,
+        name: str,
+        draw: Callable[[Any, Any], Any],
+        log_density: Callable[[Any, Any], Any],
+        value: Callable[[Any, Any], Any],
+        *,
+        fun: Callable[[Any], Any] | None = None,
+        batch: int = 1,
+        draws: int = 4096,
+        **options: Any,
+    ) -> None:
+        self.draw, self.log_density, self.of_outcome = draw, log_density, value
+        self.batch_size, self.draws = check_whole("batch", batch, 1), check_whole("draws", draws, 2)
+        super().__init__(name, fun, batch=self._of_batch, **options)
+        if fun is None:
+            self.oracles["value"] = self._mean
+            self.oracles["grad"] = lambda x: self._estimate(x, _key_of(0.0), self.draws)
+
+    def outcomes(self, x: Any, u: Any, size: int | None = None) -> Any:
+        """The outcomes that u picks at an array or a pytree, one after the other along a first axis."""
+        import jax
+
+        return self._outcomes(x, jax.random.split(_key_of(u), size or self.batch_size))
+
+    def _outcomes(self, x: Any, keys: Any) -> Any:
+        import jax
+
+        return jax.lax.stop_gradient(jax.vmap(self.draw, (None, 0))(x, keys))
+
+    def _mean(self, x: Any) -> Any:
+        import jax
+        import jax.numpy as jnp
+
+        drawn = self.outcomes(x, 0.0, self.draws)
+        return jnp.mean(jax.vmap(self.of_outcome, (None, 0))(x, drawn))
+
+    def _of_batch(self, x: Any, u: Any) -> Any:
+        return self._estimate(x, _key_of(u), self.batch_size)
+
+    def _estimate(self, x: Any, key: Any, size: int) -> Any:
+        """The gradient of what has the estimate for a gradient, with the values and the others' mean held."""
+        import jax
+        import jax.numpy as jnp
+
+        drawn = self._outcomes(x, jax.random.split(key, size))
+        values = jax.vmap(self.of_outcome, (None, 0))(x, drawn)
+        others = (jnp.sum(values) - values) / max(size - 1, 1)
+
+        def surrogate(at: Any) -> Any:
+            scores = jax.vmap(self.log_density, (None, 0))(at, drawn)
+            own = jax.vmap(self.of_outcome, (None, 0))(at, drawn)
+            return jnp.mean(jax.lax.stop_gradient(values - others) * scores + own)
+
+        return jax.grad(surrogate)(x)
 
 
 def _key_of(u: Any) -> Any:
