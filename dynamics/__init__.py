@@ -55,11 +55,11 @@ if TYPE_CHECKING:
     from .stochastic.monte_carlo import monte_carlo as monte_carlo
     from .vector_fields.block import Block as Block
     from .vector_fields.block import start as start
-    from .vector_fields.means import Expectation as Expectation
-    from .vector_fields.means import FiniteSum as FiniteSum
     from .vector_fields.groups import Groups as Groups
     from .vector_fields.groups import Leaves as Leaves
     from .vector_fields.maps import Map as Map
+    from .vector_fields.means import Expectation as Expectation
+    from .vector_fields.means import FiniteSum as FiniteSum
     from .vector_fields.named_maps import named_map as named_map
     from .vector_fields.objective import Objective as Objective
     from .vector_fields.processes import Diffusion as Diffusion

@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     from .discretize.reading.method_text import read_algorithm as read_algorithm
     from .dynamics import Block as Block
     from .dynamics import Diffusion as Diffusion
-    from .dynamics import Field as Field
     from .dynamics import Expectation as Expectation
+    from .dynamics import Field as Field
     from .dynamics import FiniteSum as FiniteSum
     from .dynamics import Groups as Groups
     from .dynamics import Jumps as Jumps

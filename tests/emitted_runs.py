@@ -271,6 +271,8 @@ def carries(name, target):
 KINDS = (
     "aboba",
     "accelerated_mirror_descent",
+    "adadagrad",
+    "adadagrad_norm",
     "adagrad",
     "adagrad_norm",
     "adahessian",

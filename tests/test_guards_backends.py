@@ -353,7 +353,7 @@ def test_it_is_the_method_of_the_paper(operator: str, power: str) -> None:
 
 
 def test_the_fisher_matrix_of_rows_in_place_of_the_hessian() -> None:
-    """The same data and start: the empirical Fisher matrix, by the losses of rows as the map, against gradient descent."""
+    """The same data and start: the empirical Fisher matrix, the map being the losses of the rows."""
     if importlib.util.find_spec("sklearn") is None:
         pytest.skip("scikit-learn is not installed")
     from odescent.dynamics.problems.logistic_data import breast_cancer_data

@@ -127,8 +127,9 @@ class _Search:
     def within(self, stage: Callable[[str], None], name: str) -> None:
         """A stage for a method, as far as the work goes: where it ends, the method stays open."""
         known = _known(name, False).program
-        if known.guarded or known.asks_values != self.program.asks_values:
-            if known.asks_values == self.program.asks_values:
+        alike = known.asks_values == self.program.asks_values
+        if known.guarded or not alike:
+            if alike and known.asks_at_random == self.program.asks_at_random:
                 self.open[name] = "its steps go one of several ways, which are not compared"
             return
         began = done()

@@ -284,6 +284,12 @@ class Program(Rendered):
         """Whether it asks for values of a function."""
         return any(o.kind == "value" for o in self.oracles)
 
+    @property
+    def asks_at_random(self) -> bool:
+        """Whether an oracle is given a sample beside its point, as one that picks rows of data is."""
+        drawn = {*self.samples}
+        return any(drawn & symbols_of(p) for c in self.calls for p in c.parameters)
+
     @cached_property
     def classes(self) -> tuple[int, ...]:
         """Which blocks have one shape, as numbers in their order: 0 is that of the starting point, -1 scalars."""

@@ -264,9 +264,9 @@ class Expectation(Objective):
     """f(x) = E value(x, t) over outcomes t of a law p(t | x) that depends on the point: a policy, a simulator.
 
     The oracle "batch" is the mean over outcomes that a number u in [0, 1] picks of the score-function estimate
-    value(x, t) grad log p(t | x) + grad value(x, t), less what has mean zero: the score times the mean value of the other
-    outcomes of the batch. In the calculus it is unbiased. Value and gradient are means over ``draws`` outcomes, the same
-    at each call, unless the function is given. Reference: Williams 1992, doi:10.1007/BF00992696.
+    value(x, t) grad log p(t | x) + grad value(x, t), less what has mean zero: the score times the mean value of the
+    other outcomes of the batch. In the calculus it is unbiased. Value and gradient are means over ``draws`` outcomes,
+    the same at each call, unless the function is given. Reference: Williams 1992, doi:10.1007/BF00992696.
 
     Args:
         name: an identifier.

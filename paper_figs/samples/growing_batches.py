@@ -167,6 +167,11 @@ def draw_growing_batches(data: Mapping[str, Any]) -> Figure:
         }
         if name != "growing":
             own = {"color": shades[fixed.index(name)], "lw": 0.8, "label": f"batch {name}"}
+        own |= {
+            "marker": "o",
+            "ms": 4,
+            "markevery": [-1],
+        }  # where the run ends, and in the last panel
         axes[0].loglog(row["examples"][1:], row["slope"][1:], **own)
         axes[1].loglog(np.maximum(row["examples"][1:], 1), row["batch"][1:], **own)
     for i, goal in enumerate(data["goals"]):
@@ -177,7 +182,7 @@ def draw_growing_batches(data: Mapping[str, Any]) -> Figure:
     for name, (examples, steps) in data["bars"].items():
         color = look.color if name == "growing" else shades[fixed.index(name)]
         if np.isfinite([examples, steps]).all():
-            axes[2].loglog([examples], [steps], color=color, marker="o", ms=5, ls="none")
+            axes[2].loglog([examples], [steps], color=color, marker="o", ms=4, ls="none")
     axes[2].set(xlabel="examples", ylabel="steps")
     mark(axes[2], x=(1e5, 1e6), y=(3e3, 1e4))
     letter(
