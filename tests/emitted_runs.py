@@ -272,7 +272,6 @@ KINDS = (
     "aboba",
     "accelerated_mirror_descent",
     "adadagrad",
-    "adadagrad_norm",
     "adagrad",
     "adagrad_norm",
     "adahessian",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 import sympy as sp
@@ -83,6 +84,10 @@ def row_bowl(p: Any, row: Any) -> Any:
     return ((p - row) ** 2).sum() / 2
 
 
+def moved(p: Any, key: Any) -> Any:
+    return p + jax.random.normal(key, p.shape)
+
+
 def products(p: Any, q: Any) -> Any:
     return p * q
 
@@ -96,6 +101,12 @@ def test_maps_and_finite_sums_stay_what_they_are() -> None:
             np.testing.assert_array_equal(other.oracles[oracle](p), rows.oracles[oracle](p))
         np.testing.assert_array_equal(other.oracles["batch"](p, u), rows.oracles["batch"](p, u))
         np.testing.assert_array_equal(other.covariance(p), rows.covariance(p))
+    random = od.Expectation("f", moved, row_bowl, row_bowl, batch=3, draws=5)
+    for other in copies(random):
+        assert type(other) is od.Expectation and other.batch_size == 3
+        for oracle in ("value", "grad"):
+            np.testing.assert_array_equal(other.oracles[oracle](p), random.oracles[oracle](p))
+        np.testing.assert_array_equal(other.oracles["batch"](p, u), random.oracles["batch"](p, u))
     for made in (od.Map("c", products, args=("x", "y")), od.Map("c"), od.named_map("softmax")):
         for other in copies(made):
             assert type(other) is type(made) and repr(other) == repr(made)

@@ -297,7 +297,7 @@ class Expectation(Objective):
         super().__init__(name, fun, batch=self._of_batch, **options)
         if fun is None:
             self.oracles["value"] = self._mean
-            self.oracles["grad"] = lambda x: self._estimate(x, _key_of(0.0), self.draws)
+            self.oracles["grad"] = self._slope
 
     def outcomes(self, x: Any, u: Any, size: int | None = None) -> Any:
         """The outcomes that u picks at an array or a pytree, one after the other along a first axis."""
@@ -316,6 +316,9 @@ class Expectation(Objective):
 
         drawn = self.outcomes(x, 0.0, self.draws)
         return jnp.mean(jax.vmap(self.of_outcome, (None, 0))(x, drawn))
+
+    def _slope(self, x: Any) -> Any:
+        return self._estimate(x, _key_of(0.0), self.draws)
 
     def _of_batch(self, x: Any, u: Any) -> Any:
         return self._estimate(x, _key_of(u), self.batch_size)
