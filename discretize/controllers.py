@@ -304,9 +304,9 @@ def batch_test(
             f"the {test} test needs the gradients of two parts of the batch or more"
             f"{', or the deviation of its gradient' if test in _OF_DEVIATIONS else ''}."
         )
-    rates = [spread] if isinstance(spread, Vector) else [p - gradient for p in parts]
+    apart = [spread] if isinstance(spread, Vector) else [p - gradient for p in parts]
     pairs = len(parts) * (len(parts) - 1) or 1  # of the mean of so many, by their squares
-    uncertain, allowed = _TESTS[test](gradient, rates, pairs, as_scalar(ratio) ** 2)
+    uncertain, allowed = _TESTS[test](gradient, apart, pairs, as_scalar(ratio) ** 2)
     larger = size * (uncertain / allowed if allowed != 0 else _TWICE)
     bounded = larger if most is None else sp.Min(as_scalar(most), larger)
     return (Select(uncertain <= allowed, [], [Let({size: bounded})]),)
@@ -316,25 +316,25 @@ _Test: TypeAlias = tuple[sp.Expr, sp.Expr]  # what is to be at most what
 _OF_DEVIATIONS = ("norm", "coordinates")
 
 
-def _by_norm(g: Vector, rates: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
-    return sp.Add(*(inner(r, r) for r in rates)) / pairs, square * inner(g, g)
+def _by_norm(g: Vector, apart: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
+    return sp.Add(*(inner(r, r) for r in apart)) / pairs, square * inner(g, g)
 
 
-def _along(g: Vector, rates: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
-    return sp.Add(*(inner(r, g) ** 2 for r in rates)) / pairs, square * inner(g, g) ** 2
+def _along(g: Vector, apart: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
+    return sp.Add(*(inner(r, g) ** 2 for r in apart)) / pairs, square * inner(g, g) ** 2
 
 
-def _across(g: Vector, rates: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
+def _across(g: Vector, apart: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
     length = inner(g, g)
-    left = (inner(r, r) * length - inner(r, g) ** 2 for r in rates)  # both sides times |g|^2
+    left = (inner(r, r) * length - inner(r, g) ** 2 for r in apart)  # both sides times |g|^2
     return sp.Add(*left) / pairs, square * length**2
 
 
-def _by_entry(g: Vector, rates: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
+def _by_entry(g: Vector, apart: Sequence[Any], pairs: int, square: sp.Expr) -> _Test:
     def excess(e: sp.Expr, *own: sp.Expr) -> sp.Expr:
         return sp.sqrt(sp.Max(0, sp.Add(*(r**2 for r in own)) / pairs - square * e**2))
 
-    over = elementwise(excess, g, *rates)
+    over = elementwise(excess, g, *apart)
     return inner(over, over), sp.S.Zero
 
 

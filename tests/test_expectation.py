@@ -152,3 +152,5 @@ def test_refusals() -> None:
         od.algorithm("implicit_gradient_transport", noise="rows")
     with pytest.raises(od.OdescentError, match="batch"):
         bandit(0)
+    with pytest.raises(od.OdescentError, match="4 outcomes in every step"):
+        bandit().batch(AT, 0.5, 7)

@@ -90,7 +90,7 @@ NORM_TEST: Notation = (
     (r"g, s", r"are the gradient over these rows, and the standard deviation of its entries"),
     (r"w, \varepsilon", r"are the sum of the squares of $g$, and what it begins with"),
     (r"\eta", r"is the ratio of the norm test"),
-    (r"r", r"is the relative variance of $g$"),
+    (r"r", r"is the variance of $g$ over $|\nabla f|^2$"),
     (r"E, E_1", r"are the energy, and what a step adds to its rate, to first order"),
     (r"\Delta", r"is $f(x_0) - f^*$"),
     (r"W, B", r"are the bounds of the sum and of the mean of squares over the time $t$"),

@@ -320,7 +320,12 @@ class Expectation(Objective):
     def _slope(self, x: Any) -> Any:
         return self._estimate(x, _key_of(0.0), self.draws)
 
-    def _of_batch(self, x: Any, u: Any) -> Any:
+    def _of_batch(self, x: Any, u: Any, size: Any = None) -> Any:
+        if size is not None:
+            raise OdescentError(
+                f"the batch of an expectation is {self.batch_size} outcomes in every step: give batch= to it, and no "
+                "size to its oracle."
+            )
         return self._estimate(x, _key_of(u), self.batch_size)
 
     def _estimate(self, x: Any, key: Any, size: int) -> Any:

@@ -169,9 +169,9 @@ def _under_the_norm_test(method: Algorithm) -> tuple[Step, Step, Step]:
 
     energies = Step(
         "Energy under the norm test",
-        r"Let $r$ be the relative variance of the gradient of the batch. Along the flow that is averaged over the "
-        r"batches the energy $E$ changes at the rate $E'$: where the norm test $r \le \eta^2$ holds it does not "
-        r"increase, and where $r = \eta^2$ it is conserved.",
+        r"Let $r$ be the variance of the gradient of the batch over $|\nabla f|^2$. Along the flow that is averaged "
+        r"over the batches the energy $E$ changes at the rate $E'$: where the norm test $r \le \eta^2$ holds it does "
+        r"not increase, and where $r = \eta^2$ it is conserved.",
         (
             Claim("r", variance),
             Claim("E", energy),
@@ -188,8 +188,8 @@ def _under_the_norm_test(method: Algorithm) -> tuple[Step, Step, Step]:
     rate = Step(
         "Rate under the norm test",
         r"With $\Delta = f(x_0) - f^*$ the sum never exceeds $W$ where the test holds. The sum is the integral of "
-        r"$(1 + r)\, |g|^2$, so that the mean of $|g|^2$ over the time $t$ is at most $B$: for $\eta = 0$ the rate of "
-        r"the whole gradient.",
+        r"$(1 + r) |\nabla f|^2$, so that the mean of $|\nabla f|^2$ over the time $t$ is at most $B$: for $\eta = 0$ "
+        r"the rate of the whole gradient.",
         (Claim("W", most), Claim("B", most / time)),
         lambda c: {
             "the energy that is used up": Equation(gained(c), gap),
