@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import sympy as sp
 
 from ..algebra.elementwise import elementwise
@@ -60,12 +58,11 @@ def adagrad(batched: bool = False) -> System:
     """
     x, v = blocks("x v")
     eps = parameters("eps")
-    g, rows = gradient_of_batch(x, batched)
+    g, held, rows = gradient_of_batch(x, batched)
     direction = elementwise(lambda v_, g_: g_ / sp.sqrt(v_ + eps), v, g)
-    fields: dict[str, Any] = {"second": {v: hadamard(g, g)}, "drift": {x: -direction}}
     return System(
-        fields if rows is None else {**fields, "hold": {rows.symbol: 0}},
-        blocks=() if rows is None else (rows,),
+        {"second": {v: hadamard(g, g)}, "drift": {x: -direction}, **held},
+        blocks=rows,
         output=x,
         name="adagrad",
         references=("dasilva2020",),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sympy as sp
 
@@ -89,11 +88,10 @@ def adagrad_norm(batched: bool = False) -> System:
     """
     x, w = blocks("x"), blocks("w", kind="scalar")
     eps = parameters("eps")
-    g, rows = gradient_of_batch(x, batched)
-    fields: dict[str, Any] = {"sum": {w: inner(g, g)}, "drift": {x: -g / sp.sqrt(w + eps)}}
+    g, held, rows = gradient_of_batch(x, batched)
     return System(
-        fields if rows is None else {**fields, "hold": {rows.symbol: 0}},
-        blocks=() if rows is None else (rows,),
+        {"sum": {w: inner(g, g)}, "drift": {x: -g / sp.sqrt(w + eps)}, **held},
+        blocks=rows,
         output=x,
         init={w: 0},
         name="adagrad_norm",

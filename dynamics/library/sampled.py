@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import sympy as sp
 
 from ..._support.errors import check_choice
@@ -14,6 +16,8 @@ from ..flows.system import System
 from ..samples.sample import sample
 from ..vector_fields.block import Block
 from ..vector_fields.objective import Objective
+
+Fields: TypeAlias = "dict[str, dict[Any, Any]]"
 
 
 def zeroth_order_flow(law: str = "normal", difference: str = "central") -> System:
@@ -60,13 +64,14 @@ def minibatch_flow() -> System:
     )  # fmt: skip
 
 
-def gradient_of_batch(x: Vector, batched: bool) -> tuple[Vector, Block | None]:
-    """The gradient, or that of a batch of b rows, with the block b, from b0 on, that the flow holds."""
+def gradient_of_batch(x: Vector, batched: bool) -> tuple[Vector, Fields, list[Block]]:
+    """The gradient, or that of a batch of b rows, with the block b, from b0 on, and the field that holds it."""
     f = Objective("f")
     if not batched:
-        return f.grad(x), None
+        return f.grad(x), {}, []
     rows = Block("b", "scalar", "coefficient", parameters("b0"))
-    return f.batch(x, sample("u", "uniform"), rows.symbol), rows
+    g = f.batch(x, sample("u", "uniform"), rows.symbol)
+    return g, {"hold": {rows.symbol: 0}}, [rows]
 
 
 def adahessian() -> System:

@@ -303,11 +303,7 @@ class Expectation(Objective):
         """The outcomes that u picks at an array or a pytree, one after the other along a first axis."""
         import jax
 
-        return self._outcomes(x, jax.random.split(_key_of(u), size or self.batch_size))
-
-    def _outcomes(self, x: Any, keys: Any) -> Any:
-        import jax
-
+        keys = jax.random.split(_key_of(u), size or self.batch_size)
         return jax.lax.stop_gradient(jax.vmap(self.draw, (None, 0))(x, keys))
 
     def _mean(self, x: Any) -> Any:
@@ -318,7 +314,7 @@ class Expectation(Objective):
         return jnp.mean(jax.vmap(self.of_outcome, (None, 0))(x, drawn))
 
     def _slope(self, x: Any) -> Any:
-        return self._estimate(x, _key_of(0.0), self.draws)
+        return self._estimate(x, 0.0, self.draws)
 
     def _of_batch(self, x: Any, u: Any, size: Any = None) -> Any:
         if size is not None:
@@ -326,21 +322,20 @@ class Expectation(Objective):
                 f"the batch of an expectation is {self.batch_size} outcomes in every step: give batch= to it, and no "
                 "size to its oracle."
             )
-        return self._estimate(x, _key_of(u), self.batch_size)
+        return self._estimate(x, u, self.batch_size)
 
-    def _estimate(self, x: Any, key: Any, size: int) -> Any:
+    def _estimate(self, x: Any, u: Any, size: int) -> Any:
         """The gradient of what has the estimate for a gradient, with the values and the others' mean held."""
         import jax
         import jax.numpy as jnp
 
-        drawn = self._outcomes(x, jax.random.split(key, size))
-        values = jax.vmap(self.of_outcome, (None, 0))(x, drawn)
-        others = (jnp.sum(values) - values) / max(size - 1, 1)
+        drawn = self.outcomes(x, u, size)
 
         def surrogate(at: Any) -> Any:
             scores = jax.vmap(self.log_density, (None, 0))(at, drawn)
-            own = jax.vmap(self.of_outcome, (None, 0))(at, drawn)
-            return jnp.mean(jax.lax.stop_gradient(values - others) * scores + own)
+            values = jax.vmap(self.of_outcome, (None, 0))(at, drawn)
+            others = (jnp.sum(values) - values) / max(size - 1, 1)
+            return jnp.mean(jax.lax.stop_gradient(values - others) * scores + values)
 
         return jax.grad(surrogate)(x)
 
