@@ -9,7 +9,6 @@ import numpy as np
 
 import odescent as od
 
-from ...dynamics.problems.logistic_data import breast_cancer_data
 from ..claims import Claim, above, at_most, exactly
 from ..drawing import legend_under, letter, look_of, mark, panels
 from ..entry import PaperFigure, Result
@@ -25,6 +24,8 @@ _FIXED = 1e9  # a ratio at which the batch stays as it is
 def regression(ridge: float) -> od.FiniteSum:
     """Logistic regression on the breast-cancer data, rows with replacement."""
     import jax.numpy as jnp
+
+    from ...dynamics.problems.logistic_data import breast_cancer_data
 
     features, labels = breast_cancer_data()
 

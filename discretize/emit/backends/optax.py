@@ -233,7 +233,8 @@ class _Module:
         lines += JNP.documentation(said)
         if self.names:
             lines += [
-                f"    {made}  # refuses bad hyper-parameters here, not in init",
+                "    # Bad hyper-parameters are refused here, not in init.",
+                *wrapped("coefficients", self.names, indent="    "),
                 *any_of("moving = any", "isinstance(value, Array)", self.names),
             ]
         return [
