@@ -3,6 +3,7 @@
 Heavy libraries are loaded here, so a test about lazy imports runs its code in a process of its own.
 """
 
+import contextlib
 import functools
 import gc
 import inspect
@@ -132,14 +133,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def _markers(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Honour the markers `untyped` and `promotion`; close the figures that a test left open."""
+    """Honour the markers `untyped`, `promotion` and `cpu`; close the figures that a test left open."""
     _left.clear()
     if request.node.get_closest_marker("untyped"):
         jaxtyping.config.update("jaxtyping_disable", True)
     promotion = request.node.get_closest_marker("promotion")
     rank, dtype = ("allow", "standard") if promotion else ("raise", "strict")
+    cpu = request.node.get_closest_marker("cpu") and jax.default_backend() != "cpu"
+    device = jax.default_device(jax.devices("cpu")[0]) if cpu else contextlib.nullcontext()
     try:
-        with jax.numpy_rank_promotion(rank), jax.numpy_dtype_promotion(dtype):
+        with device, jax.numpy_rank_promotion(rank), jax.numpy_dtype_promotion(dtype):
             yield
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)

@@ -6,6 +6,8 @@ import optax
 import pytest
 from emitted_runs import made
 
+pytestmark = pytest.mark.cpu  # other compilers fuse otherwise
+
 
 def compiled(opt, params):
     """One donated step, compiled."""

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent.dynamics.flows.exchange import with_kernels
+from odescent.dynamics.flows.exchange import platform, with_kernels
 from odescent.dynamics.random import elementary as kernels
 from odescent.particles.engine.compiling import options
+
+pytestmark = pytest.mark.cpu  # elsewhere nothing is exchanged
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False, width=64)
 ONE_ULP = 2.0**-52
@@ -135,6 +137,16 @@ def test_exchanged_functions_are_the_same_functions(name):
         np.testing.assert_allclose(
             jax.grad(whole(with_kernels(f)))(x), jax.grad(whole(f))(x), rtol=1e-12, atol=1e-13
         )
+
+
+def test_the_platform_is_that_of_the_default_device():
+    """An accelerator beside the CPU neither takes the kernels from it nor hands it options."""
+    with jax.default_device(jax.devices("cpu")[0]):
+        assert platform() == "cpu"
+    with jax.default_device("cpu"):
+        assert platform() == "cpu"
+    with jax.default_device(None):
+        assert platform() == jax.default_backend()
 
 
 def test_it_does_exchange():

@@ -30,6 +30,12 @@ _IN_TURNS = {"sin": kernels.sin2pi, "cos": kernels.cos2pi}
 _UNROLLED = range(3, 33)  # terms of sums: XLA unrolls shorter ones, and cuts longer ones by itself
 
 
+def platform() -> str:
+    """The platform that JAX computes on now: that of `jax.default_device` where one is set."""
+    device = jax.config.jax_default_device  # type: ignore[attr-defined]
+    return jax.default_backend() if device is None else str(getattr(device, "platform", device))
+
+
 def with_kernels(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same function of arrays, faster on CPUs; its derivatives too.
 
@@ -37,7 +43,7 @@ def with_kernels(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def faster(*arguments: Any) -> Any:
-        if jax.default_backend() != "cpu":
+        if platform() != "cpu":
             return function(*arguments)
         closed, shape = jax.make_jaxpr(function, return_shape=True)(*arguments)
         flat = jax.tree.leaves(arguments)

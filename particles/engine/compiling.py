@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ...dynamics.flows.exchange import platform
+
 # On CPUs: long vector instructions where there are any, and one loop for a chain of elementwise operations and
 # the sum at its end rather than calls of a library of kernels, each of which goes through memory.
 _WANTED: tuple[tuple[str, Any], ...] = (
@@ -37,9 +39,7 @@ def compiled(function: Callable[..., Any], **more: Any) -> Callable[..., Any]:
 
     To be called outside of every other transformation: inside one, XLA's options are those of the outermost.
     """
-    result: Callable[..., Any] = jax.jit(
-        function, compiler_options=options(jax.default_backend()), **more
-    )
+    result: Callable[..., Any] = jax.jit(function, compiler_options=options(platform()), **more)
     return result
 
 
