@@ -25,7 +25,9 @@ def batch():
 def flow():
     system = od.system("heavy_ball")
     f = od.objective("rosenbrock")
-    return system.simulate(f, np.array([-1.0, 1.0]), 1.0, c=1.0, rtol=1e-10, atol=1e-12).x[-1]
+    return system.simulate(
+        f, np.array([-1.0, 1.0]), 1.0, parameters={"c": 1.0}, rtol=1e-10, atol=1e-12
+    ).x[-1]
 
 
 def particles():

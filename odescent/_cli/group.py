@@ -28,7 +28,7 @@ _VALUES = (  # what is said of a value that does not fit, and what we say
     (r"Input should be less than or equal to (\S+)", r"at most \1"),
     (r"(the name of .*)", r"\1"),  # of our own parser
     (
-        r"'.*' is not a valid integer(?: range)?",
+        r"'.*' is not a valid int(?:eger)?(?: range)?",
         "a whole number",
     ),  # these and the next: typer before 0.28
     (r"'.*' is not a valid float(?: range)?", "a number"),
