@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import odescent as od
 from odescent.cli import app
 
 
@@ -46,6 +47,27 @@ def test_long_runs_with_statistics_and_a_run_file(call, tmp_path):
     )
     code, _, error = call(*args[:-1], "--steps", "10")
     assert code == 2 and "at step 10000 already" in error
+
+
+def test_a_run_ends_by_a_tolerance_or_a_budget(call):
+    """And says what it asked for: the same run in Python has these counts and this point."""
+    args = ["simulate", "armijo", "--objective", "rosenbrock", "--set", "h=1"]
+    code, said, _ = call(*args, "--steps", "1e4", "--until", "gradient=0.1", "--json")
+    found = json.loads(said)
+    want = od.algorithm("armijo").run(
+        od.objective("rosenbrock"),
+        od.objective("rosenbrock").x0,
+        10000,
+        until={"gradient": 0.1},
+        h=1,
+    )
+    assert code == 0 and found["stopped"] == "gradient" and found["steps"] == want.steps < 10000
+    assert found["counts"] == {n: v[-1] for n, v in want.counts.items()}
+    assert found["x_last"] == want.x[-1].tolist()
+    code, said, _ = call(*args, "--budget", "values=100, gradients=1000")
+    assert code == 0 and "stopped by the budget of values" in said
+    counts = dict(reversed(part.split()) for part in said.split("asked for ")[1][:-2].split(", "))
+    assert 90 < int(counts["values"]) <= 100
 
 
 def test_a_run_is_shown_in_a_few_records(call):
@@ -104,6 +126,14 @@ def test_set_takes_the_words_of_the_method_in_every_command(call, tmp_path):
         (["simulate", "nesterov_sc", "--x0", "1,2,3"], "3 numbers, but the objective has 2"),
         (["simulate", "nesterov_sc", "--out", "run.txt"], ".npz or .csv"),
         (["simulate", "nesterov_sc", "--set", "q=1"], "no parameter"),
+        (
+            ["simulate", "nesterov_sc", "--budget", "gradients"],
+            "takes NAME=VALUE, as in gradients=1000",
+        ),
+        (["simulate", "nesterov_sc", "--budget", "gradients=1.5"], "whole number"),
+        (["simulate", "nesterov_sc", "--budget", "values=9"], "never ends a run of nesterov_sc"),
+        (["simulate", "nesterov_sc", "--until", "slope=1"], "no condition to stop at 'slope'"),
+        (["simulate", "gradient_flow", "--time", "1", "--budget", "gradients=9"], "for algorithms"),
         (["portrait", "nesterov_sc"], "either --curvature"),
         (["portrait", "nesterov_sc", "--curvature", "1", "--window", "1,2"], "X0,X1,Y0,Y1"),
         (["portrait", "nesterov_sc", "--curvature", "1", "--out", "p.bmp"], "a picture"),

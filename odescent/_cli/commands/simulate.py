@@ -23,7 +23,10 @@ from ..base.values import (
     Written,
     count,
     named,
+    whole,
 )
+
+_STEPS = 100  # where neither steps nor a budget are given
 
 
 def run(
@@ -31,7 +34,9 @@ def run(
     *,
     objective: Annotated[str | None, named("objectives")] = None,
     x0: Point | None = None,
-    steps: Annotated[int, count(0)] = 100,
+    steps: Annotated[int | None, count(0)] = None,
+    until: Annotated[str, OptionKind("NAME=VALUE")] = "",
+    budget: Annotated[str, OptionKind("NAME=N")] = "",
     time: Annotated[Fraction | None, OptionKind("T", read=number)] = None,
     every: Annotated[int, count(1, "K")] = 1,
     statistics: Annotated[str, OptionKind("NAMES")] = "",
@@ -51,7 +56,9 @@ def run(
         name: An algorithm or a system, such as nesterov_sc or gradient_flow, or a system file.
         objective: The objective, or MODULE:FUNCTION, your own in JAX, whose module is imported; quadratic by default.
         x0: Starting point; by default the objective's.
-        steps: Number of steps, such as 1000 or 1e6.
+        steps: Number of steps, such as 1000 or 1e6; 100 by default, the most that a run with an end takes.
+        until: Stop once it is below the tolerance: gradient=1e-6, value=0.01 or distance=0.1, separated by commas.
+        budget: Stop before more is asked for: gradients=1000, values=500, separated by commas.
         time: For a system: final time.
         every: Store every K-th step and the last.
         statistics: mean, variance, minimum, maximum, separated by commas.
@@ -65,6 +72,7 @@ def run(
         odescent simulate heavy_ball --objective lessard_recht_packard --x0 3.3 --steps 60 --out run.csv
         odescent simulate gradient_descent --objective quadratic --steps 1e6 --every 1e4 --resume run.npz
         odescent simulate heavy_ball --objective my_module:fun --x0 1,2 --set step=0.1 --set momentum=0.9
+        odescent simulate nesterov --objective logistic/breast_cancer --until gradient=1e-3 --budget gradients=1e4
         odescent simulate gradient_flow --objective quadratic --time 5
         odescent simulate my_system.ode --objective quadratic --time 5 --set c=1/2
     """
@@ -72,10 +80,14 @@ def run(
     if out is not None and out.suffix not in (".npz", ".csv"):
         raise OdescentError(f"--out takes a file that ends in .npz or .csv, not {str(out)!r}.")
     wanted = tuple(s.strip() for s in statistics.split(",") if s.strip())
-    if time is not None and (resume is not None or wanted):
+    if time is not None and (resume is not None or wanted or budget):
         raise OdescentError(
-            "--resume and --statistics are for algorithms, not for a flow over --time."
+            "--resume, --statistics and --budget are for algorithms, not for a flow over --time."
         )
+    ends = {n: real_number(f"--until {n}", v) for n, v in _pairs("--until", until, "gradient=1e-6")}
+    asked = {
+        n: whole(f"--budget {n}", v, 1) for n, v in _pairs("--budget", budget, "gradients=1000")
+    }
     found, texts = own_system.configured(name, file, parameters.texts, flow=time is not None)
 
     import jax
@@ -103,6 +115,7 @@ def run(
         more: dict[str, Any] = (
             {"key": jax.random.key(seed), "dt": float(time) / 1000} if noisy else {}
         )
+        more |= {"until": ends} if ends else {}
         solution = system.simulate(target, begin, float(time), parameters=values, **more)
         x, t = solution.x, solution.t
         f: Any = None
@@ -114,12 +127,15 @@ def run(
         kind, k = "flow", np.arange(len(t))
     else:
         assert method is not None
+        most = _STEPS if steps is None and not asked else steps  # a budget is an end of its own
         done = method.run(
-            target, begin, steps, jax.random.key(seed), every=every, statistics=wanted, progress=bar("steps"),
-            resume=resume, **values,
+            target, begin, most, jax.random.key(seed), every=every, statistics=wanted, progress=bar("steps"),
+            until=ends or None, budget=asked or None, resume=resume, **values,
         ).to_numpy()  # fmt: skip
         x, t, f, k, diverged = done.x, done.t, done.f, done.k, done.diverged_at
-        kind, extra = "run", {"statistics": done.statistics, "stopped": done.stopped}
+        counts = {n: int(np.ravel(v)[-1]) for n, v in done.counts.items()}
+        kind = "run"
+        extra = {"statistics": done.statistics, "stopped": done.stopped, "counts": counts}
     # the records, and what came of them
     if out is not None:
         write_whole(out, _file(out.suffix, k, t, x, f))
@@ -140,6 +156,8 @@ def run(
     if method is not None and done.stopped:
         lines.append(f"It was {done.reason}.")
         lines += [done.remark] if done.remark else []
+    if method is not None and (ends or asked):
+        lines.append(f"It asked for {', '.join(f'{v:,} {n}' for n, v in counts.items())}.")
     if diverged is not None:
         lines.append(f"It diverges at step {diverged}; what came before is kept.")
     lines += [
@@ -147,6 +165,17 @@ def run(
     ]
     lines += [] if out is None else [f"{out}: {len(k)} records."]
     console.answer(json, "\n".join(lines), value, "odescent.simulate/1")
+
+
+def _pairs(option: str, text: str, example: str) -> list[tuple[str, str]]:
+    """The names and values of NAME=VALUE,NAME=VALUE; OdescentError where a part is none."""
+    found = []
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        name, equal, value = part.partition("=")
+        if not (name.strip() and equal and value.strip()):
+            raise OdescentError(f"{option} takes NAME=VALUE, as in {example}, not {part!r}.")
+        found.append((name.strip(), value.strip()))
+    return found
 
 
 def start(x0: Sequence[float] | None, target: Any) -> Any:
