@@ -36,8 +36,13 @@ PRINTED = engine("printed")
 PYTHON = {p: PRINTED.blocks((DOCS / p).read_text(encoding="utf-8")) for p in PAGES}
 
 
+LONG = {"tutorials/chaos.md": pytest.mark.optimized}  # what runs for longer than it compiles
+
+
 @pytest.mark.promotion
-@pytest.mark.parametrize("page", [p for p in PAGES if PYTHON[p]])
+@pytest.mark.parametrize(
+    "page", [pytest.param(p, marks=LONG.get(p, ())) for p in PAGES if PYTHON[p]]
+)
 def test_the_python_of_a_page_runs(page: str) -> None:
     """Run whole, with types checked, in double precision, and warnings as errors; the build runs it as users do."""
     PRINTED.outputs(PYTHON[page], page)
