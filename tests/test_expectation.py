@@ -103,7 +103,107 @@ def test_pytrees_and_trajectories() -> None:
         assert abs(float(jnp.mean(leaf)) - float(wanted[name])) < 6 * error
 
 
+# batches whose size is a scalar
+
+
+def terms(f: od.Expectation, own: np.ndarray) -> np.ndarray:
+    """The terms of the estimate over these outcomes: score times value less the mean of the others, and slope."""
+    n = len(own)
+    values = np.asarray([f.of_outcome(AT, a) for a in own])
+    others = (values.sum() - values) / max(n - 1, 1)
+    scores = np.eye(4)[own] - np.asarray(jax.nn.softmax(AT))
+    slopes = np.asarray(jax.vmap(jax.grad(f.of_outcome), (None, 0))(AT, own))
+    return (values - others)[:, None] * scores + slopes
+
+
+def jackknife(f: od.Expectation, own: np.ndarray) -> np.ndarray:
+    """The standard deviation of the estimate, from the estimates without one outcome each."""
+    each = np.asarray([terms(f, np.delete(own, i)).mean(0) for i in range(len(own))])
+    return np.sqrt((len(own) - 1) * each.var(0))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 63, 64, 65, 130])
+def test_a_sized_batch_is_the_estimate_by_hand(n: int) -> None:
+    f = bandit()
+    _, drawn, *_ = f._by_chunks(AT, 0.37, n)
+    own = np.concatenate([np.asarray(drawn(k)) for k in range(-(-n // 64))])[:n]
+    wanted = terms(f, own).mean(0)
+    np.testing.assert_allclose(f.batch(AT, 0.37, n - 0.5), wanted, rtol=1e-12, atol=1e-14)
+    spread = np.asarray(f.deviation(AT, 0.37, n))
+    if n < 3:
+        assert np.all(np.isnan(spread))
+    else:
+        np.testing.assert_allclose(spread, jackknife(f, own), rtol=1e-9, atol=1e-8)
+
+
+def test_sizes_share_what_is_compiled_and_those_that_are_none_give_no_number() -> None:
+    f, traced = bandit(), []
+    sized = jax.jit(lambda n: (traced.append(n), f.batch(AT, 0.2, n), f.deviation(AT, 0.2, n))[1:])
+    for n in (1.0, 5.0, 200.0):
+        assert np.all(np.isfinite(sized(jnp.asarray(n))[0]))
+    for n in (0.0, -3.0, np.nan, np.inf):
+        assert all(np.all(np.isnan(found)) for found in sized(jnp.asarray(n)))
+    assert len(traced) == 1
+
+
+@pytest.mark.parametrize("n", [1, 3, 100])
+def test_a_sized_batch_is_unbiased_and_its_deviation_that_of_its_draws(n: int) -> None:
+    """Over 8,000 draws: the mean within five standard errors; the square of the deviation is not too small in mean."""
+    f = bandit()
+    picks = jnp.asarray(np.random.default_rng(0).uniform(size=8000))
+    found = np.asarray(jax.jit(jax.vmap(lambda u: f.batch(AT, u, float(n))))(picks))
+    wanted = np.asarray(jax.grad(f.fun)(AT))
+    assert np.all(np.abs(found.mean(0) - wanted) < 5 * found.std(0) / np.sqrt(len(picks)))
+    if n > 2:
+        spread = np.asarray(jax.jit(jax.vmap(lambda u: f.deviation(AT, u, float(n))))(picks))
+        ratio = (spread**2).mean(0) / found.var(0)
+        assert np.all(ratio > 0.95) and (n < 100 or np.all(ratio < 1.15))
+
+
+def test_a_large_constant_in_the_value_cancels_in_a_sized_batch() -> None:
+    """In float32, where values of 1000 have a resolution of 6e-5."""
+
+    def shifted(by: float) -> od.Expectation:
+        costs = jnp.asarray(COSTS, jnp.float32)
+        cost = lambda x, action: costs[action] + 0.2 * x[action] + by
+        return od.Expectation("f", bandit().draw, bandit().log_density, cost)
+
+    with jax.enable_x64(False):
+        at = jnp.asarray(AT, jnp.float32)
+        for oracle in ("batch", "deviation"):
+            one, other = (getattr(shifted(by), oracle)(at, 0.2, 100) for by in (1000.0, 0.0))
+            assert other.dtype == jnp.float32
+            np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-4)
+
+
+def test_without_a_size_the_deviation_is_that_of_the_own_batch() -> None:
+    f = bandit(7)
+    own = np.asarray(f.outcomes(AT, 0.6))
+    np.testing.assert_allclose(f.deviation(AT, 0.6), jackknife(f, own), rtol=1e-9, atol=1e-8)
+    np.testing.assert_allclose(f.batch(AT, 0.6), terms(f, own).mean(0), rtol=1e-12)
+
+
 # methods
+
+
+def test_a_policy_gradient_method_whose_batches_grow() -> None:
+    """AdaGrad with the norm test: the batch follows the test of the run's own gradients, and outcomes are counted."""
+    f = bandit(scale=5.0)
+    run = od.algorithm("adadagrad_norm").run(
+        f, np.zeros(4), 150, key=0, rate=0.5, b0=4.0, b_max=500.0, delta=1e-6, eta=0.5
+    )
+    sizes = np.ceil(np.asarray(run.states["b"]))
+    assert sizes[0] == 4 and np.all(np.diff(sizes) >= 0) and 20 < sizes[-1] <= 500
+    assert np.array_equal(np.diff(run.counts["examples"]), sizes[:-1])
+    assert float(f.fun(jnp.asarray(run.x[-1]))) < float(f.fun(jnp.zeros(4))) - 0.7
+
+
+def test_a_batch_of_no_outcomes_ends_a_run_with_a_sentence() -> None:
+    x, b = od.blocks("x"), od.blocks("b", kind="scalar")
+    f, h, u = od.Objective("f"), od.parameters("h"), od.sample("u", "uniform")
+    made = od.method({x: x - h * f.batch(x, u, b), b: b - 1}, output=x, init={b: 3})
+    run = made.run(bandit(), np.zeros(4), 10, key=0, h=1.0)
+    assert "asks for 0 outcomes: a batch is that of 1 or more" in run.remark
 
 
 def test_stochastic_gradient_descent_learns_the_best_action() -> None:
@@ -152,5 +252,3 @@ def test_refusals() -> None:
         od.algorithm("implicit_gradient_transport", noise="rows")
     with pytest.raises(od.OdescentError, match="batch"):
         bandit(0)
-    with pytest.raises(od.OdescentError, match="4 outcomes in every step"):
-        bandit().batch(AT, 0.5, 7)

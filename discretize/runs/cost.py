@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import lru_cache
 
-from ...dynamics.vector_fields.means import Expectation, FiniteSum
+from ...dynamics.vector_fields.means import FiniteSum, Sampled
 from ..emit.lowering.domains import lowered_of
 from ..emit.lowering.names import Naming
 from ..emit.lowering.statements import (
@@ -121,9 +121,8 @@ def _with_examples(cost: dict[str, int], objective: object) -> dict[str, int]:
 
 def _rows_of(objective: object) -> dict[str, int]:
     """At how many rows of a finite sum, or outcomes of an expectation, each kind is evaluated."""
-    if isinstance(objective, Expectation):
-        return {"minibatch gradients": objective.batch_size}
-    if not isinstance(objective, FiniteSum):
+    if not isinstance(objective, Sampled):
         return {}
-    whole = dict.fromkeys(("gradients", "values", "products"), objective.rows)
+    finite = isinstance(objective, FiniteSum)
+    whole = dict.fromkeys(("gradients", "values", "products"), objective.rows) if finite else {}
     return {**whole, "minibatch gradients": objective.batch_size}

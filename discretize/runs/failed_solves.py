@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from ...dynamics.solves.routes import inverses
-from ...dynamics.vector_fields.means import FiniteSum
+from ...dynamics.vector_fields.means import Sampled
 from ...dynamics.vector_fields.objective import Objective
 from ..emit import called, load
 from ..programs.program import Program
@@ -39,7 +39,7 @@ def fault(
         a sentence; nothing where nothing failed that is looked at.
     """
     program = algorithm.tuned
-    if isinstance(objective, FiniteSum) and (said := _rows(program, objective, values, states)):
+    if isinstance(objective, Sampled) and (said := _rows(program, objective, values, states)):
         return f"the run ended in step {step}, {said}"
     if program.draws or program.counter is not None:
         return ""
@@ -66,9 +66,9 @@ def fault(
 
 
 def _rows(
-    program: Program, data: FiniteSum, values: Mapping[str, Any], states: Mapping[str, Any]
+    program: Program, data: Sampled, values: Mapping[str, Any], states: Mapping[str, Any]
 ) -> str:
-    """What is wrong with the number of rows that a step asks for."""
+    """What is wrong with the number of rows or outcomes that a step asks for."""
     scalars = (b for b in program.blocks if b.kind == "scalar" and b.name in states)
     known = {b.symbol: float(states[b.name]) for b in scalars}
     known |= {s: float(values[s.name]) for s in program.parameters if s.name in values}
@@ -76,13 +76,14 @@ def _rows(
         for size in call.parameters[1:] if call.oracle.kind in ("batch", "deviation") else ():
             if not size.free_symbols <= {*known}:
                 continue
-            rows, least = float(size.xreplace(known)), 1 if call.oracle.kind == "batch" else 2
-            asked = f"which asks for {math.ceil(rows) if math.isfinite(rows) else rows} rows"
+            rows = float(size.xreplace(known))
+            least = 1 if call.oracle.kind == "batch" else data.spread
+            asked = f"which asks for {math.ceil(rows) if math.isfinite(rows) else rows} {data.unit}"
             if not math.isfinite(rows) or math.ceil(rows) < least:
                 return f"{asked}: a {call.oracle.kind} is that of {least} or more."
-            if not data.replace and math.ceil(rows) > data.rows:
+            if math.ceil(rows) > data.most:
                 return (
-                    f"{asked}, more than the {data.rows} of the data: bound the batch by that, or pick rows twice "
+                    f"{asked}, more than the {data.most} of the data: bound the batch by that, or pick rows twice "
                     "with replace=True."
                 )
     return ""

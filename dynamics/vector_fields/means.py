@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
@@ -42,7 +42,85 @@ class _Weighted:
         return value * weight.astype(value.dtype)
 
 
-class FiniteSum(Objective):
+class Sampled(Objective):
+    """An objective whose gradient is estimated from a batch of rows or outcomes that a number u picks."""
+
+    batch_size: int
+    most: float  # how many there are to pick, at most
+    spread: ClassVar[int]  # how many have a deviation, at least
+    unit: ClassVar[str]  # what a batch has, in the plural
+
+    def _number(self, size: Any) -> Any:
+        """How many a batch of this size has, rounded up; 0 if there is no such batch."""
+        import jax.numpy as jnp
+
+        wanted = jnp.ceil(jnp.asarray(self.batch_size if size is None else size, float))
+        fits = (wanted >= 1) & (wanted <= self.most) & jnp.isfinite(wanted)
+        return jnp.where(fits, wanted, 0).astype(int)
+
+
+def _total(terms: Callable[[Any], Any], number: Any, chunk: int) -> Any:
+    """The sum of what ``terms`` gives of each chunk that has one of the first ``number`` picks."""
+    import jax
+    import jax.numpy as jnp
+
+    def further(state: Any) -> Any:
+        k, found = state
+        return k + 1, jax.tree.map(jnp.add, found, terms(k))
+
+    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(terms, 0))
+    begun = jnp.asarray(0), zeros
+    return jax.lax.while_loop(lambda state: state[0] * chunk < number, further, begun)[1]
+
+
+def _moments(terms: Callable[[Any], Any], number: Any, chunk: int) -> tuple[Any, Any]:
+    """The means of the first ``number`` rows of ``terms``, a pytree with a first axis of a chunk, and squares.
+
+    These are sums of squares about the means. Both are merged chunk by chunk, so that nothing cancels.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    places = jnp.arange(chunk)
+
+    def further(state: Any) -> Any:
+        k, mean, squares = state
+        own = k * chunk + places < number
+        before, new = k * chunk, jnp.sum(own)
+
+        def merged(mean: Any, squares: Any, each: Any) -> Any:
+            here = own.reshape(-1, *[1] * mean.ndim)
+            middle = jnp.sum(jnp.where(here, each, 0), 0) / new.astype(each.dtype)
+            off = middle - mean
+            share = (new / (before + new)).astype(each.dtype)
+            inside = jnp.sum(jnp.where(here, (each - middle[None]) ** 2, 0), 0)
+            between = off**2 * share * before.astype(each.dtype)
+            return mean + off * share, squares + inside + between
+
+        pairs = jax.tree.map(merged, mean, squares, terms(k))
+        return k + 1, *jax.tree.transpose(jax.tree.structure(mean), None, pairs)
+
+    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape[1:], a.dtype), jax.eval_shape(terms, 0))
+    begun = jnp.asarray(0), zeros, zeros
+    _, mean, squares = jax.lax.while_loop(lambda s: s[0] * chunk < number, further, begun)
+    return mean, squares
+
+
+def _times(tree: Any, factor: Any) -> Any:
+    """All leaves times a number, in their own types."""
+    import jax
+
+    return jax.tree.map(lambda leaf: leaf * factor.astype(leaf.dtype), tree)
+
+
+def _share(number: Any) -> Any:
+    """One over the number, and nan where there are none."""
+    import jax.numpy as jnp
+
+    return jnp.where(number > 0, 1 / jnp.maximum(number, 1), jnp.nan)
+
+
+class FiniteSum(Sampled):
     """f(x) = mean over the rows of data of fun(x, row), an objective with values and gradients of all rows.
 
     The oracle "batch" is the gradient of the mean over a few rows, which a number u in [0, 1] picks: `batch` of a
@@ -66,6 +144,8 @@ class FiniteSum(Objective):
         OdescentError: there are no rows, arrays of different numbers of rows, a batch larger than the data that is
             picked without replacement, or probabilities that are not positive, not one a row, or without replacement.
     """
+
+    unit, spread = "rows", 2
 
     @checked
     def __init__(
@@ -98,6 +178,7 @@ class FiniteSum(Objective):
                 "replace=True to pick rows twice."
             )
         self.row_fun, self.replace = fun, bool(replace)
+        self.most = float("inf") if self.replace else self.rows
         self.probabilities = None if probabilities is None else self._shares(name, probabilities)
         # what is picked: rows, or pairs of a row and its weight
         self._picks, self._of_pick = self.data, fun
@@ -156,9 +237,6 @@ class FiniteSum(Objective):
         import jax
         import jax.numpy as jnp
 
-        wanted = jnp.ceil(jnp.asarray(self.batch_size if size is None else size, float))
-        most = jnp.inf if self.replace else self.rows
-        fits = (wanted >= 1) & (wanted <= most) & jnp.isfinite(wanted)
         chunk, key = min(_CHUNK, self.rows), _key_of(u)
         order = self.picked(u) if size is None else None
         if order is None and not self.replace:
@@ -171,7 +249,7 @@ class FiniteSum(Objective):
                 own = order[jnp.minimum(k * chunk + jnp.arange(chunk), len(order) - 1)]
             return jax.tree.map(lambda leaf: leaf[own], self._picks)
 
-        return jnp.where(fits, wanted, 0).astype(int), rows_of, chunk
+        return self._number(size), rows_of, chunk
 
     def _of_sized(self, x: Any, u: Any, size: Any) -> Any:
         """The gradient over so many rows; nan for fewer than one, and for more than there are to pick."""
@@ -186,14 +264,8 @@ class FiniteSum(Objective):
             own = k * chunk + jnp.arange(chunk) < number
             return jnp.sum(jnp.where(own, each, jnp.zeros_like(each)))
 
-        def further(state: Any) -> Any:
-            k, found = state
-            return k + 1, jax.tree.map(jnp.add, found, jax.grad(total)(x, k))
-
-        begun = jnp.asarray(0), jax.tree.map(jnp.zeros_like, x)
-        _, found = jax.lax.while_loop(lambda state: state[0] * chunk < number, further, begun)
-        share = jnp.where(number > 0, 1 / jnp.maximum(number, 1), jnp.nan)
-        return jax.tree.map(lambda leaf: leaf * share.astype(leaf.dtype), found)
+        found = _total(lambda k: jax.grad(total)(x, k), number, chunk)
+        return _times(found, _share(number))
 
     def _deviation(self, x: Any, u: Any, size: Any = None) -> Any:
         """The standard deviation of each entry of the mean over the rows, those that `_of_batch` picks."""
@@ -201,34 +273,12 @@ class FiniteSum(Objective):
         import jax.numpy as jnp
 
         number, rows_of, chunk = self._by_chunks(u, size)
-        places = jnp.arange(chunk)
-
-        # means and squares about them are merged chunk by chunk, so that nothing cancels
-        def further(state: Any) -> Any:
-            k, mean, squares = state
-            own = k * chunk + places < number
-            before, new = k * chunk, jnp.sum(own)
-
-            def merged(mean: Any, squares: Any, each: Any) -> Any:
-                here = own.reshape(-1, *[1] * mean.ndim)
-                middle = jnp.sum(jnp.where(here, each, 0), 0) / new.astype(each.dtype)
-                off = middle - mean
-                share = (new / (before + new)).astype(each.dtype)
-                inside = jnp.sum(jnp.where(here, (each - middle[None]) ** 2, 0), 0)
-                between = off**2 * share * before.astype(each.dtype)
-                return mean + off * share, squares + inside + between
-
-            each = jax.vmap(jax.grad(self._of_pick), (None, 0))(x, rows_of(k))
-            pairs = jax.tree.map(merged, mean, squares, each)
-            return k + 1, *jax.tree.transpose(jax.tree.structure(mean), None, pairs)
-
-        zeros = jax.tree.map(jnp.zeros_like, x)
-        begun = jnp.asarray(0), zeros, zeros
-        _, _, squares = jax.lax.while_loop(lambda s: s[0] * chunk < number, further, begun)
+        each = jax.vmap(jax.grad(self._of_pick), (None, 0))
+        _, squares = _moments(lambda k: each(x, rows_of(k)), number, chunk)
         n = number.astype(float)
         left = 1.0 if self.replace else (self.rows - n) / self.rows
         factor = jnp.where(n > 1, left / (n * (n - 1)), jnp.nan)
-        return jax.tree.map(lambda leaf: jnp.sqrt(leaf * factor.astype(leaf.dtype)), squares)
+        return jax.tree.map(jnp.sqrt, _times(squares, factor))
 
     def gradients(self, x: Any) -> Any:
         """The gradients of all rows at an array or a pytree, in one vectorized pass: a first axis of n."""
@@ -260,13 +310,16 @@ class FiniteSum(Objective):
         return jnp.trace(self.covariance(x)) * share / self.batch_size
 
 
-class Expectation(Objective):
+class Expectation(Sampled):
     """f(x) = E value(x, t) over outcomes t of a law p(t | x) that depends on the point: a policy, a simulator.
 
     The oracle "batch" is the mean over outcomes that a number u in [0, 1] picks of the score-function estimate
     value(x, t) grad log p(t | x) + grad value(x, t), less what has mean zero: the score times the mean value of the
-    other outcomes of the batch. In the calculus it is unbiased. Value and gradient are means over ``draws`` outcomes,
-    the same at each call, unless the function is given. Reference: Williams 1992, doi:10.1007/BF00992696.
+    other outcomes of the batch. In the calculus it is unbiased. With a third argument, ``batch(x, u, size)``, the
+    number of outcomes is a scalar, as of a `FiniteSum`; ``deviation(x, u, size)`` is the jackknife's
+    standard deviation of its entries, whose square has a mean not below their variance (Efron and Stein 1981,
+    doi:10.1214/aos/1176345462). Value and gradient are means over ``draws`` outcomes, the same at
+    each call, unless the function is given. Reference: Williams 1992, doi:10.1007/BF00992696.
 
     Args:
         name: an identifier.
@@ -278,6 +331,9 @@ class Expectation(Objective):
         draws: outcomes for value and gradient, where f is not known.
         options: as of `Objective`: mu, L, minimizer, dimension, x0, reference.
     """
+
+    unit, spread = "outcomes", 3
+    most = float("inf")
 
     @checked
     def __init__(
@@ -294,7 +350,8 @@ class Expectation(Objective):
     ) -> None:
         self.draw, self.log_density, self.of_outcome = draw, log_density, value
         self.batch_size, self.draws = check_whole("batch", batch, 1), check_whole("draws", draws, 2)
-        super().__init__(name, fun, batch=self._of_batch, **options)
+        oracles = {"batch": self._of_batch, "deviation": self._deviation}
+        super().__init__(name, fun, **oracles, **options)
         if fun is None:
             self.oracles["value"] = self._mean
             self.oracles["grad"] = self._slope
@@ -317,12 +374,7 @@ class Expectation(Objective):
         return self._estimate(x, 0.0, self.draws)
 
     def _of_batch(self, x: Any, u: Any, size: Any = None) -> Any:
-        if size is not None:
-            raise OdescentError(
-                f"the batch of an expectation is {self.batch_size} outcomes in every step: give batch= to it, and no "
-                "size to its oracle."
-            )
-        return self._estimate(x, u, self.batch_size)
+        return self._estimate(x, u, self.batch_size) if size is None else self._of_sized(x, u, size)
 
     def _estimate(self, x: Any, u: Any, size: int) -> Any:
         """The gradient of what has the estimate for a gradient, with the values and the others' mean held."""
@@ -338,6 +390,99 @@ class Expectation(Objective):
             return jnp.mean(jax.lax.stop_gradient(values - others) * scores + values)
 
         return jax.grad(surrogate)(x)
+
+    def _by_chunks(self, x: Any, u: Any, size: Any) -> tuple[Any, Callable[[Any], Any], Any, Any]:
+        """How many outcomes there are, those of a chunk, a level of their values, and n/(n - 1) for n outcomes.
+
+        The estimate does not depend on the level that is taken from all values, but for its rounding. Of one outcome
+        there are no others, and the level is 0.
+        """
+        import jax
+        import jax.numpy as jnp
+
+        number, key = self._number(size), _key_of(u)
+        keys = jax.random.split(key, self.batch_size) if size is None else None
+
+        def drawn(k: Any) -> Any:
+            if keys is None:
+                own = jax.random.split(jax.random.fold_in(key, k), _CHUNK)
+            else:
+                own = keys[jnp.minimum(k * _CHUNK + jnp.arange(_CHUNK), len(keys) - 1)]
+            return jax.lax.stop_gradient(jax.vmap(self.draw, (None, 0))(x, own))
+
+        first = self.of_outcome(x, jax.tree.map(lambda leaf: leaf[0], drawn(0)))
+        level = jnp.where(number > 1, first, jnp.zeros_like(first))
+        n = jnp.maximum(number, 2).astype(level.dtype)
+        return number, drawn, level, jnp.where(number > 1, n / (n - 1), jnp.ones_like(n))
+
+    def _of_sized(self, x: Any, u: Any, size: Any) -> Any:
+        """`_estimate` over so many outcomes; nan for fewer than one.
+
+        For n values v of sum S less the mean of the others is (n v - S)/(n - 1): the sums of v score, score and v
+        suffice, so that each outcome is drawn once.
+        """
+        import jax
+        import jax.numpy as jnp
+
+        number, drawn, level, more = self._by_chunks(x, u, size)
+
+        def terms(k: Any) -> Any:
+            outcomes, own = drawn(k), k * _CHUNK + jnp.arange(_CHUNK) < number
+            kept = lambda each: jnp.sum(jnp.where(own, each, jnp.zeros_like(each)))
+
+            def totals(at: Any) -> Any:
+                scores = jax.vmap(self.log_density, (None, 0))(at, outcomes)
+                values = jax.vmap(self.of_outcome, (None, 0))(at, outcomes)
+                held = jax.lax.stop_gradient(values) - level
+                return (kept(more * held * scores + values), kept(scores)), kept(held)
+
+            (one, other), pull, held = jax.vjp(totals, x, has_aux=True)
+            (weighted,) = pull((jnp.ones_like(one), jnp.zeros_like(other)))
+            (score,) = pull((jnp.zeros_like(one), jnp.ones_like(other)))
+            return weighted, score, held
+
+        weighted, score, held = _total(terms, number, _CHUNK)
+        left = jnp.where(number > 1, held / jnp.maximum(number - 1, 1).astype(held.dtype), 0)
+        found = jax.tree.map(lambda a, b: a - left.astype(a.dtype) * b, weighted, score)
+        return _times(found, _share(number))
+
+    def _deviation(self, x: Any, u: Any, size: Any = None) -> Any:
+        """The jackknife's standard deviation of each entry of the estimate, of three outcomes or more.
+
+        The estimate is the mean over pairs of (v_i - v_j)(s_i - s_j)/2 + (g_i + g_j)/2 for the scores s and the
+        gradients g of the values v. Without outcome i it moves by (U - q_i) 2/(n - 2), where q_i is the mean over its
+        pairs: up to a constant n/(2(n - 1)) times v_i s_i + g_i (n - 2)/n less v_i mean(s) and s_i mean(v).
+        """
+        import jax
+        import jax.numpy as jnp
+
+        number, drawn, level, _ = self._by_chunks(x, u, size)
+        n = number.astype(level.dtype)
+        own = jnp.where(number > 2, (n - 2) / jnp.maximum(n, 1), jnp.zeros_like(n))
+        plus = lambda one, other: jax.tree.map(jnp.add, one, other)
+
+        # the two means are known in the end: squares of sums have the products
+        def one(outcome: Any) -> Any:
+            score = jax.grad(self.log_density)(x, outcome)
+            value, slope = jax.value_and_grad(self.of_outcome)(x, outcome)
+            held = jax.tree.map(lambda leaf: jnp.full_like(leaf, value - level), slope)
+            made = jax.tree.map(lambda v, s, g: v * s + own.astype(g.dtype) * g, held, score, slope)
+            return made, score, held, plus(made, score), plus(made, held), plus(score, held)
+
+        means, squares = _moments(lambda k: jax.vmap(one)(drawn(k)), number, _CHUNK)
+
+        def spread(
+            s: Any, v: Any, made: Any, score: Any, held: Any, ms: Any, mv: Any, sv: Any
+        ) -> Any:
+            crossed = sv - score - held, ms - made - score, mv - made - held
+            found = made + v**2 * score + s**2 * held
+            found += s * v * crossed[0] - v * crossed[1] - s * crossed[2]
+            return jnp.sqrt(jnp.maximum(found, jnp.zeros_like(found)))
+
+        roots = jax.tree.map(spread, means[1], means[2], *squares)
+        fewer = jnp.maximum(n, 3)
+        factor = jnp.where(number > 2, fewer / ((fewer - 1) * (fewer - 2) ** 2), jnp.nan)
+        return _times(roots, jnp.sqrt(factor))
 
 
 def _key_of(u: Any) -> Any:

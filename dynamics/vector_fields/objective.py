@@ -185,19 +185,20 @@ class Objective(Rendered):
         return along_all(found, x, [self._tangent(d, x) for d in along])
 
     def batch(self, x: Any, u: Any, size: Any = None) -> Any:
-        """The gradient over rows of a `FiniteSum` that a uniform sample u picks, or a number in [0, 1].
+        """The gradient over rows of a `FiniteSum`, or outcomes of an `Expectation`, that u picks.
 
         Args:
             x: the point.
-            u: the sample, or the number.
-            size: how many rows, rounded up, where that is not the batch of the sum: a scalar, as of a block that grows.
+            u: a uniform sample, or a number in [0, 1].
+            size: how many, rounded up, where that is not the objective's own batch: a scalar, as a block that grows.
         """
         return self._of_rows("batch", x, u, size)
 
     def deviation(self, x: Any, u: Any, size: Any = None) -> Any:
-        """The standard deviation of each entry of `batch`, estimated from the rows that u picks, at least two.
+        """The standard deviation of each entry of `batch`, estimated from what u picks.
 
-        Its square is an unbiased estimate of the variance of the entry. The arguments are those of `batch`.
+        Of two rows or more its square is an unbiased estimate of the variance of the entry; of three outcomes or more
+        the mean of the square is not below the variance. The arguments are those of `batch`.
         """
         return self._of_rows("deviation", x, u, size)
 
