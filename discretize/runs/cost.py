@@ -123,6 +123,7 @@ def _rows_of(objective: object) -> dict[str, int]:
     """At how many rows of a finite sum, or outcomes of an expectation, each kind is evaluated."""
     if not isinstance(objective, Sampled):
         return {}
-    finite = isinstance(objective, FiniteSum)
-    whole = dict.fromkeys(("gradients", "values", "products"), objective.rows) if finite else {}
-    return {**whole, "minibatch gradients": objective.batch_size}
+    found = {"minibatch gradients": objective.batch_size}
+    if isinstance(objective, FiniteSum):
+        found |= dict.fromkeys(("gradients", "values", "products"), objective.rows)
+    return found

@@ -350,8 +350,7 @@ class Expectation(Sampled):
     ) -> None:
         self.draw, self.log_density, self.of_outcome = draw, log_density, value
         self.batch_size, self.draws = check_whole("batch", batch, 1), check_whole("draws", draws, 2)
-        oracles = {"batch": self._of_batch, "deviation": self._deviation}
-        super().__init__(name, fun, **oracles, **options)
+        super().__init__(name, fun, batch=self._of_batch, deviation=self._deviation, **options)
         if fun is None:
             self.oracles["value"] = self._mean
             self.oracles["grad"] = self._slope
@@ -428,7 +427,9 @@ class Expectation(Sampled):
 
         def terms(k: Any) -> Any:
             outcomes, own = drawn(k), k * _CHUNK + jnp.arange(_CHUNK) < number
-            kept = lambda each: jnp.sum(jnp.where(own, each, jnp.zeros_like(each)))
+            kept: Callable[[Any], Any] = lambda each: jnp.sum(
+                jnp.where(own, each, jnp.zeros_like(each))
+            )
 
             def totals(at: Any) -> Any:
                 scores = jax.vmap(self.log_density, (None, 0))(at, outcomes)
@@ -459,7 +460,7 @@ class Expectation(Sampled):
         number, drawn, level, _ = self._by_chunks(x, u, size)
         n = number.astype(level.dtype)
         own = jnp.where(number > 2, (n - 2) / jnp.maximum(n, 1), jnp.zeros_like(n))
-        plus = lambda one, other: jax.tree.map(jnp.add, one, other)
+        plus: Callable[[Any, Any], Any] = lambda one, other: jax.tree.map(jnp.add, one, other)
 
         # the two means are known in the end: squares of sums have the products
         def one(outcome: Any) -> Any:
