@@ -402,14 +402,15 @@ class Expectation(Sampled):
         number, key = self._number(size), _key_of(u)
         keys = jax.random.split(key, self.batch_size) if size is None else None
 
-        def drawn(k: Any) -> Any:
+        def keys_of(k: Any) -> Any:
             if keys is None:
-                own = jax.random.split(jax.random.fold_in(key, k), _CHUNK)
-            else:
-                own = keys[jnp.minimum(k * _CHUNK + jnp.arange(_CHUNK), len(keys) - 1)]
-            return jax.lax.stop_gradient(jax.vmap(self.draw, (None, 0))(x, own))
+                return jax.random.split(jax.random.fold_in(key, k), _CHUNK)
+            return keys[jnp.minimum(k * _CHUNK + jnp.arange(_CHUNK), len(keys) - 1)]
 
-        first = self.of_outcome(x, jax.tree.map(lambda leaf: leaf[0], drawn(0)))
+        def drawn(k: Any) -> Any:
+            return jax.lax.stop_gradient(jax.vmap(self.draw, (None, 0))(x, keys_of(k)))
+
+        first = self.of_outcome(x, self.draw(x, keys_of(0)[0]))
         level = jnp.where(number > 1, first, jnp.zeros_like(first))
         n = jnp.maximum(number, 2).astype(level.dtype)
         return number, drawn, level, jnp.where(number > 1, n / (n - 1), jnp.ones_like(n))
