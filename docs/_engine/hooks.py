@@ -9,7 +9,6 @@ machine in what was built.
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import sys
@@ -19,14 +18,6 @@ from typing import Any
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
-
-# Programs of pages and notebooks run for milliseconds: compiled quickly, as in the tests, rather than well.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
-    " --xla_cpu_parallel_codegen_split_count=1",
-)
 
 import checked  # noqa: E402
 import engine  # noqa: E402
