@@ -108,18 +108,26 @@ def test_pytrees_and_trajectories() -> None:
 
 def terms(f: od.Expectation, own: np.ndarray) -> np.ndarray:
     """The terms of the estimate over these outcomes: score times value less the mean of the others, and slope."""
-    n = len(own)
-    values = np.asarray([f.of_outcome(AT, a) for a in own])
-    others = (values.sum() - values) / max(n - 1, 1)
-    scores = np.eye(4)[own] - np.asarray(jax.nn.softmax(AT))
+    values = np.asarray(jax.vmap(f.of_outcome, (None, 0))(AT, own))
     slopes = np.asarray(jax.vmap(jax.grad(f.of_outcome), (None, 0))(AT, own))
+    return _terms(own, values, slopes)
+
+
+def _terms(own: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    others = (values.sum() - values) / max(len(own) - 1, 1)
+    scores = np.eye(4)[own] - np.exp(np.asarray(AT)) / np.sum(np.exp(np.asarray(AT)))
     return (values - others)[:, None] * scores + slopes
 
 
 def jackknife(f: od.Expectation, own: np.ndarray) -> np.ndarray:
     """The standard deviation of the estimate, from the estimates without one outcome each."""
-    each = np.asarray([terms(f, np.delete(own, i)).mean(0) for i in range(len(own))])
-    return np.sqrt((len(own) - 1) * each.var(0))
+    values = np.asarray(jax.vmap(f.of_outcome, (None, 0))(AT, own))
+    slopes = np.asarray(jax.vmap(jax.grad(f.of_outcome), (None, 0))(AT, own))
+    left = [
+        _terms(*(np.delete(a, i, 0) for a in (own, values, slopes))).mean(0)
+        for i in range(len(own))
+    ]
+    return np.sqrt((len(own) - 1) * np.var(left, 0))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 63, 64, 65, 130])

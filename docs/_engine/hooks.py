@@ -5,10 +5,13 @@ formula between dollars becomes MathML, which browsers render without scripts; a
 its output is inserted below it; the reference pages are generated from the public names, and the notebooks from
 scripts, which are executed in parallel. Any failure stops the build, and so does a broken link or a request to another
 machine in what was built.
+
+With ODESCENT_SITE=unexecuted blocks and notebooks stand without their output: for CI, whose tests have run them all.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -28,6 +31,7 @@ from printed import with_output  # noqa: E402
 
 _DIRECTIVE = re.compile(r"^<!-- engine: (.*?) -->$", re.MULTILINE)
 _PIECE = re.compile(r'<div data-engine="(\d+)"></div>')
+_EXECUTED = os.environ.get("ODESCENT_SITE") != "unexecuted"
 _pieces: list[str] = []
 _files: dict[str, Any] = {}  # the notebooks by name, filled in when they are executed
 
@@ -46,7 +50,7 @@ def on_files(files: Any, config: Any) -> Any:
     """Add the reference pages and the notebooks, which are executed from now on."""
     from mkdocs.structure.files import File
 
-    notebooks.begin()
+    notebooks.begin(_EXECUTED)
     for uri, content in {**reference.pages(), **notebooks.pages()}.items():
         files.append(File.generated(config, uri, content=content))
     for name in notebooks.names():
@@ -71,7 +75,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
         _pieces.append(made)
         return f'<div data-engine="{len(_pieces) - 1}"></div>'
 
-    return _DIRECTIVE.sub(place, with_output(markdown, page.file.src_uri))
+    told = with_output(markdown, page.file.src_uri) if _EXECUTED else markdown
+    return _DIRECTIVE.sub(place, told)
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:

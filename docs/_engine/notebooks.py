@@ -57,10 +57,11 @@ def notebook(name: str) -> Any:
     return v4.new_notebook(cells=made, metadata={"kernelspec": kernel})
 
 
-def begin() -> None:
-    """Execute all notebooks, as many at once as there are processors, while the pages are made."""
+def begin(whole: bool = True) -> None:
+    """Execute all notebooks while the pages are made, as many at once as there are processors; or only make them."""
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
-    _executed.update({name: pool.submit(executed, name) for name in names()})
+    make = executed if whole else notebook
+    _executed.update({name: pool.submit(make, name) for name in names()})
     pool.shutdown(wait=False)
 
 
