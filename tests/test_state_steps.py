@@ -210,11 +210,12 @@ def test_runs_converge_to_the_limit_and_follow_the_modified_equation(name):
     values |= {"f_star": 0.7} if name == "polyak" else {}
     until = 0.6
     errors: dict[int, list[float]] = {0: [], 1: []}
-    for n in (20, 40):
-        run = method.run(BOWL, X0, n, gam=until / n, **values)
-        for order in errors:
-            flow = method.modified_equation(order)
-            made = od.System({"flow": flow.drift}, blocks=method.consistent_with().blocks, output=x)
+    runs = {n: method.run(BOWL, X0, n, gam=until / n, **values) for n in (20, 40)}
+    blocks = method.consistent_with().blocks
+    for order in errors:
+        flow = method.modified_equation(order)
+        made = od.System({"flow": flow.drift}, blocks=blocks, output=x)
+        for n, run in runs.items():
             solved = made.simulate(
                 BOWL, X0, until, rtol=1e-11, atol=1e-12, points=2,
                 parameters={s.name: values.get(s.name, until / n) for s in made.parameters},
