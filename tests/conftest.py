@@ -3,7 +3,6 @@
 Heavy libraries are loaded here, so a test about lazy imports runs its code in a process of its own.
 """
 
-import contextlib
 import functools
 import gc
 import inspect
@@ -139,10 +138,13 @@ def _markers(request: pytest.FixtureRequest) -> Iterator[None]:
         jaxtyping.config.update("jaxtyping_disable", True)
     promotion = request.node.get_closest_marker("promotion")
     rank, dtype = ("allow", "standard") if promotion else ("raise", "strict")
-    cpu = request.node.get_closest_marker("cpu") and jax.default_backend() != "cpu"
-    device = jax.default_device(jax.devices("cpu")[0]) if cpu else contextlib.nullcontext()
+    device = jax.devices("cpu")[0] if request.node.get_closest_marker("cpu") else None
     try:
-        with device, jax.numpy_rank_promotion(rank), jax.numpy_dtype_promotion(dtype):
+        with (
+            jax.default_device(device),
+            jax.numpy_rank_promotion(rank),
+            jax.numpy_dtype_promotion(dtype),
+        ):
             yield
     finally:
         jaxtyping.config.update("jaxtyping_disable", False)

@@ -68,6 +68,8 @@ def test_a_run_ends_by_a_tolerance_or_a_budget(call):
     assert code == 0 and "stopped by the budget of values" in said
     counts = dict(reversed(part.split()) for part in said.split("asked for ")[1][:-2].split(", "))
     assert 90 < int(counts["values"]) <= 100
+    said = call("simulate", "gradient_flow", "--time", "100", "--until", "gradient=0.01")[1]
+    assert "It was stopped by gradient at t = 4.6" in said
 
 
 def test_a_run_is_shown_in_a_few_records(call):
@@ -131,6 +133,10 @@ def test_set_takes_the_words_of_the_method_in_every_command(call, tmp_path):
             "takes NAME=VALUE, as in gradients=1000",
         ),
         (["simulate", "nesterov_sc", "--budget", "gradients=1.5"], "whole number"),
+        (
+            ["simulate", "nesterov_sc", "--budget", "gradients=5,gradients=9"],
+            "given twice: 5 and 9",
+        ),
         (["simulate", "nesterov_sc", "--budget", "values=9"], "never ends a run of nesterov_sc"),
         (["simulate", "nesterov_sc", "--until", "slope=1"], "no condition to stop at 'slope'"),
         (["simulate", "gradient_flow", "--time", "1", "--budget", "gradients=9"], "for algorithms"),

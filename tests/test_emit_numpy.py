@@ -236,6 +236,19 @@ def test_every_algorithm_emits_to_every_target_or_is_refused_with_a_sentence():
     }  # fmt: skip
 
 
+def test_many_and_long_hyper_parameters_fit_their_lines(tmp_path):
+    """Names that grow letter by letter, to 25, past every width at which a line with all of them is broken."""
+    x, f, paths = od.blocks("x"), od.Objective("f"), []
+    for count in (2, 5):
+        for length in range(1, 25):
+            given = od.parameters(" ".join(letter + length * "o" for letter in "abcde"[:count]))
+            method = od.method({x: x - sp.Mul(*given) * f.grad(x)}, output=x, name="long")
+            for target in ("numpy", "jax", "optax"):
+                paths.append(tmp_path / f"{target}_{count}_{length}.py")
+                paths[-1].write_text(method.source(target))
+    assert_clean(paths)
+
+
 def test_emitted_files_are_formatted_linted_and_typed(tmp_path):
     paths = []
     for name in od.algorithms():

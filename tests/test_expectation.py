@@ -106,28 +106,27 @@ def test_pytrees_and_trajectories() -> None:
 # batches whose size is a scalar
 
 
-def terms(f: od.Expectation, own: np.ndarray) -> np.ndarray:
-    """The terms of the estimate over these outcomes: score times value less the mean of the others, and slope."""
-    values = np.asarray(jax.vmap(f.of_outcome, (None, 0))(AT, own))
-    slopes = np.asarray(jax.vmap(jax.grad(f.of_outcome), (None, 0))(AT, own))
-    return _terms(own, values, slopes)
+Pieces = tuple[np.ndarray, ...]
 
 
-def _terms(own: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
-    others = (values.sum() - values) / max(len(own) - 1, 1)
-    scores = np.eye(4)[own] - np.exp(np.asarray(AT)) / np.sum(np.exp(np.asarray(AT)))
-    return (values - others)[:, None] * scores + slopes
+def pieces(f: od.Expectation, own: np.ndarray) -> Pieces:
+    """Scores, values and slopes of these outcomes."""
+    scores = np.eye(4)[own] - np.asarray(jax.nn.softmax(AT))
+    pairs = jax.vmap(jax.value_and_grad(f.of_outcome), (None, 0))(AT, own)
+    return scores, *map(np.asarray, pairs)
 
 
-def jackknife(f: od.Expectation, own: np.ndarray) -> np.ndarray:
+def estimate(scores: np.ndarray, values: np.ndarray, slopes: np.ndarray) -> np.ndarray:
+    """The mean of score times value less the mean of the others, and slope."""
+    others = (values.sum() - values) / max(len(values) - 1, 1)
+    return np.mean((values - others)[:, None] * scores + slopes, 0)
+
+
+def jackknife(of: Pieces) -> np.ndarray:
     """The standard deviation of the estimate, from the estimates without one outcome each."""
-    values = np.asarray(jax.vmap(f.of_outcome, (None, 0))(AT, own))
-    slopes = np.asarray(jax.vmap(jax.grad(f.of_outcome), (None, 0))(AT, own))
-    left = [
-        _terms(*(np.delete(a, i, 0) for a in (own, values, slopes))).mean(0)
-        for i in range(len(own))
-    ]
-    return np.sqrt((len(own) - 1) * np.var(left, 0))
+    n = len(of[0])
+    left = [estimate(*(np.delete(a, i, 0) for a in of)) for i in range(n)]
+    return np.sqrt((n - 1) * np.var(left, 0))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 63, 64, 65, 130])
@@ -135,13 +134,14 @@ def test_a_sized_batch_is_the_estimate_by_hand(n: int) -> None:
     f = bandit()
     _, drawn, *_ = f._by_chunks(AT, 0.37, n)
     own = np.concatenate([np.asarray(drawn(k)) for k in range(-(-n // 64))])[:n]
-    wanted = terms(f, own).mean(0)
+    of = pieces(f, own)
+    wanted = estimate(*of)
     np.testing.assert_allclose(f.batch(AT, 0.37, n - 0.5), wanted, rtol=1e-12, atol=1e-14)
     spread = np.asarray(f.deviation(AT, 0.37, n))
     if n < 3:
         assert np.all(np.isnan(spread))
     else:
-        np.testing.assert_allclose(spread, jackknife(f, own), rtol=1e-9, atol=1e-8)
+        np.testing.assert_allclose(spread, jackknife(of), rtol=1e-9, atol=1e-8)
 
 
 def test_sizes_share_what_is_compiled_and_those_that_are_none_give_no_number() -> None:
@@ -186,9 +186,9 @@ def test_a_large_constant_in_the_value_cancels_in_a_sized_batch() -> None:
 
 def test_without_a_size_the_deviation_is_that_of_the_own_batch() -> None:
     f = bandit(7)
-    own = np.asarray(f.outcomes(AT, 0.6))
-    np.testing.assert_allclose(f.deviation(AT, 0.6), jackknife(f, own), rtol=1e-9, atol=1e-8)
-    np.testing.assert_allclose(f.batch(AT, 0.6), terms(f, own).mean(0), rtol=1e-12)
+    of = pieces(f, np.asarray(f.outcomes(AT, 0.6)))
+    np.testing.assert_allclose(f.deviation(AT, 0.6), jackknife(of), rtol=1e-9, atol=1e-8)
+    np.testing.assert_allclose(f.batch(AT, 0.6), estimate(*of), rtol=1e-12)
 
 
 # methods

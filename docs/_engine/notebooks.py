@@ -57,10 +57,10 @@ def notebook(name: str) -> Any:
     return v4.new_notebook(cells=made, metadata={"kernelspec": kernel})
 
 
-def begin(whole: bool = True) -> None:
+def begin(execute: bool = True) -> None:
     """Execute all notebooks while the pages are made, as many at once as there are processors; or only make them."""
     pool = ThreadPoolExecutor(os.cpu_count() or 1)
-    make = executed if whole else notebook
+    make = executed if execute else notebook
     _executed.update({name: pool.submit(make, name) for name in names()})
     pool.shutdown(wait=False)
 

@@ -59,16 +59,24 @@ class Sampled(Objective):
         return jnp.where(fits, wanted, 0).astype(int)
 
 
-def _total(terms: Callable[[Any], Any], number: Any, chunk: int) -> Any:
-    """The sum of what ``terms`` gives of each chunk that has one of the first ``number`` picks."""
+def _total(terms: Callable[[Any, Any], Any], number: Any, chunk: int) -> Any:
+    """The sum of what ``terms`` gives of each chunk that has one of the first ``number`` picks.
+
+    It is asked with the chunk's number and the sum of an array of a chunk over those picks: a chunk that is not full is
+    evaluated whole, and what is beyond the number does not count.
+    """
     import jax
     import jax.numpy as jnp
 
+    def of_chunk(k: Any) -> Any:
+        own = k * chunk + jnp.arange(chunk) < number
+        return terms(k, lambda each: jnp.sum(jnp.where(own, each, jnp.zeros_like(each))))
+
     def further(state: Any) -> Any:
         k, found = state
-        return k + 1, jax.tree.map(jnp.add, found, terms(k))
+        return k + 1, jax.tree.map(jnp.add, found, of_chunk(k))
 
-    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(terms, 0))
+    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(of_chunk, 0))
     begun = jnp.asarray(0), zeros
     return jax.lax.while_loop(lambda state: state[0] * chunk < number, further, begun)[1]
 
@@ -254,17 +262,13 @@ class FiniteSum(Sampled):
     def _of_sized(self, x: Any, u: Any, size: Any) -> Any:
         """The gradient over so many rows; nan for fewer than one, and for more than there are to pick."""
         import jax
-        import jax.numpy as jnp
 
         number, rows_of, chunk = self._by_chunks(u, size)
 
-        # a chunk that is not full is evaluated whole, and what is beyond the number does not count
-        def total(at: Any, k: Any) -> Any:
-            each = jax.vmap(self._of_pick, (None, 0))(at, rows_of(k))
-            own = k * chunk + jnp.arange(chunk) < number
-            return jnp.sum(jnp.where(own, each, jnp.zeros_like(each)))
+        def total(at: Any, k: Any, over: Callable[[Any], Any]) -> Any:
+            return over(jax.vmap(self._of_pick, (None, 0))(at, rows_of(k)))
 
-        found = _total(lambda k: jax.grad(total)(x, k), number, chunk)
+        found = _total(lambda k, over: jax.grad(total)(x, k, over), number, chunk)
         return _times(found, _share(number))
 
     def _deviation(self, x: Any, u: Any, size: Any = None) -> Any:
@@ -316,10 +320,10 @@ class Expectation(Sampled):
     The oracle "batch" is the mean over outcomes that a number u in [0, 1] picks of the score-function estimate
     value(x, t) grad log p(t | x) + grad value(x, t), less what has mean zero: the score times the mean value of the
     other outcomes of the batch. In the calculus it is unbiased. With a third argument, ``batch(x, u, size)``, the
-    number of outcomes is a scalar, as of a `FiniteSum`; ``deviation(x, u, size)`` is the jackknife's
-    standard deviation of its entries, whose square has a mean not below their variance (Efron and Stein 1981,
-    doi:10.1214/aos/1176345462). Value and gradient are means over ``draws`` outcomes, the same at
-    each call, unless the function is given. Reference: Williams 1992, doi:10.1007/BF00992696.
+    number of outcomes is a scalar, as of a `FiniteSum`; ``deviation(x, u, size)`` is the jackknife's standard deviation
+    of its entries, whose square has a mean not below their variance (Efron and Stein 1981, doi:10.1214/aos/1176345462).
+    Value and gradient are means over ``draws`` outcomes, the same at each call, unless the function is given.
+    Reference: Williams 1992, doi:10.1007/BF00992696.
 
     Args:
         name: an identifier.
@@ -359,7 +363,12 @@ class Expectation(Sampled):
         """The outcomes that u picks at an array or a pytree, one after the other along a first axis."""
         import jax
 
-        keys = jax.random.split(_key_of(u), size or self.batch_size)
+        return self._drawn(x, jax.random.split(_key_of(u), size or self.batch_size))
+
+    def _drawn(self, x: Any, keys: Any) -> Any:
+        """The outcomes of some keys, held where derivatives are taken."""
+        import jax
+
         return jax.lax.stop_gradient(jax.vmap(self.draw, (None, 0))(x, keys))
 
     def _mean(self, x: Any) -> Any:
@@ -390,8 +399,8 @@ class Expectation(Sampled):
 
         return jax.grad(surrogate)(x)
 
-    def _by_chunks(self, x: Any, u: Any, size: Any) -> tuple[Any, Callable[[Any], Any], Any, Any]:
-        """How many outcomes there are, those of a chunk, a level of their values, and n/(n - 1) for n outcomes.
+    def _by_chunks(self, x: Any, u: Any, size: Any) -> tuple[Any, Callable[[Any], Any], Any]:
+        """How many outcomes there are, those of a chunk, and a level of their values.
 
         The estimate does not depend on the level that is taken from all values, but for its rounding. Of one outcome
         there are no others, and the level is 0.
@@ -407,13 +416,9 @@ class Expectation(Sampled):
                 return jax.random.split(jax.random.fold_in(key, k), _CHUNK)
             return keys[jnp.minimum(k * _CHUNK + jnp.arange(_CHUNK), len(keys) - 1)]
 
-        def drawn(k: Any) -> Any:
-            return jax.lax.stop_gradient(jax.vmap(self.draw, (None, 0))(x, keys_of(k)))
-
         first = self.of_outcome(x, self.draw(x, keys_of(0)[0]))
         level = jnp.where(number > 1, first, jnp.zeros_like(first))
-        n = jnp.maximum(number, 2).astype(level.dtype)
-        return number, drawn, level, jnp.where(number > 1, n / (n - 1), jnp.ones_like(n))
+        return number, lambda k: self._drawn(x, keys_of(k)), level
 
     def _of_sized(self, x: Any, u: Any, size: Any) -> Any:
         """`_estimate` over so many outcomes; nan for fewer than one.
@@ -424,19 +429,18 @@ class Expectation(Sampled):
         import jax
         import jax.numpy as jnp
 
-        number, drawn, level, more = self._by_chunks(x, u, size)
+        number, drawn, level = self._by_chunks(x, u, size)
+        others = jnp.maximum(number - 1, 1).astype(level.dtype)
+        more = jnp.maximum(number, 1).astype(level.dtype) / others
 
-        def terms(k: Any) -> Any:
-            outcomes, own = drawn(k), k * _CHUNK + jnp.arange(_CHUNK) < number
-            kept: Callable[[Any], Any] = lambda each: jnp.sum(
-                jnp.where(own, each, jnp.zeros_like(each))
-            )
+        def terms(k: Any, over: Callable[[Any], Any]) -> Any:
+            outcomes = drawn(k)
 
             def totals(at: Any) -> Any:
                 scores = jax.vmap(self.log_density, (None, 0))(at, outcomes)
                 values = jax.vmap(self.of_outcome, (None, 0))(at, outcomes)
                 held = jax.lax.stop_gradient(values) - level
-                return (kept(more * held * scores + values), kept(scores)), kept(held)
+                return (over(more * held * scores + values), over(scores)), over(held)
 
             (one, other), pull, held = jax.vjp(totals, x, has_aux=True)
             (weighted,) = pull((jnp.ones_like(one), jnp.zeros_like(other)))
@@ -444,7 +448,7 @@ class Expectation(Sampled):
             return weighted, score, held
 
         weighted, score, held = _total(terms, number, _CHUNK)
-        left = jnp.where(number > 1, held / jnp.maximum(number - 1, 1).astype(held.dtype), 0)
+        left = jnp.where(number > 1, held / others, jnp.zeros_like(held))
         found = jax.tree.map(lambda a, b: a - left.astype(a.dtype) * b, weighted, score)
         return _times(found, _share(number))
 
@@ -458,7 +462,7 @@ class Expectation(Sampled):
         import jax
         import jax.numpy as jnp
 
-        number, drawn, level, _ = self._by_chunks(x, u, size)
+        number, drawn, level = self._by_chunks(x, u, size)
         n = number.astype(level.dtype)
         own = jnp.where(number > 2, (n - 2) / jnp.maximum(n, 1), jnp.zeros_like(n))
         plus: Callable[[Any, Any], Any] = lambda one, other: jax.tree.map(jnp.add, one, other)
@@ -479,12 +483,12 @@ class Expectation(Sampled):
             crossed = sv - score - held, ms - made - score, mv - made - held
             found = made + v**2 * score + s**2 * held
             found += s * v * crossed[0] - v * crossed[1] - s * crossed[2]
-            return jnp.sqrt(jnp.maximum(found, jnp.zeros_like(found)))
+            return jnp.maximum(found, jnp.zeros_like(found))
 
-        roots = jax.tree.map(spread, means[1], means[2], *squares)
+        found = jax.tree.map(spread, means[1], means[2], *squares)
         fewer = jnp.maximum(n, 3)
         factor = jnp.where(number > 2, fewer / ((fewer - 1) * (fewer - 2) ** 2), jnp.nan)
-        return _times(roots, jnp.sqrt(factor))
+        return jax.tree.map(jnp.sqrt, _times(found, factor))
 
 
 def _key_of(u: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -56,16 +56,27 @@ def whole_number(name: str, text: str) -> int:
     return int(value)
 
 
-def assignments(texts: Sequence[str]) -> dict[str, str]:
+def assignments(
+    texts: Iterable[str],
+    option: str = "--set",
+    example: str = "such as h=0.1 or c=3/2",
+    fits: Callable[[str], bool] = str.isidentifier,
+) -> dict[str, str]:
     """The pairs of ``NAME=VALUE`` options, in order.
+
+    Args:
+        texts: the pairs.
+        option: what they were given to, for messages.
+        example: of a pair, for messages.
+        fits: whether a name can be one.
 
     Raises OdescentError for a pair without a name or a value, or a name given twice.
     """
     found: dict[str, str] = {}
     for text in texts:
         name, _, value = (part.strip() for part in text.partition("="))
-        if not name.isidentifier() or not value:
-            raise OdescentError(f"--set takes NAME=VALUE, such as h=0.1 or c=3/2, not {text!r}.")
+        if not fits(name) or not value:
+            raise OdescentError(f"{option} takes NAME=VALUE, {example}, not {text!r}.")
         if name in found:
             raise OdescentError(f"{name} was given twice: {found[name]} and {value}.")
         found[name] = value

@@ -220,7 +220,6 @@ class _Module:
     def transformation(self) -> list[str]:
         given = [f"{p}: ArrayLike" for p in self.names]
         given += ["key: Array"] if self.update.draws else []
-        made = f"coefficients({', '.join(self.names)})"
         kind = "GradientTransformationExtraArgs"
         lines = wrapped(f"def {self.factory}", given, f" -> optax.{kind}:")
         returned = f"optax.{kind}(init, update)"
@@ -234,27 +233,32 @@ class _Module:
         if self.names:
             lines += [
                 "    # Bad hyper-parameters are refused here, not in init.",
-                *wrapped("coefficients", self.names, indent="    "),
+                *self._coefficients("", "    "),
                 *any_of("moving = any", "isinstance(value, Array)", self.names),
             ]
         return [
-            *lines, "", *self.init(made), "", *self.update_lines(made), "",
+            *lines, "", *self.init(), "", *self.update_lines(), "",
             f"    return {returned}",
         ]  # fmt: skip
 
-    def init(self, made: str) -> list[str]:
-        low, reads = self.low, self.printer.reads(self.low.init)
+    def _coefficients(self, head: str, indent: str) -> list[str]:
+        """The lines that compute them, after ``head``."""
+        return wrapped(f"{head}coefficients", self.names, indent=indent)
+
+    def init(self) -> list[str]:
+        low, (made, *rest) = self.low, self._coefficients("c=", 13 * " ")  # a comma may follow
+        named = bool(rest) or self.printer.reads(low.init)
         lines = [f"    def init(params: optax.Params) -> {self.class_name}:"]
-        lines += [f"        c = {made}"] if reads else []
+        lines += self._coefficients("c = ", "        ") if named else []
         items, more = self.printer.results(low.init, True)
         body = indented(more)
         bound = "start = " if any("start" in t for t in [*items, *body]) else ""
         lines += [f"        {bound}_memory(params)", *body]
         items += ["key=jnp.array(key)"] if self.update.draws else []
-        items.append("c=c" if reads else f"c={made}")
+        items.append("c=c" if named else made.strip())
         return [*lines, *wrapped(f"return {self.class_name}", items, "", "        ")]
 
-    def update_lines(self, made: str) -> list[str]:
+    def update_lines(self) -> list[str]:
         state, value = self.class_name, self.update.results["update"]
         assert isinstance(value, Vector)
         callables = [a for a in self.asked if a != "value"]
@@ -271,7 +275,7 @@ class _Module:
         items.append("c=c" if self.names else "c=state.c")
         needs = self.plan.uses_params or bool(callables) or like == "params"
         head = self._signature(needs)
-        head += [f"        c = {made} if moving else state.c"] if self.names else []
+        head += self._moving() if self.names else []
         if not self.names and self.printer.reads(self.update):  # numbers such as exp(-1/2) only
             head += ["        c = state.c"]
         if self.still is not None:  # memory may hold a displacement of the step before
@@ -284,6 +288,14 @@ class _Module:
             *head, *("    " + line if line else "" for line in body), f"        {new}",
             *wrapped(f"return new_updates, {state}", items, "", "        "),
         ]  # fmt: skip
+
+    def _moving(self) -> list[str]:
+        """The coefficients of a step: computed anew where a hyper-parameter is an array."""
+        made, *rest = self._coefficients("c = ", "        ")
+        line = f"{made} if moving else state.c"
+        if not rest and width(line) <= WIDTH:
+            return [line]
+        return ["        c = state.c", "        if moving:", *self._coefficients("c = ", 12 * " ")]
 
     def _signature(self, needs_params: bool) -> list[str]:
         state = self.class_name

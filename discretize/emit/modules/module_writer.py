@@ -440,7 +440,7 @@ class ModuleWriter(ABC):
         given += [self.noise] if step.draws else []
         to_init = [*starts, *init.arguments(), *(["c"] if self.reads(init) else [])]
         body = [
-            f"    c = coefficients({', '.join(self.parameters)})",
+            *wrapped("c = coefficients", self.parameters, indent="    "),
             *self.loop(
                 f"init({', '.join(to_init)})",
                 ["state", *step.arguments(), "c"],

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from ..._support.errors import OdescentError
 from ..._support.files import write_whole
-from ..._support.numbers import number, real_number
+from ..._support.numbers import assignments, number, real_number
 from ..._support.progress import bar
 from ..base import console, own_objective, own_system
 from ..base.own_system import FileOptions
@@ -84,10 +84,10 @@ def run(
         raise OdescentError(
             "--resume, --statistics and --budget are for algorithms, not for a flow over --time."
         )
-    ends = {n: real_number(f"--until {n}", v) for n, v in _pairs("--until", until, "gradient=1e-6")}
-    asked = {
-        n: whole(f"--budget {n}", v, 1) for n, v in _pairs("--budget", budget, "gradients=1000")
-    }
+    tolerances = _listed("--until", until, "gradient=1e-6")
+    ends = {n: real_number(f"--until {n}", v) for n, v in tolerances.items()}
+    most = _listed("--budget", budget, "gradients=1000")
+    asked = {n: whole(f"--budget {n}", v, 1) for n, v in most.items()}
     found, texts = own_system.configured(name, file, parameters.texts, flow=time is not None)
 
     import jax
@@ -127,9 +127,10 @@ def run(
         kind, k = "flow", np.arange(len(t))
     else:
         assert method is not None
-        most = _STEPS if steps is None and not asked else steps  # a budget is an end of its own
+        if steps is None and not asked:  # a budget is an end of its own
+            steps = _STEPS
         done = method.run(
-            target, begin, most, jax.random.key(seed), every=every, statistics=wanted, progress=bar("steps"),
+            target, begin, steps, jax.random.key(seed), every=every, statistics=wanted, progress=bar("steps"),
             until=ends or None, budget=asked or None, resume=resume, **values,
         ).to_numpy()  # fmt: skip
         x, t, f, k, diverged = done.x, done.t, done.f, done.k, done.diverged_at
@@ -153,6 +154,8 @@ def run(
         lines += _rows("step" if kind == "run" else "t", k if kind == "run" else t, f)
     if last is None:
         lines.append(f"x is {', '.join(f'{v:.6g}' for v in np.ravel(x[-1])[:8])}.")
+    if method is None and extra["stopped"]:
+        lines.append(f"It was stopped by {extra['stopped']} at t = {t[-1]:g}.")
     if method is not None and done.stopped:
         lines.append(f"It was {done.reason}.")
         lines += [done.remark] if done.remark else []
@@ -167,15 +170,10 @@ def run(
     console.answer(json, "\n".join(lines), value, "odescent.simulate/1")
 
 
-def _pairs(option: str, text: str, example: str) -> list[tuple[str, str]]:
-    """The names and values of NAME=VALUE,NAME=VALUE; OdescentError where a part is none."""
-    found = []
-    for part in filter(None, (p.strip() for p in text.split(","))):
-        name, equal, value = part.partition("=")
-        if not (name.strip() and equal and value.strip()):
-            raise OdescentError(f"{option} takes NAME=VALUE, as in {example}, not {part!r}.")
-        found.append((name.strip(), value.strip()))
-    return found
+def _listed(option: str, text: str, example: str) -> dict[str, str]:
+    """The values by name of NAME=VALUE,NAME=VALUE; a name may have several words."""
+    parts = filter(None, (p.strip() for p in text.split(",")))
+    return assignments(parts, option, f"as in {example}", bool)
 
 
 def start(x0: Sequence[float] | None, target: Any) -> Any:
