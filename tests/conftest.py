@@ -50,6 +50,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 CHECKED = (
     16  # calls of a function in one test; a solver's hundred thousand further ones are like these
 )
+EXACT = "odescent.analysis.certificates.checking.checker"  # its arithmetic is called millions of times, and has no arrays
 _left: dict[int, int] = {}  # calls still to be checked, by function
 
 
@@ -64,6 +65,8 @@ def _jaxtyped(
 
     def decorated(thing: Any) -> Any:
         function = isinstance(thing, types.FunctionType)
+        if getattr(thing, "__module__", None) == EXACT:
+            return thing
         if function and not thing.__annotations__:
             return thing
         if "<locals>" in getattr(thing, "__qualname__", ""):

@@ -32,6 +32,7 @@ from .vectors import (
     inner,
     scalar_calls,
     scalar_symbols,
+    unchanged,
     zero,
 )
 
@@ -157,26 +158,40 @@ def change(e: Vector, rule: Rule) -> Vector: ...
 def change(e: sp.Expr, rule: Rule) -> sp.Expr: ...
 def change(e: Expr, rule: Rule) -> Expr:
     """Rewrite bottom-up: ``rule`` sees each atom, scalar symbol and scalar node after its arguments were
-    rewritten, and returns the replacement or None to leave it."""
-    if isinstance(e, Vector):
-        parts: list[tuple[Expr, sp.Expr]] = []
+    rewritten, and returns the replacement or None to leave it. It is asked once where parts are equal."""
+    done: dict[Expr, Expr] = {}
+
+    def changed(part: Any) -> Any:
+        if (known := done.get(part)) is None:
+            known = done[part] = vector(part) if isinstance(part, Vector) else scalar(part)
+        return known
+
+    def vector(e: Vector) -> Vector:
+        parts: list[tuple[Vector, sp.Expr]] = []
         for atom, factor in e.terms.items():
-            scale = change(factor, rule)
-            for a, c in atom.rebuild(lambda part: change(part, rule)).terms.items():
+            scale = changed(factor)
+            for a, c in atom.changed(changed).terms.items():
                 replaced = rule(a)
                 parts.append((a if replaced is None else replaced, c * scale))
+        if unchanged(e, parts):
+            return e
         return Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
-    swaps: dict[sp.Expr, Expr] = {}
-    e = scalar_of(e)
-    for node in e.atoms(ScalarNode):
-        rebuilt = node.rebuild(lambda part: change(part, rule))
-        inside = {n: rule(n) for n in rebuilt.atoms(ScalarNode)}
-        swaps[node] = rebuilt.xreplace({n: r for n, r in inside.items() if r is not None})
-    for s in e.free_symbols:
-        replaced = rule(s)
-        if replaced is not None:
-            swaps[s] = replaced
-    return e.xreplace(swaps) if swaps else e
+
+    def scalar(e: sp.Expr) -> sp.Expr:
+        if e.is_Number:
+            return e
+        swaps: dict[sp.Expr, Expr] = {}
+        for node in e.atoms(ScalarNode):
+            rebuilt = node.rebuild(changed)
+            inside = {n: rule(n) for n in rebuilt.atoms(ScalarNode)}
+            swaps[node] = rebuilt.xreplace({n: r for n, r in inside.items() if r is not None})
+        for s in e.free_symbols:
+            replaced = rule(s)
+            if replaced is not None:
+                swaps[s] = replaced
+        return e.xreplace(swaps) if swaps else e
+
+    return changed(e if isinstance(e, Vector) else scalar_of(e))
 
 
 @overload

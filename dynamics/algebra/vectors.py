@@ -8,7 +8,7 @@ so that equal vectors have equal terms once their coefficients are canonical. A 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Number
 from typing import Any, ClassVar, TypeAlias
 
@@ -144,7 +144,8 @@ class Vector(Held):
 
     def canonical(self) -> Vector:
         """The same vector with canonical coefficients; zero terms vanish."""
-        return Vector.of((a.canonical_atom(), canonical(c)) for a, c in self.terms.items())
+        made: Vector = _canonically()(self)
+        return made
 
     @property
     def free_symbols(self) -> set[sp.Symbol | VectorSymbol]:
@@ -213,9 +214,38 @@ class Atom(Vector):
         """The transpose of an operator."""
         raise NotCarried(f"the transpose of {self} is not known.")
 
-    def canonical_atom(self) -> Atom:
-        rebuilt = self.rebuild(lambda e: e.canonical() if isinstance(e, Vector) else canonical(e))
-        return rebuilt if isinstance(rebuilt, Atom) else self
+    def changed(self, change: Callable[[Any], Any]) -> Vector:
+        """As `rebuild`, and itself where no part changes; what has inverses in it is written anew."""
+        if not self.solving and all(change(part) is part for part in self.parts()):
+            return self
+        return self.rebuild(change)
+
+    def canonical_atom(self, of: Callable[[Any], Any] | None = None) -> Atom:
+        """The atom with canonical parts, which ``of`` gives."""
+        changed = self.changed(of or _canonically())
+        return changed if isinstance(changed, Atom) else self
+
+
+def unchanged(e: Vector, made: Sequence[tuple[Vector, sp.Expr]]) -> bool:
+    """Whether these are the terms of a vector, its atoms themselves: equal roots may be searched for otherwise."""
+    return len(made) == len(e.terms) and all(
+        v is a and c == k for (v, c), (a, k) in zip(made, e.terms.items(), strict=True)
+    )
+
+
+def _canonically() -> Callable[[Any], Any]:
+    """The canonical form of vectors and scalars, found once for equal ones."""
+    done: dict[Vector, Vector] = {}
+
+    def of(e: Any) -> Any:
+        if not isinstance(e, Vector):
+            return canonical(e)
+        if (known := done.get(e)) is None:
+            made = [(a.canonical_atom(of), canonical(c)) for a, c in e.terms.items()]
+            known = done[e] = e if unchanged(e, made) else Vector.of(made)
+        return known
+
+    return of
 
 
 OPERATORS = ("matrix", "symmetric")  # kinds of blocks

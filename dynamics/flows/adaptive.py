@@ -134,7 +134,7 @@ def _why(
 
 @lru_cache(maxsize=64)
 def _term_of(rates: Callable[..., Any]) -> Any:
-    return dfx.ODETerm(rates)
+    return dfx.ODETerm(jax.jit(rates))
 
 
 def _term(problem: Problem) -> Any:

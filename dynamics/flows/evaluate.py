@@ -17,6 +17,7 @@ from ..algebra.operators import Inverse, OracleDerivative, identity
 from ..algebra.products import Kronecker, Part, Product, Unary
 from ..algebra.vectors import (
     COVECTOR,
+    Atom,
     Call,
     Expr,
     ScalarNode,
@@ -61,13 +62,29 @@ def evaluate(e: Expr, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> A
 
     Raises OdescentError for a symbol without a value or an oracle without a function.
     """
-    return _value(e, with_roots([e], values, oracles, xp), oracles, xp)
+    return _value(e, _Known(with_roots([e], values, oracles, xp)), oracles, xp)
 
 
-def _value(e: Expr, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+class _Known(dict[Any, Any]):
+    """Values of symbols, and in ``found`` those of all that was evaluated at them: equal parts are evaluated once.
+
+    Where more symbols have values, or the same in another trace of JAX, there are others.
+    """
+
+    def __init__(self, values: Mapping[Any, Any]) -> None:
+        super().__init__(values)
+        self.found: dict[Any, Any] = {}
+
+
+def _value(e: Expr, values: _Known, oracles: Oracles, xp: Any) -> Any:
     """The value of an expression in which implicit functions are known."""
-    if not isinstance(e, Vector):
-        return _scalar(e, values, oracles, xp)
+    if e not in values.found:
+        of = _atom if isinstance(e, Atom) else _vector if isinstance(e, Vector) else _scalar
+        values.found[e] = of(e, values, oracles, xp)
+    return values.found[e]
+
+
+def _vector(e: Vector, values: _Known, oracles: Oracles, xp: Any) -> Any:
     if not e.terms:
         return 0.0
     if (found := pushed(e)) is not None:  # the columns are from the newest to the oldest
@@ -76,25 +93,31 @@ def _value(e: Expr, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any
     parts, multiple = [], None
     for atom, coefficient in e.terms.items():
         if atom == identity:  # it has the size of what it is added to
-            multiple = _scalar(coefficient, values, oracles, xp)
+            multiple = _value(coefficient, values, oracles, xp)
             continue
-        value = _atom(atom, values, oracles, xp)
+        value = _value(atom, values, oracles, xp)
         parts.append(
-            value if coefficient == 1 else _scalar(coefficient, values, oracles, xp) * value
+            value if coefficient == 1 else _value(coefficient, values, oracles, xp) * value
         )
     if multiple is not None and not parts:
-        raise OdescentError("a multiple of the identity alone has no size: apply it to a vector.")
+        raise _sizeless()
     total = functools.reduce(operator.add, parts)
     return total if multiple is None else total + multiple * xp.eye(len(total))
 
 
-def _atom(atom: Vector, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+def _sizeless() -> OdescentError:
+    return OdescentError("a multiple of the identity alone has no size: apply it to a vector.")
+
+
+def _atom(atom: Vector, values: _Known, oracles: Oracles, xp: Any) -> Any:
     if isinstance(atom, VectorSymbol):
         return _lookup(atom, values)
     if isinstance(atom, RootVector):
         return _root(atom, values, oracles, xp)
     if isinstance(atom, MeanVector):
         return _mean(atom, values, oracles, xp)
+    if atom == identity:
+        raise _sizeless()
     if atom == ones:  # of the size of what it is added to
         return 1.0
     if isinstance(atom, Product) and atom.kind == "apply" and atom.right == ones:
@@ -115,7 +138,7 @@ def _atom(atom: Vector, values: Mapping[Any, Any], oracles: Oracles, xp: Any) ->
     if isinstance(atom, Product) and is_window(atom.left) and atom.right == UnitPlace("oldest"):
         return _lookup(atom.left, values)[:, -1]
     if isinstance(atom, Powers):
-        return xp.arange(int(_scalar(atom.length, values, oracles, xp))) ** float(atom.power)
+        return xp.arange(int(_value(atom.length, values, oracles, xp))) ** float(atom.power)
     arguments = [_value(a, values, oracles, xp) for a in atom.arguments]  # type: ignore[attr-defined]
     if isinstance(atom, Unary):
         (of,) = arguments
@@ -138,11 +161,11 @@ def _atom(atom: Vector, values: Mapping[Any, Any], oracles: Oracles, xp: Any) ->
             else left @ right
         )
     assert isinstance(atom, Elementwise)
-    inside = dict(values) | dict(zip(slots(len(arguments)), arguments, strict=True))
-    return _scalar(atom.body, inside, oracles, xp)
+    inside = _Known({**values, **dict(zip(slots(len(arguments)), arguments, strict=True))})
+    return _value(atom.body, inside, oracles, xp)
 
 
-def _mean(node: Any, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+def _mean(node: Any, values: _Known, oracles: Oracles, xp: Any) -> Any:
     """A mean by the quadrature of its sample's law, in the dimension of the block of which it has the shape."""
     over = node.over
     scalar = not isinstance(over, VectorSymbol)
@@ -153,7 +176,7 @@ def _mean(node: Any, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> An
 
     def at(point: Any) -> Any:
         own = point[0] if like is None else point.reshape(like.shape)
-        return _value(node.body, {**values, over: own}, oracles, xp)
+        return _value(node.body, _Known({**values, over: own}), oracles, xp)
 
     if xp.__name__ == "numpy":
         return functools.reduce(
@@ -165,7 +188,7 @@ def _mean(node: Any, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> An
     return xp.tensordot(xp.asarray(weights), found, axes=1)
 
 
-def _root(node: Any, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+def _root(node: Any, values: _Known, oracles: Oracles, xp: Any) -> Any:
     """An implicit function, found before or searched for now."""
     if node in values:
         return values[node]
@@ -201,16 +224,16 @@ def _of_name(values: Mapping[Any, Any]) -> Callable[[str], Any]:
     return {s.name: v for s, v in values.items() if hasattr(s, "name")}.__getitem__
 
 
-def _numbers(values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+def _numbers(values: _Known, oracles: Oracles, xp: Any) -> Any:
     """The value of an expression with more symbols given."""
 
     def number(e: Expr, more: Mapping[Any, Any]) -> Any:
-        return _value(e, {**values, **more}, oracles, xp)
+        return _value(e, _Known({**values, **more}), oracles, xp)
 
     return number
 
 
-def _columns(atom: OracleDerivative, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+def _columns(atom: OracleDerivative, values: _Known, oracles: Oracles, xp: Any) -> Any:
     """A derivative as a matrix, column by column."""
     if atom.hole == COVECTOR:
         return _value(atom.transposed(), values, oracles, xp).T
@@ -219,13 +242,13 @@ def _columns(atom: OracleDerivative, values: Mapping[Any, Any], oracles: Oracles
     along = VectorSymbol("open direction")
     value = atom.along(along)
     columns = [
-        _value(value, {**values, along: e.reshape(at.shape)}, oracles, xp)
+        _value(value, _Known({**values, along: e.reshape(at.shape)}), oracles, xp)
         for e in xp.eye(at.size, dtype=at.dtype)
     ]
     return xp.stack([xp.asarray(c).reshape(-1) for c in columns], axis=1)
 
 
-def _called(atom: Call, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+def _called(atom: Call, values: _Known, oracles: Oracles, xp: Any) -> Any:
     """An oracle at a point, differentiated as often as there are directions; what an adjoint acts on is an argument."""
     oracle, numbers = (
         atom.oracle,
@@ -234,14 +257,15 @@ def _called(atom: Call, values: Mapping[Any, Any], oracles: Oracles, xp: Any) ->
     covectors, rest = covectors_and_directions(atom.directions)
     dual, slots = tuple(map(numbers, covectors)), [by_slot(d) for d in rest]
     point = tuple(map(numbers, points_of(oracle, atom.point)))
-    given = tuple(_scalar(p, values, oracles, xp) for p in atom.parameters)
+    given = tuple(_value(p, values, oracles, xp) for p in atom.parameters)
     if oracle.form.registered:
         return along_all(
             lambda x: form_of(oracle.of).at(x, *given), point, [(numbers(s[""]),) for s in slots]
         )
     if oracle.name not in oracles and oracle.kind == "grad" and slots and "hess" in oracles:
         first, *others = slots
-        hess = lambda x: oracles["hess"](x, numbers(first[""]))
+        ahead = numbers(first[""])
+        hess = lambda x: oracles["hess"](x, ahead)
         return along_all(hess, point, [(numbers(s[""]),) for s in others])
     kind = oracle.name if oracle.name in oracles else oracle.kind
     if kind not in oracles:
@@ -266,7 +290,7 @@ def _lookup(s: Symbol, values: Mapping[Any, Any]) -> Any:
     return values[s]
 
 
-def _scalar(e: sp.Expr, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
+def _scalar(e: sp.Expr, values: _Known, oracles: Oracles, xp: Any) -> Any:
     if e.is_Integer or isinstance(e, sp.Rational):
         return float(e)
     if e.is_Symbol:
@@ -290,13 +314,13 @@ def _scalar(e: sp.Expr, values: Mapping[Any, Any], oracles: Oracles, xp: Any) ->
         return float(e)
     if e.is_Pow:
         base, exponent = e.as_base_exp()
-        value = _scalar(base, values, oracles, xp)
+        value = _value(base, values, oracles, xp)
         if exponent == sp.Rational(1, 2):
             return xp.sqrt(value)
         return value ** (
-            int(exponent) if exponent.is_Integer else _scalar(exponent, values, oracles, xp)
+            int(exponent) if exponent.is_Integer else _value(exponent, values, oracles, xp)
         )
-    parts = [_scalar(a, values, oracles, xp) for a in e.args]
+    parts = [_value(a, values, oracles, xp) for a in e.args]
     if e.is_Add:
         return functools.reduce(operator.add, parts)
     if e.is_Mul:
@@ -359,7 +383,7 @@ def vector_field(
                 values[size] = float(xp.asarray(values[s]).size)
         if system.time is not None:
             values[system.time] = t
-        known = with_roots(drift.values(), values, oracles, xp)
+        known = _Known(with_roots(drift.values(), values, oracles, xp))
         rates = (_value(drift[s], known, oracles, xp) for s in symbols)
         return tuple(xp.zeros_like(now) + rate for now, rate in zip(state, rates, strict=True))
 

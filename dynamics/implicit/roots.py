@@ -322,14 +322,18 @@ def _curves_upwards(opened: Opened) -> bool:
 def roots_of(e: Expr) -> list[Any]:
     """The implicit functions in an expression, each once, those that others need first."""
     found: dict[Any, None] = {}
+    seen: set[Any] = set()
 
     def walk(part: Any) -> None:
+        if part in seen:
+            return
+        seen.add(part)
         nodes: list[Any] = list(part.atoms(ScalarNode)) if isinstance(part, sp.Expr) else []
         if isinstance(part, Atom):
             nodes = [part]
         elif isinstance(part, Vector):
             for a, c in part.terms.items():
-                nodes += [a, *c.atoms(ScalarNode)]
+                nodes += [a, *(() if c.is_Number else c.atoms(ScalarNode))]
         for node in nodes:
             if isinstance(node, (RootVector, RootScalar)):
                 for e in node.equations.linearized.equations:

@@ -52,10 +52,10 @@ def conditions(x: Any, lam: Any) -> np.ndarray:
     return np.asarray(jax.vmap(at)(jnp.asarray(x), jnp.asarray(lam)))
 
 
-def follow(start: list[float], time: float, points: int) -> tuple[Any, Any, Any]:
+def follow(flow: od.System, start: list[float], time: float, points: int) -> tuple[Any, Any, Any]:
     """Times, points and multipliers along the flow."""
     x, lam = od.blocks("x lam")
-    run = od.system("kkt_newton_flow").simulate(
+    run = flow.simulate(
         functions(), {x: np.array(start[:2]), lam: np.array(start[2:])}, time, points=points, rtol=1e-10, atol=1e-12
     )  # fmt: skip
     return np.asarray(run.t), np.asarray(run.x), np.asarray(run.states["lam"])
@@ -73,8 +73,9 @@ def compute_kkt(
         points: of each path.
     """
     paths, sizes, rates, bent = [], [], [], []
+    flow = od.system("kkt_newton_flow")  # compiled once
     for start in [*starts, *others]:
-        t, x, lam = follow(start, time, points)
+        t, x, lam = follow(flow, start, time, points)
         F = conditions(x, lam)
         norms = np.linalg.norm(F, axis=1)
         paths.append(x)
