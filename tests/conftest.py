@@ -50,7 +50,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 CHECKED = (
     16  # calls of a function in one test; a solver's hundred thousand further ones are like these
 )
-EXACT = "odescent.analysis.certificates.checking.checker"  # its arithmetic is called millions of times, and has no arrays
+EXACT = "odescent.analysis.certificates.checking.checker"  # no arrays, and millions of calls
 _left: dict[int, int] = {}  # calls still to be checked, by function
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from ..._support.errors import NotCarried
+from ...dynamics.algebra.direct_sums import covectors_and_directions
 from ...dynamics.algebra.operators import Inverse, identity
 from ...dynamics.algebra.products import Part, Product, Unary
 from ...dynamics.algebra.vectors import (
@@ -16,7 +17,6 @@ from ...dynamics.algebra.vectors import (
     ScalarNode,
     Vector,
     VectorSymbol,
-    covectors_and_directions,
 )
 from ...dynamics.algebra.windows import of_window
 from ...dynamics.solves.routes import diagonal_by_products, right_sides, solve_in

@@ -2,12 +2,12 @@
 
 A part of a vector is what an operator reads of it, and a vector is the sum of its parts in their places; an operator
 by blocks is the sum of its entries, each between a place and a part. So nothing else is new: products of operators,
-transposes and solves are those of any operator.
+transposes and solves are those of any operator. The arguments of a function of several are a direct sum, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..._support.arguments import checked
@@ -15,8 +15,31 @@ from ..._support.errors import OdescentError, WrongType
 from ..._support.rendering.brief import short
 from .gradients import jacobian_of
 from .operators import check_operator
+from .oracles import Oracle
 from .products import Inclusion, Part, apply, transpose
-from .vectors import Vector, VectorSymbol, zero
+from .vectors import COVECTOR, Vector, VectorSymbol, by_slot, in_slot, zero
+
+
+def covectors_and_directions(
+    given: Iterable[Vector],
+) -> tuple[tuple[Vector, ...], tuple[Vector, ...]]:
+    """Of the directions of a call, what an adjoint is applied to, and those along which it is differentiated."""
+    slots = [(d, by_slot(d)) for d in given]
+    covectors = tuple(s[COVECTOR] for _, s in slots if COVECTOR in s)
+    return covectors, tuple(d for d, s in slots if COVECTOR not in s)
+
+
+def point_of(args: tuple[str, ...], values: Iterable[Vector]) -> Vector:
+    """The point of a function with these arguments, of one where there are no names."""
+    return sum((in_slot(n, v) for n, v in zip(args or ("",), values, strict=True)), zero)
+
+
+def points_of(oracle: Oracle, point: Vector) -> tuple[Vector, ...]:
+    """The arguments of an oracle in their order; one that is zero is the zero vector."""
+    if not oracle.args:
+        return (point,)
+    slots = by_slot(point)
+    return tuple(slots.get(name, zero) for name in oracle.args)
 
 
 @checked

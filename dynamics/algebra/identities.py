@@ -20,6 +20,7 @@ import sympy as sp
 
 from ..._support.errors import NotCarried
 from .calculus import INVERSES, change, vanishes
+from .direct_sums import covectors_and_directions
 from .elementwise import Elementwise
 from .exact import canonical, is_zero
 from .operators import Inverse, OracleDerivative, _words
@@ -34,7 +35,6 @@ from .vectors import (
     ScalarNode,
     Vector,
     call,
-    covectors_and_directions,
     in_slot,
     inner,
     zero,

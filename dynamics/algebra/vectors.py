@@ -228,9 +228,8 @@ class Atom(Vector):
 
 def unchanged(e: Vector, made: Sequence[tuple[Vector, sp.Expr]]) -> bool:
     """Whether these are the terms of a vector, its atoms themselves: equal roots may be searched for otherwise."""
-    return len(made) == len(e.terms) and all(
-        v is a and c == k for (v, c), (a, k) in zip(made, e.terms.items(), strict=True)
-    )
+    pairs = zip(made, e.terms.items(), strict=False)
+    return len(made) == len(e.terms) and all(v is a and c == k for (v, c), (a, k) in pairs)
 
 
 def _canonically() -> Callable[[Any], Any]:
@@ -238,12 +237,10 @@ def _canonically() -> Callable[[Any], Any]:
     done: dict[Vector, Vector] = {}
 
     def of(e: Any) -> Any:
-        if not isinstance(e, Vector):
-            return canonical(e)
-        if (known := done.get(e)) is None:
+        if isinstance(e, Vector) and e not in done:
             made = [(a.canonical_atom(of), canonical(c)) for a, c in e.terms.items()]
-            known = done[e] = e if unchanged(e, made) else Vector.of(made)
-        return known
+            done[e] = e if unchanged(e, made) else Vector.of(made)
+        return done[e] if isinstance(e, Vector) else canonical(e)
 
     return of
 
@@ -304,17 +301,14 @@ class Call(Atom):
         super().__init__((1, *function, _key(point), along, given))
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
-        scalars = {s for p in self.parameters for s in scalar_symbols(p)}
-        return super().symbols() | scalars
+        return super().symbols().union(*map(scalar_symbols, self.parameters))
 
     def parts(self) -> tuple[Expr, ...]:
         return (*self.arguments, *self.parameters)
 
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
-        parameters = tuple(change(p) for p in self.parameters)
-        return call(
-            self.oracle, change(self.point), [change(d) for d in self.directions], parameters
-        )
+        given = tuple(map(change, self.parameters))
+        return call(self.oracle, change(self.point), map(change, self.directions), given)
 
     def paired(self, other: Atom) -> sp.Expr | None:
         """<H u, v> = <u, H v>, and D^k F(x)[...] of a gradient is symmetric in all its slots; <J^T l, u> = <l, J u>."""
@@ -339,8 +333,8 @@ COVECTOR = "*"  # the slot of what the adjoint of a map's derivative is applied 
 class Argument(Atom):
     """A vector in one argument of a function of several; their sum is the point of a call.
 
-    The arguments of f(x, y) are a direct sum: the point is x in its slot plus y in its own, and a direction is a
-    vector in the slot along which it goes. So all that holds for a function of one argument holds.
+    They are a direct sum: the point is x in its slot plus y in its own, and a direction is a vector in the slot along
+    which it goes.
     """
 
     __slots__ = ("arguments", "slot", "value")
@@ -356,9 +350,7 @@ class Argument(Atom):
 
 def in_slot(slot: str, value: Vector) -> Vector:
     """A vector in a slot, term by term; a function of one argument has none."""
-    if not slot:
-        return value
-    return _multilinear(lambda atoms: Argument(slot, *atoms), (value,))
+    return _multilinear(lambda atoms: Argument(slot, *atoms), (value,)) if slot else value
 
 
 def by_slot(point: Vector) -> dict[str, Vector]:
@@ -368,28 +360,6 @@ def by_slot(point: Vector) -> dict[str, Vector]:
         slot, value = (a.slot, a.value) if isinstance(a, Argument) else ("", a)
         found.setdefault(slot, []).append((value, c))
     return {slot: Vector.of(terms) for slot, terms in found.items()}
-
-
-def covectors_and_directions(
-    given: Iterable[Vector],
-) -> tuple[tuple[Vector, ...], tuple[Vector, ...]]:
-    """Of the directions of a call, what an adjoint is applied to, and those along which it is differentiated."""
-    slots = [(d, by_slot(d)) for d in given]
-    covectors = tuple(s[COVECTOR] for _, s in slots if COVECTOR in s)
-    return covectors, tuple(d for d, s in slots if COVECTOR not in s)
-
-
-def point_of(args: tuple[str, ...], values: Iterable[Vector]) -> Vector:
-    """The point of a function with these arguments, of one where there are no names."""
-    return sum((in_slot(n, v) for n, v in zip(args or ("",), values, strict=True)), zero)
-
-
-def points_of(oracle: Oracle, point: Vector) -> tuple[Vector, ...]:
-    """The arguments of an oracle in their order; one that is zero is the zero vector."""
-    if not oracle.args:
-        return (point,)
-    slots = by_slot(point)
-    return tuple(slots.get(name, zero) for name in oracle.args)
 
 
 def call(

@@ -12,6 +12,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, listed
 from ..algebra.calculus import Symbol, symbols_of
+from ..algebra.direct_sums import covectors_and_directions, points_of
 from ..algebra.elementwise import Elementwise, slots
 from ..algebra.operators import Inverse, OracleDerivative, identity
 from ..algebra.products import Kronecker, Part, Product, Unary
@@ -24,8 +25,6 @@ from ..algebra.vectors import (
     Vector,
     VectorSymbol,
     by_slot,
-    covectors_and_directions,
-    points_of,
 )
 from ..algebra.windows import Powers, UnitPlace, is_window, pushed
 from ..implicit.roots import RootScalar, RootVector, roots_of
@@ -224,7 +223,7 @@ def _of_name(values: Mapping[Any, Any]) -> Callable[[str], Any]:
     return {s.name: v for s, v in values.items() if hasattr(s, "name")}.__getitem__
 
 
-def _numbers(values: _Known, oracles: Oracles, xp: Any) -> Any:
+def _numbers(values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
     """The value of an expression with more symbols given."""
 
     def number(e: Expr, more: Mapping[Any, Any]) -> Any:

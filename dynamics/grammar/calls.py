@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..algebra.direct_sums import point_of
 from ..algebra.elementwise import elementwise
 from ..algebra.operators import METHODS, as_operator, identity
 from ..algebra.oracles import Oracle
@@ -19,7 +20,6 @@ from ..algebra.vectors import (
     VectorSymbol,
     call,
     in_slot,
-    point_of,
 )
 from ..implicit.making import argmin, root
 from ..maps import form_of

@@ -11,6 +11,7 @@ from sympy.printing.str import StrPrinter
 
 from ..._support.errors import OdescentError
 from ..algebra.calculus import substitute
+from ..algebra.direct_sums import points_of
 from ..algebra.elementwise import Elementwise, slots
 from ..algebra.operators import Identity, Inverse, OracleDerivative
 from ..algebra.oracles import Oracle, in_argument
@@ -23,7 +24,6 @@ from ..algebra.vectors import (
     Vector,
     VectorSymbol,
     by_slot,
-    points_of,
 )
 from ..algebra.windows import pushed
 from ..flows.system import System

@@ -16,6 +16,7 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
+from ..algebra.direct_sums import covectors_and_directions, points_of
 from ..algebra.elementwise import Elementwise, slots
 from ..algebra.named import NamedVector
 from ..algebra.operators import Identity, Inverse, OracleDerivative
@@ -30,8 +31,6 @@ from ..algebra.vectors import (
     ScalarNode,
     Vector,
     VectorSymbol,
-    covectors_and_directions,
-    points_of,
 )
 from ..algebra.windows import Delay, Powers, UnitPlace, pushed
 from .gather import gathered

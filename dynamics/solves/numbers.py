@@ -126,8 +126,10 @@ def _by_products(
         on_arrays = lambda v: np.asarray(product(v))
         method = getattr(array_iterations, name)
         return xp.asarray(array_iterations._solve(on_arrays, np.asarray(b), method, bound))
-    even = how.route.wants == "symmetric"
-    return with_._solve(product, b, getattr(with_, name), bound, even)
+    import jax
+
+    even = how.route.wants == "symmetric"  # the product is in several loops, and traced once
+    return with_._solve(jax.jit(product), b, getattr(with_, name), bound, even)
 
 
 def _factored(name: str, matrix: Any, b: Any, xp: Any) -> Any:

@@ -10,6 +10,7 @@ import sympy as sp
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, check_choice, expected
 from ..._support.rendering.rendered import Rendered
+from ..algebra.direct_sums import point_of
 from ..algebra.operators import jacobian
 from ..algebra.oracles import Oracle, check_oracles, in_argument
 from ..algebra.scalars import as_scalar, check_class, check_name, constant
@@ -20,7 +21,6 @@ from ..algebra.vectors import (
     _check_vectors,
     call,
     in_slot,
-    point_of,
     zero,
 )
 from .estimates import condition_of

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..algebra.calculus import Symbol, symbols_of
-from ..algebra.direct_sums import stack
+from ..algebra.direct_sums import points_of, stack
 from ..algebra.elementwise import Elementwise
 from ..algebra.operators import Inverse, identity
 from ..algebra.oracles import Oracle
@@ -21,7 +21,6 @@ from ..algebra.vectors import (
     Vector,
     VectorSymbol,
     by_slot,
-    points_of,
 )
 from ..implicit.roots import RootScalar, RootVector
 from .block import start

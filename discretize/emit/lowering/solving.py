@@ -10,11 +10,11 @@ from typing import Any, Self
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.direct_sums import joining, row_of, stack
+from ....dynamics.algebra.direct_sums import joining, points_of, row_of, stack
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.operators import Inverse, OracleDerivative
 from ....dynamics.algebra.products import Part, Product, Unary, apply, letters, slots_of
-from ....dynamics.algebra.vectors import Atom, Expr, Vector, VectorSymbol, points_of
+from ....dynamics.algebra.vectors import Atom, Expr, Vector, VectorSymbol
 from ....dynamics.solves.routes import (
     TOLERANCE,
     Structure,

@@ -9,6 +9,7 @@ import sympy as sp
 
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol
+from ....dynamics.algebra.direct_sums import covectors_and_directions, points_of
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.operators import Inverse, OracleDerivative, identity
 from ....dynamics.algebra.oracles import Oracle, in_argument
@@ -25,8 +26,6 @@ from ....dynamics.algebra.vectors import (
     Vector,
     VectorSymbol,
     by_slot,
-    covectors_and_directions,
-    points_of,
 )
 from ....dynamics.algebra.windows import inner_gram_of, is_window, pushed
 from ....dynamics.maps import form_of

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, symbols_of
+from ....dynamics.algebra.direct_sums import points_of
 from ....dynamics.algebra.oracles import Oracle
-from ....dynamics.algebra.vectors import VectorSymbol, points_of
+from ....dynamics.algebra.vectors import VectorSymbol
 from ....dynamics.vector_fields.block import Block, start
 from ...programs.program import CallOracle, Instruction, Program
 from ..backend import groups_of
