@@ -71,3 +71,39 @@ def test_what_is_missing_is_named():
         evaluate(sp.zeta(c), AT, ORACLES, jnp)
     with pytest.raises(od.OdescentError, match="parameters c have no value"):
         vector_field(od.System({"d": {x: -c * x}}), {}, {}, np)
+
+
+def test_equal_parts_are_evaluated_once():
+    """An oracle is called once for each point, whatever is made of its value, and in whichever block."""
+    asked = []
+    oracles = {**ORACLES, "grad": lambda p: asked.append(p) or jnp.tanh(p)}
+    g = f.grad(x)
+    found = evaluate(f.grad(x - g) + c * g + od.inner(g, v) * od.hadamard(g, v), AT, oracles, jnp)
+    G = np.tanh(X)
+    np.testing.assert_allclose(found, np.tanh(X - G) + 0.7 * G + (G @ V) * G * V, rtol=1e-14)
+    assert len(asked) == 2
+    system = od.System({"a": {v: -c * v - g}, "b": {x: v + g}}, output=x)
+    asked.clear()
+    vector_field(system, oracles, {c: 0.7}, jnp)(0.0, (jnp.asarray(V), jnp.asarray(X)))
+    assert len(asked) == 1
+
+
+def test_what_one_trace_evaluates_is_not_kept_for_another():
+    """The same parts inside and outside of a search, of an iteration's loop and of a quadrature."""
+    y, A = od.blocks("y"), od.blocks("A", kind="symmetric")
+    z = od.sample("z", law="normal", like=x)
+    g = f.grad(x)
+    searched = od.root(y + f.grad(y) - g, y, start=g)
+    solved = od.linear_solve(od.identity + od.apply(A, A), g, method="cg")
+    averaged = od.mean(od.hadamard(f.grad(x + c * z), f.grad(x + c * z)), [z])
+    whole = od.inner(g + searched, solved + averaged) + od.inner(g, averaged)
+    matrix = jnp.diag(jnp.asarray([1.0, 2.0, 3.0]))
+
+    def value(p):
+        return evaluate(whole, {x: p, A: matrix, c: 0.7}, ORACLES, jnp)
+
+    with jax.checking_leaks():
+        slope = jax.jit(jax.grad(value))(jnp.asarray(X))
+    h = 1e-6 * np.eye(3)
+    by_hand = [(value(jnp.asarray(X + e)) - value(jnp.asarray(X - e))) / 2e-6 for e in h]
+    np.testing.assert_allclose(slope, by_hand, rtol=1e-7)

@@ -12,12 +12,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent.dynamics.algebra.calculus import derivative, symbols_of
+from odescent.dynamics.algebra.calculus import (
+    change,
+    derivative,
+    substitute,
+    symbols_of,
+    tidy,
+    vanishes,
+)
 from odescent.dynamics.algebra.elementwise import elementwise
-from odescent.dynamics.algebra.exact import is_zero
+from odescent.dynamics.algebra.exact import canonical, is_zero
 from odescent.dynamics.algebra.products import apply, hadamard, outer
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import VectorSymbol, blocks, inner, zero
+from odescent.dynamics.algebra.vectors import (
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    blocks,
+    inner,
+    zero,
+)
+from odescent.dynamics.implicit.roots import roots_of
 from odescent.dynamics.vector_fields.objective import Objective
 
 x, y, z, w = blocks("x y z w")
@@ -58,6 +73,52 @@ def test_hash_and_equality_agree(a, b):
     assert hash(a + b) == hash(swapped) and len({a + b, swapped}) == 1
     assert (a == b) == ((a - b) == zero)
     assert a != 0 and a != "a" and bool(a) == (a != zero)
+
+
+def plainly(e, rule, canonically=False):
+    """Rewritten by the definition: every part of every term, each time that it occurs."""
+    again = lambda part: plainly(part, rule, canonically)
+    if isinstance(e, Vector):
+        total = zero
+        for a, s in e.terms.items():
+            for b, t in a.rebuild(again).terms.items():
+                replaced = rule(b)
+                total = total + (b if replaced is None else replaced) * (t * again(s))
+        return total
+    for node in e.atoms(ScalarNode):
+        e = e.xreplace({node: node.rebuild(again)})
+    new = {s: rule(s) for s in e.free_symbols}
+    e = e.xreplace({s: n for s, n in new.items() if n is not None})
+    return canonical(e) if canonically else e
+
+
+@settings(max_examples=12)
+@given(vectors, vectors, scalars)
+def test_rewriting_is_what_its_definition_says_and_leaves_alone_what_does_not_change(a, b, s):
+    e = f.hess(x + a, b) + (s + inner(a, b)) * hadamard(a, f.grad(x - b)) + a
+    values = {x: y - c * f.grad(z), k: c + 1}
+    assert vanishes(substitute(e, values) - plainly(e, values.get))
+    assert tidy(e) == plainly(tidy(e), lambda part: None, True)
+    assert change(a, {w: x}.get) is a
+
+
+def test_equal_parts_are_rewritten_once():
+    """The terms of this one double with every line; its parts do not."""
+    e = x
+    for _ in range(12):
+        e = f.grad(e) + hadamard(f.grad(e), y)
+    asked = []
+    assert change(e, asked.append) is e and len(asked) < 100
+    assert substitute(e, {w: x}) is e and substitute(e, {x: w}) != e
+
+
+def test_the_tolerance_of_a_search_is_set_wherever_it_stands():
+    """Roots that differ in their search alone are equal, and rewritten all the same."""
+    loose = sp.Symbol("loose", positive=True)
+    found = od.root(y + f.grad(y) - x, y, start=x, tolerance=loose)
+    for e in (found, f.grad(found), hadamard(found, z), outer(f.hess(found, x), z)):
+        (left,) = roots_of(substitute(e, {loose: sp.Rational(1, 1000)}))
+        assert left.equations.search.tolerance == sp.Rational(1, 1000)
 
 
 @settings(max_examples=12)

@@ -158,13 +158,14 @@ def change(e: Vector, rule: Rule) -> Vector: ...
 def change(e: sp.Expr, rule: Rule) -> sp.Expr: ...
 def change(e: Expr, rule: Rule) -> Expr:
     """Rewrite bottom-up: ``rule`` sees each atom, scalar symbol and scalar node after its arguments were
-    rewritten, and returns the replacement or None to leave it. It is asked once where parts are equal."""
-    done: dict[Expr, Expr] = {}
+    rewritten, and returns the replacement or None to leave it. Equal parts are rewritten once."""
+    done: dict[Expr, Expr | None] = {}  # None: it does not change
 
     def changed(part: Any) -> Any:
-        if (known := done.get(part)) is None:
-            known = done[part] = vector(part) if isinstance(part, Vector) else scalar(part)
-        return known
+        if part not in done:
+            new = vector(part) if isinstance(part, Vector) else scalar(part)
+            done[part] = None if new is part else new
+        return part if (new := done[part]) is None else new
 
     def vector(e: Vector) -> Vector:
         parts: list[tuple[Vector, sp.Expr]] = []

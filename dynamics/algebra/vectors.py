@@ -144,8 +144,7 @@ class Vector(Held):
 
     def canonical(self) -> Vector:
         """The same vector with canonical coefficients; zero terms vanish."""
-        made: Vector = _canonically()(self)
-        return made
+        return _canonically()(self)
 
     @property
     def free_symbols(self) -> set[sp.Symbol | VectorSymbol]:
@@ -221,26 +220,27 @@ class Atom(Vector):
         return self.rebuild(change)
 
     def canonical_atom(self, of: Callable[[Any], Any] | None = None) -> Atom:
-        """The atom with canonical parts, which ``of`` gives."""
         changed = self.changed(of or _canonically())
         return changed if isinstance(changed, Atom) else self
 
 
 def unchanged(e: Vector, made: Sequence[tuple[Vector, sp.Expr]]) -> bool:
-    """Whether these are the terms of a vector, its atoms themselves: equal roots may be searched for otherwise."""
+    """Whether these are the terms of a vector, its parts themselves: equal roots may be searched for otherwise."""
+    same = lambda one, other: one is other or (one == other and not one.has(ScalarNode))
     pairs = zip(made, e.terms.items(), strict=False)
-    return len(made) == len(e.terms) and all(v is a and c == k for (v, c), (a, k) in pairs)
+    return len(made) == len(e.terms) and all(v is a and same(c, k) for (v, c), (a, k) in pairs)
 
 
-def _canonically() -> Callable[[Any], Any]:
+def _canonically() -> Callable[[Vector], Vector]:
     """The canonical form of vectors and scalars, found once for equal ones."""
-    done: dict[Vector, Vector] = {}
+    done: dict[Vector, Vector | None] = {}  # None: it is canonical
 
     def of(e: Any) -> Any:
         if isinstance(e, Vector) and e not in done:
             made = [(a.canonical_atom(of), canonical(c)) for a, c in e.terms.items()]
-            done[e] = e if unchanged(e, made) else Vector.of(made)
-        return done[e] if isinstance(e, Vector) else canonical(e)
+            done[e] = None if unchanged(e, made) else Vector.of(made)
+        new = done[e] if isinstance(e, Vector) else canonical(e)
+        return e if new is None else new
 
     return of
 

@@ -353,6 +353,9 @@ class MeanVector(Atom):
         """The body with a free sample, and this sample."""
         return _opened(self.body, self.over)
 
+    def changed(self, change: Callable[[Any], Any]) -> Vector:
+        return self.rebuild(change)  # its sample is not shown to what changes it
+
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         body, free = self.opened()
         made: Vector = mean_over(change(body), free)
