@@ -226,7 +226,7 @@ class Atom(Vector):
 
 def unchanged(e: Vector, made: Sequence[tuple[Vector, sp.Expr]]) -> bool:
     """Whether these are the terms of a vector, its parts themselves: equal roots may be searched for otherwise."""
-    same = lambda one, other: one is other or (one == other and not one.has(ScalarNode))
+    same: Any = lambda one, other: one is other or (one == other and not one.has(ScalarNode))
     pairs = zip(made, e.terms.items(), strict=False)
     return len(made) == len(e.terms) and all(v is a and same(c, k) for (v, c), (a, k) in pairs)
 

@@ -59,8 +59,8 @@ def root_numbers(
 
         from .jax_roots import traced_root
 
-        once = map(jax.jit, (residual, newton))  # they are in several loops, and traced once
-        return traced_root(*once, tuple(begin), bound, most, of.minimized is not None)
+        F, step = jax.jit(residual), jax.jit(newton)  # they are in several loops, and traced once
+        return traced_root(F, step, tuple(begin), bound, most, of.minimized is not None)
     found = _search(of, residual, newton, tuple(begin), float(bound), int(most))
     if of.minimized is not None:
         _check_minimum(of, found, number, xp)
