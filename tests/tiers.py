@@ -61,9 +61,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the files that the changed ones do not concern."""
+    """Leave out the files that the changed ones do not concern, or of which the last run skipped nothing."""
     changed = config.getoption("changed")
-    if not changed or not collection_path.is_file():
+    if not collection_path.is_file():
+        return None
+    if config.getoption("--skipped"):
+        again = {test.partition("::")[0] for test in config.cache.get(SKIPPED, [])}
+        if collection_path.relative_to(config.rootpath).as_posix() not in again:
+            return True
+    if not changed:
         return None
     return None if any(concerned.concerns(collection_path, file) for file in changed) else True
 

@@ -17,7 +17,7 @@ from .elementwise import Elementwise, _elementwise, slots
 from .exact import canonical, is_zero, refuted
 from .oracles import Oracle
 from .products import Kronecker, Product, Unary, _product, hadamard, kronecker_product
-from .scalars import as_scalar
+from .scalars import SINGULAR, as_scalar
 from .vectors import (
     Argument,
     Atom,
@@ -38,6 +38,7 @@ from .vectors import (
 
 Symbol: TypeAlias = "VectorSymbol | sp.Symbol"
 Directions: TypeAlias = "Mapping[Any, Expr]"  # from symbols of either kind
+_SINGULAR = tuple(map(type, SINGULAR))
 INVERSES: list[
     Callable[[Any], bool]
 ] = []  # where `identities`, which is above, proves that what has inverses vanishes
@@ -225,7 +226,7 @@ def singular(e: Expr) -> bool:
         return any(
             singular(c) or any(singular(part) for part in a.parts()) for a, c in e.terms.items()
         )
-    infinite = e.has(sp.nan, sp.zoo, sp.oo, -sp.oo)
+    infinite = not (e.is_Rational or e.is_Symbol) and e.atoms(*_SINGULAR)
     return bool(infinite) or any(
         singular(v) for node in e.atoms(ScalarNode) for v in node.arguments
     )

@@ -27,6 +27,8 @@ def as_scalar(value: object) -> sp.Expr:
     strings (text is never evaluated), truth values, arrays, complex numbers, NaN and infinities.
     """
     if isinstance(value, sp.Expr):
+        if value.is_Rational or value.is_Symbol:  # most of them
+            return value
         if value in SINGULAR:
             raise WrongType(f"a finite number was expected, not {value}.")
         if value.has(sp.Float):
