@@ -1,5 +1,6 @@
 """Counted evaluations: what a step takes, against counters in emitted code, and the counts of runs."""
 
+import functools
 import inspect
 
 import jax
@@ -15,6 +16,7 @@ ROWS = np.random.default_rng(0).normal(size=(32, 3))
 SUM = od.FiniteSum("f", lambda y, row: (row @ y - 1) ** 2 / 2, ROWS, batch=4)
 
 
+@functools.cache
 def plain(name):
     """The emitted module of a method that asks for gradients alone; None for another."""
     method = od.algorithm(name)
@@ -27,17 +29,15 @@ def plain(name):
     return (method, module) if fits and set(one) <= {"grad", "c"} else None
 
 
-PLAIN = {n: found for n in od.algorithms() if (found := plain(n)) is not None}
-
-
 def test_there_are_such_methods():
-    assert len(PLAIN) >= 30
+    assert sum(plain(name) is not None for name in od.algorithms()) >= 30
 
 
-@pytest.mark.parametrize("name", PLAIN)
+@pytest.mark.parametrize("name", od.algorithms())
 def test_a_step_takes_as_many_gradients_as_it_says(name):
-    method, module = PLAIN[name]
-    asked = 0
+    if (found := plain(name)) is None:
+        return
+    (method, module), asked = found, 0
 
     def grad(y):
         nonlocal asked
