@@ -113,10 +113,14 @@ def test_equal_parts_are_rewritten_once():
 
 
 def test_the_tolerance_of_a_search_is_set_wherever_it_stands():
-    """Roots that differ in their search alone are equal, and rewritten all the same."""
-    loose = sp.Symbol("loose", positive=True)
-    found = od.root(y + f.grad(y) - x, y, start=x, tolerance=loose)
-    for e in (found, f.grad(found), hadamard(found, z), outer(f.hess(found, x), z)):
+    """SymPy's cache knows the scalars with the parameter, and gives none of them back."""
+    r, loose = sp.Symbol("r", real=True), sp.Symbol("loose", positive=True)
+    scalar = od.root(r**3 + r - c, r, start=0, tolerance=loose)
+    vector = od.root(y + f.grad(y) - x, y, start=x, tolerance=loose)
+    for e in (
+        scalar, scalar * x, f.grad(scalar * x), inner(f.grad(scalar * x), y) * z, apply(matrix, scalar * x),
+        vector, f.grad(vector), hadamard(vector, z), outer(f.hess(vector, x), z), inner(vector, x) * x,
+    ):  # fmt: skip
         (left,) = roots_of(substitute(e, {loose: sp.Rational(1, 1000)}))
         assert left.equations.search.tolerance == sp.Rational(1, 1000)
 

@@ -112,11 +112,14 @@ class Equations:
     def key(self) -> tuple[Any, ...]:
         """Its identity: the equations, however their unknowns are called, and where a search was said to begin.
 
-        A root of a gradient may be a saddle: only of a minimizer is it known, and looked at, that it is none.
+        A root of a gradient may be a saddle: only of a minimizer is it known, and looked at, that it is none. What has
+        a parameter in its search is another thing than the same with a number: SymPy's cache gives back what was equal.
         """
         parts = (*self.equations, *(s for s in self.search.start if s is not None))
         told = tuple(_key(e) if isinstance(e, Vector) else _text(e) for e in parts)
-        return (self.minimized is not None, *told)
+        how = (self.search.tolerance, self.search.max_steps)
+        free = str([_text(e) if e.free_symbols else "" for e in how])
+        return (self.minimized is not None, free, *told)
 
     def symbols(self) -> set[Symbol]:
         """The symbols on which the solution, or the search for it, depends."""
