@@ -36,7 +36,7 @@ def test_there_are_such_methods():
 @pytest.mark.parametrize("name", od.algorithms())
 def test_a_step_takes_as_many_gradients_as_it_says(name):
     if (found := plain(name)) is None:
-        return
+        pytest.skip("it asks for more than a gradient")
     (method, module), asked = found, 0
 
     def grad(y):

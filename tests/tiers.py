@@ -6,6 +6,7 @@ or here, because it took more than `LIMIT` CPU seconds when durations.json was w
 """
 
 import ctypes
+import functools
 import gc
 import json
 import resource
@@ -65,13 +66,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     changed = config.getoption("changed")
     if not collection_path.is_file():
         return None
-    if config.getoption("--skipped"):
-        again = {test.partition("::")[0] for test in config.cache.get(SKIPPED, [])}
-        if collection_path.relative_to(config.rootpath).as_posix() not in again:
+    again = _skipped_before(config)
+    if again is not None:
+        files = {test.partition("::")[0] for test in again}
+        if collection_path.relative_to(config.rootpath).as_posix() not in files:
             return True
     if not changed:
         return None
     return None if any(concerned.concerns(collection_path, file) for file in changed) else True
+
+
+@functools.cache
+def _skipped_before(config: pytest.Config) -> frozenset[str] | None:
+    """What the last run skipped, tests and whole files, where no others are asked for."""
+    if not config.getoption("--skipped"):
+        return None
+    return frozenset(config.cache.get(SKIPPED, []))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -95,8 +105,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if each <= most or all_run:
                 of_file[file] += each
     items.sort(key=lambda item: -of_file[item.nodeid.partition("::")[0]])
-    if config.getoption("--skipped"):
-        again = set(config.cache.get(SKIPPED, []))
+    if (again := _skipped_before(config)) is not None:
         items[:] = [i for i in items if {i.nodeid, i.nodeid.partition("::")[0]} & again]
 
 

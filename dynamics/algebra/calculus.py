@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, overload
 import sympy as sp
 
 from ..._support.errors import OdescentError, WrongType, expected
+from ..._support.work import rewriting
 from .elementwise import Elementwise, _elementwise, slots
 from .exact import canonical, is_zero, refuted
 from .oracles import Oracle
@@ -160,15 +161,11 @@ def change(e: sp.Expr, rule: Rule) -> sp.Expr: ...
 def change(e: Expr, rule: Rule) -> Expr:
     """Rewrite bottom-up: ``rule`` sees each atom, scalar symbol and scalar node after its arguments were
     rewritten, and returns the replacement or None to leave it. Equal parts are rewritten once."""
-    done: dict[Expr, Expr | None] = {}  # None: it does not change
 
-    def changed(part: Any) -> Any:
-        if part not in done:
-            new = vector(part) if isinstance(part, Vector) else scalar(part)
-            done[part] = None if new is part else new
-        return part if (new := done[part]) is None else new
+    def rewrite(e: Any, changed: Callable[[Any], Any]) -> Any:
+        return (vector if isinstance(e, Vector) else scalar)(e, changed)
 
-    def vector(e: Vector) -> Vector:
+    def vector(e: Vector, changed: Callable[[Any], Any]) -> Vector:
         parts: list[tuple[Vector, sp.Expr]] = []
         for atom, factor in e.terms.items():
             scale = changed(factor)
@@ -179,7 +176,7 @@ def change(e: Expr, rule: Rule) -> Expr:
             return e
         return Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
 
-    def scalar(e: sp.Expr) -> sp.Expr:
+    def scalar(e: sp.Expr, changed: Callable[[Any], Any]) -> sp.Expr:
         if e.is_Number:
             return e
         swaps: dict[sp.Expr, Expr] = {}
@@ -193,7 +190,7 @@ def change(e: Expr, rule: Rule) -> Expr:
                 swaps[s] = replaced
         return e.xreplace(swaps) if swaps else e
 
-    return changed(e if isinstance(e, Vector) else scalar_of(e))
+    return rewriting(rewrite)(e if isinstance(e, Vector) else scalar_of(e))
 
 
 @overload

@@ -45,9 +45,7 @@ class Elementwise(Atom):
 
     def canonical_atom(self, of: Callable[[Any], Any] | None = None) -> Atom:
         # the body stays as it was written: a cancelled fraction of roots is longer, not simpler
-        return Elementwise(
-            self.body, tuple(a.canonical() if of is None else of(a) for a in self.arguments)
-        )
+        return Elementwise(self.body, tuple(map(of or Vector.canonical, self.arguments)))
 
 
 def slots(n: int) -> tuple[sp.Symbol, ...]:

@@ -18,6 +18,7 @@ from sympy.printing.precedence import PRECEDENCE
 from ..._support.arguments import checked
 from ..._support.errors import DividedByZero, NotCarried, OdescentError, WrongType, shown
 from ..._support.held.base import Held
+from ..._support.work import rewriting
 from .exact import canonical
 from .oracles import Oracle
 from .scalars import as_scalar, names_in, told_apart
@@ -144,7 +145,8 @@ class Vector(Held):
 
     def canonical(self) -> Vector:
         """The same vector with canonical coefficients; zero terms vanish."""
-        return _canonically()(self)
+        made: Vector = rewriting(_canonical)(self)
+        return made
 
     @property
     def free_symbols(self) -> set[sp.Symbol | VectorSymbol]:
@@ -220,7 +222,7 @@ class Atom(Vector):
         return self.rebuild(change)
 
     def canonical_atom(self, of: Callable[[Any], Any] | None = None) -> Atom:
-        changed = self.changed(of or _canonically())
+        changed = self.changed(of or rewriting(_canonical))
         return changed if isinstance(changed, Atom) else self
 
 
@@ -231,18 +233,11 @@ def unchanged(e: Vector, made: Sequence[tuple[Vector, sp.Expr]]) -> bool:
     return len(made) == len(e.terms) and all(v is a and same(c, k) for (v, c), (a, k) in pairs)
 
 
-def _canonically() -> Callable[[Vector], Vector]:
-    """The canonical form of vectors and scalars, found once for equal ones."""
-    done: dict[Vector, Vector | None] = {}  # None: it is canonical
-
-    def of(e: Any) -> Any:
-        if isinstance(e, Vector) and e not in done:
-            made = [(a.canonical_atom(of), canonical(c)) for a, c in e.terms.items()]
-            done[e] = None if unchanged(e, made) else Vector.of(made)
-        new = done[e] if isinstance(e, Vector) else canonical(e)
-        return e if new is None else new
-
-    return of
+def _canonical(e: Any, of: Callable[[Any], Any]) -> Any:
+    if not isinstance(e, Vector):
+        return canonical(e)
+    made = [(a.canonical_atom(of), of(c)) for a, c in e.terms.items()]
+    return e if unchanged(e, made) else Vector.of(made)
 
 
 OPERATORS = ("matrix", "symmetric")  # kinds of blocks

@@ -138,7 +138,7 @@ def _term_of(rates: Callable[..., Any]) -> Any:
 
 
 def _term(problem: Problem) -> Any:
-    """One object per problem: diffrax compiles once for each."""
+    """One object per problem: diffrax compiles once for each, and its loops trace the rates once."""
     return _term_of(problem.rates)
 
 

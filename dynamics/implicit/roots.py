@@ -336,7 +336,7 @@ def roots_of(e: Expr) -> list[Any]:
             nodes = [part]
         elif isinstance(part, Vector):
             for a, c in part.terms.items():
-                nodes += [a, *(() if c.is_Number else c.atoms(ScalarNode))]
+                nodes += [a, *c.atoms(ScalarNode)]
         for node in nodes:
             if isinstance(node, (RootVector, RootScalar)):
                 for e in node.equations.linearized.equations:

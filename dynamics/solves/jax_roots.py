@@ -40,6 +40,7 @@ def traced_root(
     Returns:
         the zero; NaN where the search fails.
     """
+    residual, newton = jax.jit(residual), jax.jit(newton)  # in several loops, and traced once
     begin = jax.lax.stop_gradient(start)
     flat, unravel = ravel_pytree(begin)
 

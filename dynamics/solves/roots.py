@@ -55,12 +55,9 @@ def root_numbers(
         tuple(opened.divided(list(opened.equations), search.adjoint)), opened.unknowns, number, xp
     )
     if xp is not np and _traced([*begin, bound, *residual(tuple(begin))]):
-        import jax
-
         from .jax_roots import traced_root
 
-        F, step = jax.jit(residual), jax.jit(newton)  # they are in several loops, and traced once
-        return traced_root(F, step, tuple(begin), bound, most, of.minimized is not None)
+        return traced_root(residual, newton, tuple(begin), bound, most, of.minimized is not None)
     found = _search(of, residual, newton, tuple(begin), float(bound), int(most))
     if of.minimized is not None:
         _check_minimum(of, found, number, xp)

@@ -10,7 +10,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .errors import OdescentError
 
@@ -91,3 +91,20 @@ def kept(maxsize: int | None) -> Callable[[F], F]:
         return call  # type: ignore[return-value]
 
     return cached
+
+
+def rewriting(rewrite: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    """A rewriting that is done once for equal expressions.
+
+    Args:
+        rewrite: takes an expression, and what rewrites its parts; what it returns itself does not change.
+    """
+    done: dict[Any, Any] = {}  # None: it does not change
+
+    def of(e: Any) -> Any:
+        if e not in done:
+            new = rewrite(e, of)
+            done[e] = None if new is e else new
+        return e if (new := done[e]) is None else new
+
+    return of
