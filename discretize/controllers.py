@@ -312,6 +312,72 @@ def batch_test(
     return (Select(uncertain <= allowed, [], [Let({size: bounded})]),)
 
 
+@checked
+def accurate(
+    error: Number,
+    gradient: Vector,
+    accuracies: Sequence[sp.Symbol],
+    then: Sequence[Step],
+    share: Number = _HALF,
+    shrink: Number = _HALF,
+) -> tuple[Step, ...]:
+    """Accuracies tied to the size of a gradient: a step is made where it is accurate enough, else they are tightened.
+
+    With |z - g| <= (1 - eta) |z| the inexact gradient z has <z, g> >= eta |z|^2 with the true one (Salehi, Mukherjee,
+    Roberts and Ehrhardt, arXiv:2308.10098; reconstructed).
+
+    Args:
+        error: a bound of |z - g|, in the accuracies.
+        gradient: z.
+        accuracies: the scalar blocks.
+        then: the substeps that are made where the bound is at most the share of |z|.
+        share: 1 - eta, below one.
+        shrink: what the accuracies are multiplied by where it is not.
+
+    Returns:
+        substeps of a scheme.
+    """
+    finer = Let({a: as_scalar(shrink) * a for a in accuracies})
+    allowed = as_scalar(share) ** 2 * inner(gradient, gradient)
+    return (Select(as_scalar(error) ** 2 <= allowed, list(then), [finer]),)
+
+
+@checked
+def certain_decrease(
+    values: tuple[Number, Number],
+    errors: tuple[Number, Number],
+    promised: Number,
+    scale: sp.Symbol,
+    accuracies: Sequence[sp.Symbol],
+    back: Sequence[Symbol],
+    factor: Number = _TWICE,
+) -> tuple[Step, ...]:
+    """Accept a step that decreases a function whatever the errors of its values; else blame the step, or the errors.
+
+    After a step that is accepted the scale and the accuracies relax. After one that is taken back the accuracies are
+    tightened where the errors exceed half of what is promised, so that they may hide it, and the scale shrinks where
+    they do not.
+
+    Args:
+        values: of the function before and after the step, inexact; the former in a scalar block that keeps it.
+        errors: bounds of their errors, in the accuracies.
+        promised: how much the step has to gain at least, as c s |z|^2; at least 0.
+        scale: the scalar block s.
+        accuracies: the scalar blocks.
+        back: the blocks that are taken back.
+        factor: that of all changes, above one.
+
+    Returns:
+        substeps of a scheme.
+    """
+    factor, promised = as_scalar(factor), as_scalar(promised)
+    (before, after), noise = map(as_scalar, values), sp.Add(*map(as_scalar, errors))
+    relaxed = Let({scale: factor * scale, **{a: factor * a for a in accuracies}})
+    finer, shorter = Let({a: a / factor for a in accuracies}), Let({scale: scale / factor})
+    blamed = Select(2 * noise <= promised, [shorter], [finer])
+    return (Select(after + noise <= before - promised, [relaxed], [blamed, Let(_restored(back))]),)
+
+
 _Test: TypeAlias = tuple[sp.Expr, sp.Expr]  # what is to be at most what
 _OF_DEVIATIONS = ("norm", "coordinates")
 
@@ -351,8 +417,10 @@ def _restored(back: Sequence[Symbol]) -> dict[Symbol, Expr]:
 __all__ = [
     "Bracket",
     "accepted",
+    "accurate",
     "backtracking",
     "batch_test",
+    "certain_decrease",
     "claimed",
     "dual",
     "error_per_unit_step",

@@ -209,8 +209,8 @@ class Algorithm(Iteration):
     def to_optax(self, /, **parameters: Any) -> optax.GradientTransformation:
         """The algorithm as an optax transformation: the emitted source, loaded.
 
-        ``parameters`` are numbers, arrays, or schedules of the step, by name; ``key`` is for methods with noise. Raises
-        NotCarried if optax does not support the method, OdescentError for missing or unknown parameters.
+        ``parameters`` are numbers, arrays, or schedules of the step, by name or alias; ``key`` is for methods with
+        noise. Raises NotCarried if optax does not support the method, OdescentError for missing or unknown parameters.
         """
         from .emit import to_optax
 
@@ -219,8 +219,11 @@ class Algorithm(Iteration):
     def to_torch(self, /, params: Any, **options: Any) -> Optimizer:
         """The algorithm as a torch optimizer of ``params``: the emitted source, loaded.
 
-        ``options`` are the parameters by name and torch's own (foreach, maximize, ...). Raises NotCarried if torch does
-        not support the method, OdescentError for missing or unknown options or if torch is not installed.
+        ``options`` are the parameters by name or alias, and torch's own (foreach, maximize, ...). Those that the
+        algorithm was made with, as in ``od.algorithm("heavy_ball", lr=0.1, momentum=0.9)``, are keys of the parameter
+        groups as well, lr among them, for schedulers. ``loss``, a function of a list of tensors, is enough for methods
+        that read values or products of the Hessian. Raises NotCarried if torch does not support the method,
+        OdescentError for missing or unknown options or if torch is not installed.
         """
         from .emit import to_torch
 

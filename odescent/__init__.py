@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._support.drawable import drawn_by
 from ._support.installed import watch
 from ._support.lazy import attach
 
 watch()
+drawn_by(f"{__name__}.analysis")
 
 if TYPE_CHECKING:
     from . import analysis as analysis

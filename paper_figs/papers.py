@@ -102,6 +102,7 @@ PAPERS: Mapping[str, Paper] = {
             "operators.kkt_newton",
             "operators.saddle_flow",
             "operators.bilevel",
+            "operators.inexact_bilevel",
         ),
     ),
     "samples": Paper(

@@ -338,3 +338,43 @@ def test_json_of_ones_own_system_replays(own: str):
     claim = data["steps"][0]["claims"][0]
     claim["value"] = ["sum", ["2", claim["value"]]]
     assert replay(data, say=lambda line: None)
+
+
+EQUATION = "x'' + (3/t)*x' + grad f(x) = 0"
+
+
+def test_an_equation_is_typed_in_the_place_of_a_file() -> None:
+    options = ("--scheme", "semi_implicit_euler(v, x)", "--clock", "(k + 3)*h")
+    shown = run(EQUATION, *options).stdout
+    assert "v' = -3/t v" in shown and "k h/(3 + k) v" in shown
+    whole = run(f"{EQUATION} scheme semi_implicit_euler(v, x) clock (k + 3)*h").stdout
+    assert whole == shown
+
+
+@pytest.mark.parametrize(
+    ("equation", "sentence"),
+    [
+        ("x'' + c*x' = 0", "the name 'c' is not declared"),
+        ("x'' = ", "the text ends too early"),
+        (EQUATION, "there is no scheme"),
+        ("x' = __import__('os')", "line 1"),
+    ],
+)
+def test_a_typed_equation_is_refused_as_a_file_is(equation: str, sentence: str) -> None:
+    stderr = run(equation, code=2).stderr
+    assert sentence in stderr and "Traceback" not in stderr
+
+
+def test_other_commands_take_an_equation() -> None:
+    method = "x'' + 2*x' + grad f(x) = 0 scheme semi_implicit_euler(v, x)"
+    for words, said in (
+        (["certify", method, "--set", "h=0.3", "--mu", "1", "--L", "10"], "0.825367251"),
+        (
+            ["simulate", EQUATION, "--objective", "rosenbrock", "--time", "2", "--t0", "0.1"],
+            "t = 2, f",
+        ),
+        (["emit", method, "--target", "numpy"], "semi_implicit_euler"),
+        (["simulate", method, "--objective", "quadratic", "--set", "h=0.1"], "f from"),
+    ):
+        result = CliRunner().invoke(app, words)
+        assert "Traceback" not in result.output and said in result.stdout, result.output

@@ -340,8 +340,28 @@ def test_a_part_of_the_right_side_that_is_zero_has_the_shape_of_its_block():
         np.testing.assert_allclose(run.states["v"][k + 1], speed, rtol=1e-9)
     assert "b_v = jax.tree.map(jnp.zeros_like, v)" in method.source("jax")
     assert "b_v = jax.tree.map(jnp.zeros_like, row)" in method.source("optax")  # which keeps no v
-    with pytest.raises(od.NotCarried, match="solves linear equations for several blocks at once"):
-        method.source("torch")
+
+
+@pytest.mark.parametrize("foreach", [True, False])
+def test_pytorch_solves_for_several_blocks_at_once(foreach):
+    torch = pytest.importorskip("torch")
+    method = implicit_pair("v", {"x": -f.grad(x), "v": v})
+    x0 = np.array([0.5, 0.3, 0.9])
+    run = method.run(FUNCTIONS["f"], x0, 3)
+
+    def loss(tensors):
+        whole = torch.cat([t.reshape(-1) for t in tensors])
+        return torch.cosh(whole - torch.arange(3.0, dtype=torch.float64)).sum()
+
+    params = [torch.tensor(part, requires_grad=True) for part in (x0[:1], x0[1:].reshape(2, 1))]
+    optimizer = method.to_torch(params, loss=loss, foreach=foreach)
+    for row in run.x[1:]:
+        optimizer.zero_grad()
+        loss(params).backward()
+        optimizer.step()
+        with optimizer.eval_params():
+            at = torch.cat([p.detach().reshape(-1) for p in params])
+            np.testing.assert_allclose(at, row, rtol=1e-9)
 
 
 def test_a_zero_part_that_nothing_joins_to_a_block_has_no_shape():

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 
@@ -46,6 +47,23 @@ LONG = {"tutorials/chaos.md": pytest.mark.optimized}  # what runs for longer tha
 def test_the_python_of_a_page_runs(page: str) -> None:
     """Run whole, with types checked, in double precision, and warnings as errors; the build runs it as users do."""
     PRINTED.outputs(PYTHON[page], page)
+
+
+def test_the_python_of_a_page_needs_nothing_but_all() -> None:
+    """What imports PyTorch is marked .torch: the site is built without it, and most users run without it."""
+    extras = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    other = ("torch", "sweeps", "explore", "browser", "oracles")
+    names = "|".join(
+        re.match(r"[\w-]+", one)[0]
+        for extra in other
+        for one in extras[extra]
+        if "odescent" not in one
+    )
+    assert re.search(rf"\b(?:{names})\b", "import torch")
+    asking = re.compile(rf"^\s*(?:import|from) (?:{names})\b", re.MULTILINE)
+    assert {page for page in PAGES if any(map(asking.search, PYTHON[page]))} == set()
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if fenced(p, r" \{ \.python \.torch \}")])

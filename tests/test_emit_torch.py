@@ -145,7 +145,7 @@ class Replay:
     def __init__(self, seed):
         self.source = torch.Generator().manual_seed(seed)
 
-    def standard_normal(self, shape):
+    def standard_normal(self, shape=()):
         return torch.randn(shape, generator=self.source, dtype=torch.float64).numpy()
 
 

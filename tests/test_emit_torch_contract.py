@@ -10,7 +10,6 @@ from absent import finders_without
 from hand_loops import MU, L
 
 import odescent as od
-from odescent.dynamics.algebra.calculus import derivative
 
 torch = pytest.importorskip("torch")
 from torch_runs import (  # noqa: E402
@@ -251,6 +250,9 @@ def test_what_cannot_be_optimized_gets_a_sentence():
     ]:
         with pytest.raises(od.OdescentError, match=sentence):
             alg.to_torch([p], **values)
+    shown = r"of beta1, beta2 and eps, as in to_torch\(params, beta1=0.9, beta2=0.999, eps=1e-8\)"
+    with pytest.raises(od.OdescentError, match=shown):  # a sentence to paste: nothing is guessed
+        od.algorithm("adam").to_torch([p], lr=0.1)
     with pytest.raises(od.OdescentError, match="needs the function prox"):
         od.algorithm("proximal_point").to_torch([p], h=0.1)
     opt = alg.to_torch([p], mu=MU, L=L)
@@ -278,10 +280,10 @@ def test_a_value_is_a_function_of_the_tensors():
 
 def test_refusals_say_why():
     two = od.method({x: x - f.grad(x) * s - od.Objective("r").grad(x) * b}, output=x)
-    curved = od.method({x: x - derivative(f.grad(x), {x: y}) * s}, output=x)
+    other = od.method({x: x - od.Objective("u", args=("x", "y")).grad(x, x, wrt=0) * s}, output=x)
     for alg, why in [
         (two, "gradients of one function"),
-        (curved, "multiplies by a Hessian"),
+        (other, "calls a function of several arguments"),
     ]:
         with pytest.raises(od.NotCarried, match=f"the torch backend .*{why}"):
             alg.source("torch")
@@ -290,7 +292,7 @@ def test_refusals_say_why():
 def test_without_torch_there_is_a_sentence(monkeypatch):
     monkeypatch.delitem(sys.modules, "torch")
     monkeypatch.setattr(sys, "meta_path", finders_without("torch"))
-    alg = od.algorithm("gradient_descent").bind(L=3)
-    assert "class GradientDescent(Optimizer):" in alg.source("torch")
+    alg = od.algorithm("gradient_descent").replace(name="not_loaded").bind(L=3)
+    assert "class NotLoaded(Optimizer):" in alg.source("torch")
     with pytest.raises(od.OdescentError, match="needs PyTorch, which is not installed"):
         alg.to_torch([])

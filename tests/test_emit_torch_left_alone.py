@@ -33,10 +33,12 @@ def start(name, seed=3):
     plain = {
         **ORACLES,
         "map_newton": lambda x: 0.1 * x,
+        "batch": lambda x, u, b: (1 + u / b) * x,
+        "deviation": lambda x, u, b: u / b * x,
     }
     given = {n: listed(plain.get(n, plain.get(n.partition("_")[0]))) for n in asked if n.partition("_")[0] in
-             {"prox", "resolvent", "map"}}  # fmt: skip
-    given |= {"hvp": lambda at, along: list(along)} if "hvp" in asked else {}
+             {"prox", "resolvent", "map", "batch", "deviation"}}  # fmt: skip
+    given |= {"hvp": lambda at, along: [1.5 * t for t in along]} if "hvp" in asked else {}
     given |= {"value": lambda at: sum((t**2).sum() for t in at) / 2} if "value" in asked else {}
     noise = {"generator": torch.Generator().manual_seed(seed)} if alg.tuned.draws else {}
     return params, alg.to_torch(params, **values(alg), **given, **noise), noise.get("generator")

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import odescent as od
 from odescent._support import style
 from odescent.analysis.rates.gaps import compute_convergence
 
@@ -162,3 +163,54 @@ def test_bad_input_gets_a_sentence():
         compute_convergence({"a": [1.0]}).iterations_to(0.0)
     with pytest.raises(ValueError, match="confidence"):
         compute_convergence({"a": [1.0]}).contraction(confidence=1.0)
+
+
+# at equal cost
+
+
+def runs_of(*names, steps=30):
+    f = od.objective("quadratic", mu=1, L=10, dimension=4)
+    given = {"armijo": {"h": 0.5}, "wolfe": {"h": 0.05}, "bold_driver": {"h": 0.19}}
+    return {n: od.algorithm(n).run(f, np.ones(4), steps, **given.get(n, {})) for n in names}
+
+
+@pytest.mark.parametrize("per", ["gradients", "values"])
+def test_gaps_over_counts_are_those_of_the_runs(per):
+    runs = runs_of("wolfe", "bold_driver", "armijo")
+    found = compute_convergence(runs, per=per)
+    assert found.labels[0] == per
+    for name, run in runs.items():
+        series, counts = found.series[name], np.asarray(run.counts[per])
+        assert np.all(np.diff(series.iterations) > 0) and series.iterations[-1] == counts[-1]
+        for cost, gap in zip(series.iterations, series.gap, strict=True):
+            assert (
+                gap == run.f[np.flatnonzero(counts == cost)[-1]]
+            )  # the last of records at one cost
+    reached = found.iterations_to(1e-3)
+    assert all(at in np.asarray(runs[n].counts[per]) for n, at in reached.items() if at is not None)
+
+
+def test_gaps_over_costs_of_ones_own():
+    found = compute_convergence({"a": [1, 0.5, 0.2], "b": [1, 0.3]}, per={"a": 10, "b": 650.5})
+    assert found.series["a"].iterations.tolist() == [0, 10, 20] and found.labels[0] == "cost"
+    assert found.series["b"].iterations.tolist() == [0, 650.5]
+    assert (
+        compute_convergence({"a": [1, 0.5]}, per={"a": 2}, labels=("bytes", "gap")).labels[0]
+        == "bytes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("gaps", "options", "sentence"),
+    [
+        ("runs", {"per": "examples"}, "no count of the run 'armijo' called 'examples'"),
+        ("numbers", {"per": "gradients"}, "needs runs, which have counts"),
+        ("numbers", {"per": {}}, "needs a positive cost of an iteration of 'a'"),
+        ("numbers", {"per": {"a": -1}}, "needs a positive cost"),
+        ("numbers", {"per": {"a": 1}, "theory": {"a": 0.5}}, "leave theory= out"),
+    ],
+)
+def test_costs_that_are_none_are_refused(gaps, options, sentence):
+    given = runs_of("armijo", steps=3) if gaps == "runs" else {"a": [1, 0.5]}
+    with pytest.raises(od.OdescentError, match=sentence):
+        compute_convergence(given, **options)

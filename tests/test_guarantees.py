@@ -134,6 +134,16 @@ def test_a_sign_that_is_not_known_is_an_assumption() -> None:
     assert sure.assumes == ""
 
 
+def test_a_scale_that_noise_moves_has_no_sign() -> None:
+    """It begins at one and nothing assigns it, but its increments are normal."""
+    w = od.parameters("w")
+    noisy = od.Field({x: -s * f.grad(x)}, noise={s: od.Diffusion(w)})
+    flow = od.System({"descent": noisy}, blocks=[block, length], output=x)
+    back = od.Select(ENOUGH, [], [od.Let({x: od.at(x)})])
+    (made,) = decreases(od.Algorithm(flow, od.Scheme((GO, back)), step=h))
+    assert "assumed" in {held.status for held in made.hypotheses}
+
+
 def test_as_many_decreases_as_there_are_guards() -> None:
     """Ten sufficient decreases at once, each under a name of its own."""
     guards = [f.value(x) <= f.value(od.at(x)) - n * s * h * slope / 20 for n in range(1, 11)]
@@ -147,6 +157,81 @@ def test_registered_methods_say_it(name: str) -> None:
     assert len(said(od.algorithm(name))) == 1
 
 
-def test_a_search_that_ends_by_a_mark_says_nothing() -> None:
-    """Wolfe's search ends by a scalar that a branch sets: what that means is not worked out."""
-    assert said(od.algorithm("wolfe")) == []
+# guards that set the mark by which a loop ends
+
+
+mark = sp.Symbol("m", real=True)
+other = sp.Symbol("n", real=True)
+
+
+def marked(*steps: Any) -> od.Algorithm:
+    own = [od.Block(n, "scalar", "coefficient", sp.S.Zero) for n in ("m", "n")]
+    flow = od.System({"descent": {x: -s * f.grad(x)}}, blocks=[block, length, *own], output=x)
+    return od.Algorithm(flow, od.Scheme(steps), step=h)
+
+
+BEGIN, SET, AGAIN = od.Let({mark: 0}), od.Let({mark: 1}), od.Let({s: s / 2, x: od.at(x)})
+WELL = od.Select(ENOUGH, [SET], [])
+MORE = od.Select(od.inner(f.grad(x), f.grad(x)) <= slope, [SET], [])
+MARKED: dict[str, Sequence[Any]] = {
+    "one guard": (BEGIN, od.Repeat([AGAIN, GO, WELL], mark > 0, 50)),
+    "a guard inside of one": (
+        BEGIN, od.Repeat([AGAIN, GO, od.Select(ENOUGH, [MORE], [])], mark > 0, 50),
+    ),
+    "set where it fails to what does not end it": (
+        BEGIN, od.Repeat([AGAIN, GO, od.Select(ENOUGH, [SET], [od.Let({mark: -1})])], mark > 0, 50),
+    ),
+    "begun twice": (SET, BEGIN, od.Repeat([AGAIN, GO, WELL], mark > 0, 50)),
+}  # fmt: skip
+UNMARKED: dict[str, Sequence[Any]] = {
+    "begun nowhere": (od.Repeat([AGAIN, GO, WELL], mark > 0, 50),),
+    "begun with what ends it": (SET, od.Repeat([AGAIN, GO, WELL], mark > 0, 50)),
+    "begun in a branch": (
+        od.Select(f.value(x) < 1, [BEGIN], [SET]), od.Repeat([AGAIN, GO, WELL], mark > 0, 50),
+    ),
+    "set after a loop that sets it": (
+        BEGIN, od.Repeat([od.Let({mark: mark + 1})], max_steps=2), od.Repeat([AGAIN, GO, WELL], mark > 0, 50),
+    ),
+    "set in two ways": (
+        BEGIN, od.Repeat([AGAIN, GO, WELL, od.Select(f.value(x) < 1, [SET], [])], mark > 0, 50),
+    ),
+    "set where it fails": (
+        BEGIN, od.Repeat([AGAIN, GO, od.Select(ENOUGH, [], [SET])], mark > 0, 50),
+    ),
+    "set in any case": (BEGIN, od.Repeat([AGAIN, GO, WELL, SET], mark > 0, 50)),
+    "counted": (BEGIN, od.Repeat([AGAIN, GO, WELL, od.Let({mark: mark + 1})], mark > 0, 50)),
+    "moved behind it in the iteration": (BEGIN, od.Repeat([AGAIN, HALF, WELL, HALF], mark > 0, 50)),
+    "moved where it holds": (
+        BEGIN, od.Repeat([AGAIN, GO, od.Select(ENOUGH, [SET, od.Let({x: x - h**2 * f.grad(x)})], [])], mark > 0, 50),
+    ),
+    "moved behind the loop": (BEGIN, od.Repeat([AGAIN, HALF, WELL], mark > 0, 50), HALF),
+    "another mark": (BEGIN, od.Repeat([AGAIN, GO, od.Select(ENOUGH, [od.Let({other: 1})], [SET])], mark > 0, 50)),
+    "ended by two": (
+        BEGIN, od.Let({other: 0}), od.Repeat([AGAIN, GO, WELL], sp.Or(mark > 0, other > 0), 50),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MARKED)
+def test_a_mark_stands_for_the_guards_that_set_it(name: str) -> None:
+    (text,) = said(marked(*MARKED[name]))
+    assert text.startswith("Every step that is made satisfies")
+
+
+@pytest.mark.parametrize("name", UNMARKED)
+def test_a_mark_that_may_be_set_otherwise_says_nothing(name: str) -> None:
+    found = decreases(marked(*UNMARKED[name]))
+    assert [d for d in found if d.where == "always"] == []
+
+
+def test_wolfe_says_it_of_every_step() -> None:
+    """The scale is positive: a bracket is not negative, and half of their sum is not zero."""
+    (text,) = said(od.algorithm("wolfe"))
+    assert text.startswith("Every step that is made satisfies") and "tends to zero" in text
+    (made,) = decreases(od.algorithm("wolfe"))
+    assert all(h.status == "proved" for h in made.hypotheses)
+    fun = lambda v: jnp.sum(jnp.log(jnp.cosh(2 * v - 1))) + 0.1 * jnp.sum(v**4)
+    run = od.algorithm("wolfe").run(fun, np.array([2.0, -3.0, 0.5]), 20, h=3.0, c1=0.2)
+    slopes = np.array([float(jnp.sum(jax.grad(fun)(jnp.asarray(p)) ** 2)) for p in run.x])
+    amount = 0.2 * 3.0 * np.asarray(run.states["s"][1:]) * slopes[:-1]
+    assert np.all(run.f[:-1] - run.f[1:] >= amount - 1e-12)

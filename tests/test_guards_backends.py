@@ -109,18 +109,10 @@ def test_torch_decides_alike() -> None:
             np.testing.assert_allclose(whole(params), points[k], rtol=1e-12)
 
 
-def test_torch_says_what_it_does_and_what_it_does_not() -> None:
-    assert "chooses by an if of Python" in " ".join(
-        od.algorithm("bold_driver").source("torch").split()
-    )
-    with pytest.raises(od.NotCarried, match="repeats substeps until a guard holds"):
-        od.algorithm("armijo").source("torch")
-    inside = od.Select(f.value(x) < 1, [od.Flow("flow", "explicit")], [])
-    method = od.Algorithm(system(), od.Scheme([inside]), step=h)
-    with pytest.raises(
-        od.NotCarried, match="choices between values, not between steps that ask oracles"
-    ):
-        method.source("torch")
+def test_torch_says_what_it_does() -> None:
+    for name in ("bold_driver", "armijo"):
+        said = " ".join(od.algorithm(name).source("torch").split())
+        assert "chooses and repeats by Python" in said
 
 
 def test_lanes_of_a_batch_go_their_own_ways() -> None:
@@ -297,6 +289,62 @@ def test_a_loop_that_is_none_has_no_derivative() -> None:
             ):
                 derivative(last)(0.5)
         assert float(jax.grad(other)(0.01)) == pytest.approx(-float(np.sum(A * P0)), rel=1e-10)
+
+
+def curved(p):
+    return quadratic(p) + 0.3 * jnp.sum(jnp.cos(p))
+
+
+def differences(function, at, size):
+    e = np.eye(len(at)) * size
+    return np.array([(function(at + v) - function(at - v)) / (2 * size) for v in e])
+
+
+@pytest.mark.parametrize("name", ["armijo", "wolfe"])
+def test_a_search_is_differentiated_with_its_outcome_held(name):
+    """Where no decision changes that is the derivative: by the start, by the step, twice, forward and backward."""
+
+    def last(at, length=0.7):
+        run = od.algorithm(name).run(curved, at, 3, h=length)
+        return jnp.sum(run.x[-1] ** 3)
+
+    with jax.enable_x64(True):
+        start_at = jnp.asarray(P0)
+        expected = differences(last, start_at, 1e-6)
+        for derivative in (jax.grad, jax.jacfwd):
+            np.testing.assert_allclose(derivative(last)(start_at), expected, rtol=1e-6, atol=1e-9)
+        slope = jax.grad(last)
+        second = differences(slope, start_at, 1e-5)
+        np.testing.assert_allclose(jax.hessian(last)(start_at), second, rtol=1e-6, atol=1e-8)
+        by_length = (last(start_at, 0.7 + 1e-6) - last(start_at, 0.7 - 1e-6)) / 2e-6
+        assert float(jax.grad(last, 1)(start_at, 0.7)) == pytest.approx(float(by_length), rel=1e-6)
+        many = jnp.stack([start_at, 2 * start_at, -start_at])
+        alone = [slope(x) for x in many]
+        np.testing.assert_allclose(jax.vmap(slope)(many), alone, rtol=1e-12)
+
+
+def test_what_a_search_makes_otherwise_has_no_derivative():
+    """A vector that is carried on, or a number made of a parameter: held, it would give a wrong one."""
+    theta = od.parameters("theta")
+    steps = [od.Let({s: s * theta}), od.Let({x: od.at(x)}), od.Flow("flow", "explicit")]
+    carried = [od.Let({s: s / 2}), od.Flow("flow", "explicit")]
+    for body, numbers in ((steps, {"theta": 0.5}), (carried, {})):
+        loop = od.Repeat(body, f.value(x) <= f.value(od.at(x)), 20, count=n)
+        method = od.Algorithm(system(), od.Scheme([od.Let({s: 2}), loop]), step=h)
+        run = functools.partial(method.run, quadratic, steps=1, h=0.01, **numbers)
+        last = lambda at, run=run: jnp.sum(run(x0=at).x[-1])
+        with jax.enable_x64(True), pytest.raises(ValueError, match="is not differentiated"):
+            jax.grad(last)(jnp.asarray(P0))
+
+
+def test_a_loop_without_a_guard_is_differentiated():
+    part = od.Flow("flow", "explicit", fraction=sp.Rational(1, 40))
+    method = od.Algorithm(system(), od.Scheme([od.Repeat([part], max_steps=40)]), step=h)
+    last = lambda at: jnp.sum(method.run(curved, at, 2, h=0.05).x[-1] ** 2)
+    with jax.enable_x64(True):
+        expected = differences(last, jnp.asarray(P0), 1e-6)
+        for derivative in (jax.grad, jax.jacfwd):
+            np.testing.assert_allclose(derivative(last)(jnp.asarray(P0)), expected, rtol=1e-6)
 
 
 # the methods

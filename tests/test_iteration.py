@@ -236,7 +236,7 @@ def test_replacing_keeps_the_rest() -> None:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "a scheme with options": (lambda s, e: od.Algorithm(s, "lie_trotter"), "missing a required argument: 'parts'"),
+    "a scheme with options": (lambda s, e: od.Algorithm(s, "lie_trotter"), "needs its parts, as in od.scheme("),
     "no scheme": (lambda s, e: od.Algorithm(s, None), "scheme of Algorithm must be a Scheme or the name"),
     "no such scheme": (lambda s, e: od.Algorithm(s, "rk5"), "there is no scheme 'rk5'"),
     "a number": (lambda s, e: od.Algorithm(3, e), "system of Algorithm must be a System or the name"),

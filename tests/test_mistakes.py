@@ -125,7 +125,7 @@ nag.source("PyTorch")
 nag.write("nowhere/x.py")
 nag.write("folder")
 nag.to_optax()
-nag.to_optax(mu=1, L=10, lr=.1)
+nag.to_optax(mu=1, L=10, lr=.1, step=.1)
 A.certify(nag, mu=1)
 A.certify(nag, mu=10, L=1)
 A.certify(nag, mu=-1, L=10)
@@ -431,7 +431,7 @@ def test_there_are_hundreds() -> None:
         ("gd.run(od.Objective('mine', numpyfun), [1.0, 2.0], 10, L=1)", "is not a function that JAX can trace"),
         ("gd.run(sq, [1.0], 10**20, L=1)", "steps must be at most 1e+15"),
         ("A.phase_portrait(nag, curvature=-1)", "curvature must be a finite number more than 0, not -1"),
-        ("od.parse_system(\"blocks x objective f field a: x'' = -grad f(x)\")", "write x'' = ... as two"),
+        ("od.parse_system(\"blocks x objective f field a: x'' = -grad f(x)\")", "write equations x'' + x' = 0"),
     ],
 )  # fmt: skip
 def test_what_is_said(mistake: str, words: str) -> None:

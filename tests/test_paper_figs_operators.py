@@ -23,6 +23,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "kkt_newton": {"points": 60},
     "saddle_flow": {},
     "bilevel": {"sigmas": [0.1, 0.05, 0.025], "ratios": [0.5, 1.0, 2.0], "steps": 3000},
+    "inexact_bilevel": {"rows": 24, "dimension": 8, "informative": 4, "budget": 4000},
 }
 
 

@@ -260,7 +260,7 @@ FALSE = {
     "a target of a stranger": ({"target": {y: f.grad(x)}}, "not a block of the plant"),
     "a vector that is no block": ({"port": y}, "the port uses the vector 'y', which cannot .*; p, psi and x can"),
     "a stranger in the plant": ({"plant": {p: u + y}}, "the plant of p uses the vector 'y'"),
-    "a scheme as text": ({"scheme": "lie_trotter"}, "scheme 'lie_trotter' does not take these options"),
+    "a scheme as text": ({"scheme": "lie_trotter"}, "scheme 'lie_trotter' needs its parts"),
     "time as text": ({"time": "t"}, "time of immerse must be a Symbol or None, not 't'"),
     "another time": ({"gain": 2 / t, "time": sp.Symbol("t")}, "stands for two different symbols"),
     "time that is a block": ({"gain": K, "time": od.blocks("tau", kind="scalar"),

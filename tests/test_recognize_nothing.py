@@ -1,9 +1,11 @@
 """Methods that are none of the registered ones, decided exactly; and elimination, which excludes no true solution."""
 
+import dataclasses
 import random
 
 import pytest
 import sympy as sp
+import unregistered
 from sympy.polys.rings import ring
 
 import odescent as od
@@ -11,7 +13,7 @@ from odescent.discretize.equality.numbers import real
 from odescent.discretize.identification.answers import excluded_by_answers
 from odescent.discretize.identification.elimination import no_solution
 from odescent.discretize.identification.exclusion import incompatible
-from odescent.discretize.identification.matching import unknowns, varying
+from odescent.discretize.identification.matching import never_ahead, unknowns, varying
 from odescent.discretize.identification.recognition import form
 from odescent.discretize.identification.shared_point import memory, repeats, table
 from odescent.discretize.programs.program import Program
@@ -204,3 +206,33 @@ def test_steps_put_together_repeat():
     heun = form(od.Algorithm(ball, od.scheme("heun")).tuned)
     assert not repeats(heun, table(heun), 1) and repeats(heun, table(heun), 2)
     assert repeats(heun, None, 1)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["one state, two calls", "one state, four calls", "two states, an average", "a nested root",
+     "thousandth powers", "time in the step"],
+)  # fmt: skip
+def test_ratios_of_constants_and_steps_put_together_are_excluded(name):
+    found = od.recognize(unregistered.METHODS[name]())
+    assert found.verdict == "different" and not found.undecided, found.reason
+
+
+@pytest.mark.parametrize("name", ["halpern", "nag_flow", "nesterov_c", "ogm"])
+def test_two_steps_of_a_method_are_not_kept_apart_from_it(name):
+    """Nor where the order of the calls is another one; with the second call at another point they are."""
+    known = form(od.algorithm(name).tuned)
+    parameters = sorted(known.symbols, key=str)
+    twice = known.changed(dict(zip(parameters, (3, 5), strict=False))).repeated(2)
+    assert not never_ahead(twice, known, parameters, 0, 2)
+    assert not never_ahead(twice.ordered((1, 0)), known, parameters, 0, 2)
+    point = sp.Matrix(twice.D)
+    point[1, 0] *= 2
+    assert never_ahead(dataclasses.replace(twice, D=point), known, parameters, 0, 2)
+
+
+def test_a_method_of_gradients_is_no_method_with_inverses_of_hessians():
+    found = od.recognize(unregistered.METHODS["three states, two averages"]())
+    assert {*found.undecided} <= {"barzilai_borwein", "mkor"}
+    for name in ("newton", "regularized_newton"):
+        assert od.recognize(od.algorithm(name)).name == name

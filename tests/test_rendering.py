@@ -323,8 +323,7 @@ DRAWN = (
     "BasinShares", "Basins", "Bifurcation", "Cobweb", "Comparison", "Continuation", "Convergence", "CriticalCurve",
     "CycleRegion", "EffectiveGradient", "EvaluationCounts", "FieldPlane", "FixedMesh", "Landscape", "Lyapunov",
     "Minimum", "MinimumAction", "Pareto", "PhaseDensity", "Portrait", "Recurrences", "SolverComparison",
-    "SpacePortrait",
-    "Spectrum", "StabilityBoundary", "StepProfile", "Transfer",
+    "Solution", "SpacePortrait", "Spectrum", "StabilityBoundary", "StepProfile", "Trajectory", "Transfer",
 )  # fmt: skip
 
 

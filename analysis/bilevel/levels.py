@@ -30,6 +30,11 @@ class Reduced:
         mu: strong convexity of the lower level, where it is known.
     """
 
+    failure = (
+        "the lower level has no minimizer near its start: Newton's steps from y0 end at a point with negative "
+        "curvature, or do not descend; begin elsewhere, or make the lower level convex in y."
+    )
+
     def __init__(
         self,
         method: str,
@@ -138,8 +143,24 @@ def oracles_of(
     return found, float(mu) if mu is not None and getattr(mu, "is_number", True) else None
 
 
-def projection(constraints: Any, shape_x: Any, x0: Any) -> Callable[[Any], Any]:
-    """The projection on flat arrays, idempotent and not expansive on what is tried."""
+def projection(
+    constraints: Any, shape_x: Any, x0: Any, name: str = "constraints", begins: str = "x0"
+) -> Callable[[Any], Any]:
+    """The projection on flat arrays, idempotent and not expansive on what is tried.
+
+    Args:
+        constraints: the projection that was given, or None.
+        shape_x: gives flat arrays their shape.
+        x0: the starting point, flat, which has to be in the set.
+        name: of the option, for messages.
+        begins: what the starting point is called.
+
+    Returns:
+        the projection.
+
+    Raises:
+        OdescentError: it is none, or the starting point is elsewhere.
+    """
     if constraints is None:
         return lambda x: x
 
@@ -161,8 +182,8 @@ def projection(constraints: Any, shape_x: Any, x0: Any) -> Callable[[Any], Any]:
     if not twice < 1e-6 or not max(wider) < 1e-6:
         why = "applied twice it moves a point" if not twice < 1e-6 else "it moves two points apart"
         raise OdescentError(
-            f"constraints= is no projection on a convex set: {why}, which a projection does not."
+            f"{name}= is no projection on a convex set: {why}, which a projection does not."
         )
     if not float(jnp.max(jnp.abs(project(x0) - x0))) < 1e-8:
-        raise OdescentError("x0 does not satisfy the constraint: begin at its projection.")
+        raise OdescentError(f"{begins} does not satisfy the constraint: begin at its projection.")
     return project

@@ -17,6 +17,7 @@ from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import check_whole
 from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.library import system
+from .constrained import Constrained
 from .levels import Reduced, floats, oracles_of, projection
 from .result import BilevelResult, result_of
 
@@ -43,6 +44,7 @@ def bilevel(
     tolerance: float = 1e-6,
     lower_tolerance: float = 1e-9,
     constraints: Callable[[Any], Any] | None = None,
+    lower_constraints: Callable[[Any], Any] | None = None,
     resume: BilevelResult | None = None,
     callback: Callable[[BilevelResult], Any] | None = None,
 ) -> BilevelResult:
@@ -68,6 +70,8 @@ def bilevel(
             leaves, is at most this.
         lower_tolerance: of the lower searches: the length of their last step relative to 1 + that of y.
         constraints: the projection of x on a closed convex set, a JAX function.
+        lower_constraints: that of y on a set in which it minimizes G, and which does not depend on x. Lower searches
+            take projected gradients then, and G has to be convex in y.
         resume: a result, from which the search goes on; x0 and y0 give the shapes.
         callback: is called with the result so far after each iteration; the search ends if it returns True.
 
@@ -90,6 +94,7 @@ def bilevel(
         flat_y, shape_y = ravel_pytree(floats("y0", y0))
         oracles, mu = oracles_of(upper, lower, shape_x, shape_y)
         project = projection(constraints, shape_x, flat_x)
+        inside = projection(lower_constraints, shape_y, flat_y, "lower_constraints", "y0")
         begin: dict[str, Any] = {
             "x": flat_x,
             "fast": None,
@@ -100,16 +105,20 @@ def bilevel(
         state = begin if resume is None else dict(resume.state)
         shapes = (shape_x, shape_y)
         if method == "single_loop":
-            run = _single_loop(oracles, flat_y, sigma, step, lower_step, ratio, project)
+            run = _single_loop(oracles, sigma, step, lower_step, ratio, inside)
             return _looped(run, state, steps, tolerance, shapes, callback, flat_y, project)
-        look = Reduced(method, oracles, float(sigma), float(lower_tolerance), mu)
+        look: Reduced | Constrained
+        if lower_constraints is None:
+            look = Reduced(method, oracles, float(sigma), float(lower_tolerance), mu)
+        else:
+            look = Constrained(method, oracles, float(sigma), float(lower_tolerance), inside)
         return _searched(
             look, state, steps, tolerance, shapes, callback, flat_y, project, step, method
         )
 
 
 def _searched(
-    look: Reduced,
+    look: Reduced | Constrained,
     state: dict[str, Any],
     steps: int,
     tolerance: float,
@@ -124,10 +133,7 @@ def _searched(
     x, guess = state["x"], state["fast"] or tuple(y0 for _ in look.fast)
     now = state.get("now") or look(x, guess)
     if not np.isfinite(float(now["value"])) or not np.isfinite(float(now["residual"])):
-        raise OdescentError(
-            f"the lower level has no minimizer near its start: Newton's steps from y0 at x = {_short(x)} end at a "
-            "point with negative curvature, or do not descend; begin elsewhere, or make the lower level convex in y."
-        )
+        raise OdescentError(f"at x = {_short(x)} {look.failure}")
     size, solves = float(state["step"]), 1
     history = list(state["history"])
     for taken in range(steps + 1):
@@ -199,12 +205,11 @@ def _short(x: Any) -> str:
 
 def _single_loop(
     oracles: Mapping[str, Any],
-    y0: Any,
     sigma: float,
     step: float | None,
     lower_step: float | None,
     ratio: float,
-    project: Any,
+    inside: Callable[[Any], Any],
 ) -> dict[str, Any]:
     """What a single loop is run with."""
     if step is None:
@@ -217,6 +222,7 @@ def _single_loop(
         "step": float(step),
         "lower": lower_step,
         "ratio": float(ratio),
+        "inside": inside,
     }
 
 
@@ -277,7 +283,7 @@ def _looped(
     flow = system("penalty_bilevel")
     x, (y, z) = state["x"], state["fast"] or (y0, y0)
     lower = state.get("lower") or _scales(run, x, y)
-    o, s, h = run["oracles"], run["sigma"], run["step"]
+    o, s, h, inside = run["oracles"], run["sigma"], run["step"], run["inside"]
     blocks = [b.symbol for b in flow.blocks]
     rates = {b: flow.drift[b] for b in blocks}
     named = {p.name: p for p in flow.parameters}
@@ -290,11 +296,18 @@ def _looped(
             evaluate(rates[b], dict(zip(blocks, at, strict=True)) | fixed, o, jnp) for b in blocks
         ]
         upper = jnp.linalg.norm(at[0] - project(at[0] + slopes[0]))
-        lowers = jnp.sqrt(sum(jnp.sum(v**2) for v in slopes[1:])) * h / lower
+        steps_inside = [
+            v - inside(v + w * h / lower) for v, w in zip(at[1:], slopes[1:], strict=True)
+        ]
+        lowers = jnp.sqrt(sum(jnp.sum(v**2) for v in steps_inside))
         ended = ended | (jnp.maximum(upper, lowers) <= tolerance)
         moved = [v + jnp.where(ended, 0.0, h) * slope for v, slope in zip(at, slopes, strict=True)]
         row = (o["value_F"](at[0], at[1]), upper, lowers, ended)
-        return ((jnp.where(ended, at[0], project(moved[0])), *moved[1:]), ended), row
+        kept = [
+            jnp.where(ended, v, p(w))
+            for v, w, p in zip(at, moved, (project, inside, inside), strict=True)
+        ]
+        return (tuple(kept), ended), row
 
     names = ("value", "hypergradient", "lower_residual")
     chunks: dict[int, Any] = {}
@@ -343,6 +356,7 @@ def hypergradient(
     method: str = "implicit",
     sigma: float = 0.05,
     lower_tolerance: float = 1e-9,
+    lower_constraints: Callable[[Any], Any] | None = None,
 ) -> Any:
     """The gradient over x of F(x, y*(x)), or of its penalty function.
 
@@ -355,6 +369,7 @@ def hypergradient(
             penalties at sigma/2 and sigma whose error is of the order of sigma squared.
         sigma: the penalty's small parameter.
         lower_tolerance: of the lower searches.
+        lower_constraints: as for `bilevel`.
 
     Returns:
         an array or a pytree of the shape of x.
@@ -366,12 +381,14 @@ def hypergradient(
     if method == "richardson":
         half, whole = (
             hypergradient(
-                upper, lower, x, y, method="penalty", sigma=s, lower_tolerance=lower_tolerance
+                upper, lower, x, y, method="penalty", sigma=s, lower_tolerance=lower_tolerance,
+                lower_constraints=lower_constraints,
             )
             for s in (sigma / 2, sigma)
-        )
+        )  # fmt: skip
         return jax.tree.map(lambda a, b: 2 * a - b, half, whole)
     found = bilevel(
-        upper, lower, x, y, method=method, sigma=sigma, steps=0, lower_tolerance=lower_tolerance
-    )
+        upper, lower, x, y, method=method, sigma=sigma, steps=0, lower_tolerance=lower_tolerance,
+        lower_constraints=lower_constraints,
+    )  # fmt: skip
     return found.hypergradient

@@ -20,8 +20,10 @@ register(
         "Portrait": "portrait:draw",
         "StabilityBoundary": "branches:draw_boundary",
         "Recurrences": "chaos:draw_recurrences",
+        "Solution": "runs:draw_solution",
         "SpacePortrait": "space:draw_space",
         "Spectrum": "rates:draw_radius",
         "Spectrum as a locus": "rates:draw_locus",
+        "Trajectory": "runs:draw_run",
     },
 )

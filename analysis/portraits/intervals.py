@@ -4,15 +4,12 @@ The function is traced, and each of its operations is replaced by one on (low, h
 few hundred boxes of a portrait, compiling would cost more than all of it. What comes out contains every value of
 the function on the box (Moore, Kearfott, Cloud, Introduction to Interval Analysis, 2009,
 10.1137/1.9780898717716); it may be wider.
-
-Four units of rounding are added at every operation, more than those of NumPy's elementary functions.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +18,20 @@ from jaxtyping import Float
 
 from ..._support.errors import OdescentError
 from ...dynamics.flows.jaxprs import operations, walk
+from ...dynamics.numbers.boxes import (
+    EPS,
+    FUNCTIONS,
+    Interval,
+    absolute,
+    add,
+    div,
+    increasing,
+    integer_pow,
+    mul,
+    neg,
+    outwards,
+    sub,
+)
 
 
 class NoIntervals(OdescentError):
@@ -177,90 +188,6 @@ _STRUCTURAL: dict[str, Callable[..., Any]] = {
 _UNLIKE = {"dot_general", "select_n", "concatenate", "pad"}  # arguments that differ in their axes
 
 
-class Interval(NamedTuple):
-    """All numbers between, entry by entry."""
-
-    low: Any
-    high: Any
-
-
-_EPS = 4 * np.finfo(np.float64).eps
-_TINY = np.finfo(np.float64).tiny
-
-
-def _out(low: Any, high: Any) -> Interval:
-    """Rounded outwards; NaN becomes the whole line."""
-    low = low - (np.abs(low) * _EPS + _TINY)
-    high = high + (np.abs(high) * _EPS + _TINY)
-    blind = np.isnan(low), np.isnan(high)
-    if blind[0].any():
-        low = np.where(blind[0], -np.inf, low)
-    if blind[1].any():
-        high = np.where(blind[1], np.inf, high)
-    return Interval(low, high)
-
-
-def _integers(a: Any) -> bool:
-    return not np.issubdtype(a.dtype, np.floating)
-
-
-def _add(a: Interval, b: Interval, **_: Any) -> Interval:
-    low, high = a.low + b.low, a.high + b.high
-    return Interval(low, high) if _integers(low) else _out(low, high)
-
-
-def _neg(a: Interval, **_: Any) -> Interval:
-    low = -a.high
-    return Interval(low, low if a.low is a.high else -a.low)
-
-
-def _sub(a: Interval, b: Interval, **_: Any) -> Interval:
-    return _add(a, _neg(b))
-
-
-def _mul(a: Interval, b: Interval, **_: Any) -> Interval:
-    if a.low is a.high:  # a constant: two products
-        a, b = b, a
-    ends = [a.low * b.low, a.high * b.low]
-    if b.low is not b.high:
-        ends += [a.low * b.high, a.high * b.high]
-    # 0 times infinity is no number, and np.minimum hands it on
-    low, high = functools.reduce(np.minimum, ends), functools.reduce(np.maximum, ends)
-    return Interval(low, high) if _integers(low) else _out(low, high)
-
-
-def _div(a: Interval, b: Interval, **_: Any) -> Interval:
-    across = (b.low <= 0) & (b.high >= 0)
-    inverse = _out(1.0 / np.where(across, 1.0, b.high), 1.0 / np.where(across, 1.0, b.low))
-    done = _mul(a, inverse)
-    return Interval(np.where(across, -np.inf, done.low), np.where(across, np.inf, done.high))
-
-
-def _integer_pow(a: Interval, *, y: int, **_: Any) -> Interval:
-    if y == 0:  # 1, also across zero; derivatives have such powers
-        return Interval(np.ones_like(a.low), np.ones_like(a.high))
-    if y < 0:
-        one = np.ones((1,) * a.low.ndim)
-        return _div(Interval(one, one), _integer_pow(a, y=-y))
-    low, high = (a.low * a.low, a.high * a.high) if y == 2 else (a.low**y, a.high**y)
-    pad: Callable[..., Any] = lambda v: y * _EPS * np.abs(v)
-    if y % 2:
-        return _out(low - pad(low), high + pad(high))
-    across = (a.low <= 0) & (a.high >= 0)
-    least, most = np.minimum(low, high), np.maximum(low, high)
-    least = np.where(across, 0.0, least)
-    found = _out(least - pad(least), most + pad(most))
-    return Interval(np.maximum(found.low, 0.0), found.high)
-
-
-def _increasing(fun: Callable[[Any], Any], least: float = -np.inf, most: float = np.inf) -> Any:
-    def rule(a: Interval, **_: Any) -> Interval:
-        found = _out(fun(a.low), fun(a.high))
-        return Interval(np.maximum(found.low, least), np.minimum(found.high, most))
-
-    return rule
-
-
 def _special(name: str) -> Callable[[Any], Any]:
     def fun(x: Any) -> Any:
         import scipy.special
@@ -268,32 +195,6 @@ def _special(name: str) -> Callable[[Any], Any]:
         return getattr(scipy.special, name)(x)
 
     return fun
-
-
-def _wave(a: Interval, shift: float, fun: Callable[[Any], Any]) -> Interval:
-    """sin (shift 0) or cos (shift pi / 2): extremes where a crest or a trough lies within."""
-    turn = 2 * np.pi
-    slack = 1e-12 * (1 + np.maximum(np.abs(a.low), np.abs(a.high)))
-    low, high = a.low + shift - slack, a.high + shift + slack
-    holds: Callable[..., Any] = lambda at: (
-        np.floor((high - at) / turn) >= np.ceil((low - at) / turn)
-    )
-    ends = fun(a.low), fun(a.high)
-    least = np.where(holds(-np.pi / 2), -1.0, np.minimum(*ends))
-    most = np.where(holds(np.pi / 2), 1.0, np.maximum(*ends))
-    return _out(least, most)
-
-
-def _cosh(a: Interval, **_: Any) -> Interval:
-    size = _abs(a)
-    return _out(np.cosh(size.low), np.cosh(size.high))
-
-
-def _abs(a: Interval, **_: Any) -> Interval:
-    across = (a.low <= 0) & (a.high >= 0)
-    ends = np.abs(a.low), np.abs(a.high)
-    least = np.minimum(*ends)
-    return Interval(np.where(across, np.zeros_like(least), least), np.maximum(*ends))
 
 
 def _dot(a: Interval, b: Interval, *, dimension_numbers: Any, **_: Any) -> Interval:
@@ -314,14 +215,14 @@ def _dot(a: Interval, b: Interval, *, dimension_numbers: Any, **_: Any) -> Inter
     sizes = dot(np.abs(am) + ar, np.abs(bm) + br)
     radius = dot(np.abs(am), br) + dot(ar, np.abs(bm)) + dot(ar, br)
     terms = am[0].size + bm[0].size
-    radius = radius + terms * _EPS * sizes
-    return _out(middle - radius, middle + radius)
+    radius = radius + terms * EPS * sizes
+    return outwards(middle - radius, middle + radius)
 
 
 def _sum(a: Interval, *, axes: Any, **_: Any) -> Interval:
     over = tuple(int(i) + 1 for i in axes)
-    pad = a.low[0].size * _EPS * np.maximum(np.abs(a.low), np.abs(a.high)).sum(over)
-    return _out(a.low.sum(over) - pad, a.high.sum(over) + pad)
+    pad = a.low[0].size * EPS * np.maximum(np.abs(a.low), np.abs(a.high)).sum(over)
+    return outwards(a.low.sum(over) - pad, a.high.sum(over) + pad)
 
 
 def _less(strict: bool) -> Any:
@@ -360,13 +261,10 @@ def _sign(a: Interval, **_: Any) -> Interval:
 
 
 RULES: dict[str, Callable[..., Interval]] = {
-    "add": _add, "add_any": _add, "sub": _sub, "mul": _mul, "div": _div, "neg": _neg, "integer_pow": _integer_pow,
-    "square": lambda a, **_: _integer_pow(a, y=2), "abs": _abs, "sign": _sign, "cosh": _cosh,
-    "exp": _increasing(np.exp, 0.0), "log": _increasing(np.log), "log1p": _increasing(np.log1p),
-    "expm1": _increasing(np.expm1, -1.0), "sqrt": _increasing(np.sqrt, 0.0), "sinh": _increasing(np.sinh),
-    "tanh": _increasing(np.tanh, -1.0, 1.0), "atan": _increasing(np.arctan),
-    "logistic": _increasing(_special("expit"), 0.0, 1.0), "erf": _increasing(_special("erf"), -1.0, 1.0),
-    "sin": lambda a, **_: _wave(a, 0.0, np.sin), "cos": lambda a, **_: _wave(a, np.pi / 2, np.cos),
+    "add": add, "add_any": add, "sub": sub, "mul": mul, "div": div, "neg": neg, "integer_pow": integer_pow,
+    "square": lambda a, **_: integer_pow(a, y=2), "abs": absolute, "sign": _sign, **FUNCTIONS,
+    "log1p": increasing(np.log1p), "expm1": increasing(np.expm1, -1.0),
+    "logistic": increasing(_special("expit"), 0.0, 1.0), "erf": increasing(_special("erf"), -1.0, 1.0),
     "dot_general": _dot, "reduce_sum": _sum, "select_n": _select,
     "lt": _less(True), "le": _less(False), "gt": lambda a, b, **_: _less(True)(b, a),
     "ge": lambda a, b, **_: _less(False)(b, a), "eq": _equal,

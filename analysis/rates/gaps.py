@@ -12,15 +12,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from ..._support.drawable import drawn
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, unknown
 from ..._support.rendering.rendered import Rendered
+from ...discretize.runs.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _MIN_POINTS = 5  # fewer give no slope
 _MAX_POINTS = 500  # the slope's cost is quadratic: longer stretches are thinned evenly
 _NONE: Mapping[str, float] = MappingProxyType({})
+_ITERATION = r"iteration $k$"
 
 
 @dataclass(frozen=True)
@@ -147,22 +149,26 @@ class Convergence(Rendered):
 
 
 def compute_convergence(
-    gaps: Mapping[str, ArrayLike | tuple[ArrayLike, ArrayLike]],
+    gaps: Mapping[str, ArrayLike | tuple[ArrayLike, ArrayLike] | Trajectory],
     theory: Mapping[str, float] = _NONE,
-    labels: tuple[str, str] = (r"iteration $k$", r"$f(x_k) - f^\star$"),
+    labels: tuple[str, str] = (_ITERATION, r"$f(x_k) - f^\star$"),
     floor: float = 0.0,
+    per: str | Mapping[str, float] | None = None,
 ) -> Convergence:
-    """Collect gaps for a comparison.
+    """Collect gaps for a comparison, at equal iterations or at equal cost.
 
     Args:
-        gaps: name to gaps of shape (n,) from iteration 0 on, or to a tuple (iterations, gaps).
+        gaps: name to gaps of shape (n,) from iteration 0 on, to a tuple (iterations, gaps), or to a run, whose values
+            of the objective are the gaps where its minimum is zero.
         theory: name to a theoretical factor per step *of the gap* (see the module's convention).
         labels: names of the axes, mathtext.
         floor: gaps at or below it count as rounding.
+        per: what stands in the place of iterations: a name of the counts of all runs, such as "gradients" or
+            "examples"; or by name of a series, what an iteration of it costs, such as the numbers that it sends.
 
     Raises:
-        ValueError: for no series, shapes that differ, iterations that do not increase, a rate that
-            is not positive, or a floor that is not finite.
+        OdescentError: for no series, shapes that differ, iterations that do not increase, a rate that is not positive,
+            a floor that is not finite, a count that a run does not have, or costs that are not positive.
     """
     if not gaps:
         raise OdescentError("a comparison of convergence needs at least one series of gaps.")
@@ -173,10 +179,45 @@ def compute_convergence(
             raise OdescentError(
                 f"a theoretical rate must be positive and finite; {name!r} has {rate}."
             )
-    return Convergence({n: _series(n, g) for n, g in gaps.items()}, dict(theory), labels, floor)
+    if per is not None and theory:
+        raise OdescentError(
+            "a theoretical factor is one per step: leave theory= out where per= is given."
+        )
+    if per is not None and labels[0] == _ITERATION:
+        labels = (per if isinstance(per, str) else "cost", labels[1])
+    series = {n: _series(n, g if per is None else _priced(n, g, per)) for n, g in gaps.items()}
+    return Convergence(series, dict(theory), labels, floor)
 
 
-def _series(name: str, given: ArrayLike | tuple[ArrayLike, ArrayLike]) -> Series:
+def _priced(
+    name: str, given: Any, per: str | Mapping[str, float]
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """The cost at each record, with its gap: the last of records at one cost, such as those of rejected steps."""
+    if isinstance(per, str) and not isinstance(given, Trajectory):
+        raise OdescentError(
+            f"per={per!r} needs runs, which have counts, but {name!r} has only numbers: give per= as a cost for "
+            "each name instead."
+        )
+    plain = _series(name, given)
+    if isinstance(per, str):
+        if per not in given.counts:
+            raise unknown(f"count of the run {name!r} called", per, given.counts)
+        cost = np.asarray(given.counts[per], float)
+    elif name in per and 0 < per[name] < np.inf:
+        cost = plain.iterations * per[name]
+    else:
+        raise OdescentError(
+            f"per= needs a positive cost of an iteration of {name!r}, not {per.get(name, 'none')}."
+        )
+    last = np.append(np.diff(cost) > 0, True)
+    return cost[last], plain.gap[last]
+
+
+def _series(name: str, given: ArrayLike | tuple[ArrayLike, ArrayLike] | Trajectory) -> Series:
+    if isinstance(given, Trajectory):
+        if given.f is None:
+            raise OdescentError(f"the run {name!r} has no values of an objective, and so no gaps.")
+        given = (given.k, given.f)
     if isinstance(given, tuple) and len(given) == 2 and np.ndim(given[0]) == 1:
         k, gap = (np.array(part, dtype=np.float64) for part in given)
     else:

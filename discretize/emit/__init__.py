@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import linecache
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -126,11 +126,29 @@ def load(algorithm: Iteration, target: str = "jax") -> ModuleType:
     return _MODULES[text]
 
 
+def in_own_words(
+    algorithm: Iteration, values: Mapping[str, Any], kept: Iterable[str] = ()
+) -> tuple[Iteration, dict[str, Any]]:
+    """The algorithm with those parameters free that are given in other words, and the values by its own names.
+
+    Args:
+        algorithm: the method.
+        values: what a factory is called with.
+        kept: words that the factory understands itself where the step is free.
+    """
+    from .stability import BOUNDS
+
+    understood = {*BOUNDS, *(kept if algorithm.step in algorithm.tuned.parameters else ())}
+    named = {n: v for n, v in values.items() if n in algorithm.names.keys() - understood}
+    made, numbers = algorithm.freed(named)
+    return made, {**{n: v for n, v in values.items() if n not in named}, **numbers}
+
+
 def to_optax(algorithm: Iteration, /, **parameters: Any) -> optax.GradientTransformation:
     """The algorithm as an optax transformation; see the emitted source for its contract.
 
-    Parameters are numbers, arrays, or schedules (callables of the step: the factory is then wrapped with
-    optax.inject_hyperparams); ``key`` where noise is drawn. The state keeps the numbers, of whatever type, and
+    Parameters, by name or alias, are numbers, arrays, or schedules (callables of the step: the factory is then wrapped
+    with optax.inject_hyperparams); ``key`` where noise is drawn. The state keeps the numbers, of whatever type, and
     goes by its own: one that is restored brings those with which it was saved, ``state._replace`` changes them, and
     schedules and numbers that JAX traces are read at every update. mu and L may be given to any algorithm: numbers
     that make a linear method unstable on quadratics between them warn (OdescentWarning).
@@ -138,17 +156,26 @@ def to_optax(algorithm: Iteration, /, **parameters: Any) -> optax.GradientTransf
     """
     from .backends.optax import transformation
 
+    algorithm, parameters = in_own_words(algorithm, parameters)
     return transformation(algorithm, load(algorithm, "optax"), parameters)
 
 
 def to_torch(algorithm: Iteration, /, params: Any, **options: Any) -> Optimizer:
     """The algorithm as a torch optimizer of ``params``; see the emitted source for its contract.
 
-    Options are the parameters by name, the oracles that it asks, and torch's own (foreach, maximize, ...). mu and
-    L may be given to any algorithm: numbers that make a linear method unstable between them warn (OdescentWarning).
+    Options are the parameters by name or alias, the oracles that it asks, and torch's own (foreach, maximize, ...).
+    Numbers that the algorithm was made with, such as learning_rate and momentum, are keys of the parameter groups. mu
+    and L may be given to any algorithm: numbers that make a linear method unstable between them warn (OdescentWarning).
     Raises NotCarried where torch cannot carry it, OdescentError for missing or unknown options or where
     torch is not installed.
     """
+    from ...dynamics.algebra.scalars import as_scalar
     from .backends.torch import optimizer
 
+    # numbers that it was made with are keys of the parameter groups, which schedulers change
+    base, given = algorithm.unbound
+    numbers = {n: as_scalar(v) for n, v in given.items()}
+    if all(v.is_number for v in numbers.values()):
+        algorithm, options = base, {**{n: float(v) for n, v in numbers.items()}, **options}
+    algorithm, options = in_own_words(algorithm, options, ("lr",))
     return optimizer(algorithm, load(algorithm, "torch"), params, options)

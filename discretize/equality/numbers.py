@@ -202,14 +202,6 @@ def sign_of(value: Number) -> int:
     raise NoNumber("a sign that is not certain")
 
 
-def between(low: Fraction, high: Fraction | None) -> Number:
-    """The interval from the one to the other, or of all that is larger."""
-    import mpmath
-
-    end = mpmath.iv.inf if high is None else interval(high)
-    return mpmath.iv.mpf([interval(low).a, end.b])
-
-
 def interval(value: Number) -> Number:
     """An interval that contains the number."""
     import mpmath

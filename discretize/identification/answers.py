@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from ..._support.work import kept
 from ...dynamics.algebra.calculus import substitute
 from ...dynamics.algebra.exact import Fractions, canonical
 from ...dynamics.algebra.scalar_series import SingularError, stream
+from ...dynamics.algebra.scalars import SINGULAR
 from ...dynamics.algebra.vectors import Call, Vector
 from ...dynamics.samples.laws import Law
 from ...dynamics.vector_fields.block import start
@@ -299,9 +301,7 @@ def _no_parameters(target: Program, known: Program) -> bool:
         mine, answers = _asked(target, wanted)
         there = _last(known, tuple(answers))
         # a difference of answers may be divided by, which is zero here: such answers say nothing
-        pairs.append(
-            (there, mine[-1]) if all(e.is_finite is not False for e in there) else ((), ())
-        )
+        pairs.append(((), ()) if any(e.has(*SINGULAR) for e in there) else (there, mine[-1]))
     # With numbers first, which is fast; what holds only at an end of the unknowns takes exact roots.
     tried = [
         _grouped(pairs, by_number)
@@ -346,19 +346,27 @@ def _by_series(target: Program, known: Program) -> list[PositiveEquations]:
     try:
         for answers, most in _SMALL:
             small = tuple(tuple(_SIZE * u for u in answer) for answer in answers)
-            *before, last = points(target, small)
-            for one, other in itertools.combinations(before, 2):
-                if not any(differ(e, sp.S.Zero) for e in _series(_apart(one, other), most)):
-                    return groups  # they may be one point, of which there is one answer
-            there = named(_series(last, most), numbers)
-            left += _apart(_series(_last(known, small), most), there)
+            if (there := _small(target, small, most)) is None:
+                return groups
+            left += _apart(_series(_last(known, small), most), named(there, numbers))
             groups.append(PositiveEquations(list(left), numbers))
     except (NotCarried, SingularError):
         pass
     return groups
 
 
-def _series(point: Sequence[sp.Expr], most: int) -> Coordinates:
+@kept(32)  # a target is compared with every registered method
+def _small(target: Program, small: tuple[Coordinates, ...], most: int) -> Coordinates | None:
+    """The series of a method's last point; None where points before may be one, of which there is one answer."""
+    *before, last = points(target, small)
+    for one, other in itertools.combinations(before, 2):
+        if not any(differ(e, sp.S.Zero) for e in _series(tuple(_apart(one, other)), most)):
+            return None
+    return _series(last, most)
+
+
+@kept(512)
+def _series(point: Coordinates, most: int) -> Coordinates:
     """The coefficients of the coordinates in the size of the answers, from orders 0 to ``most``.
 
     Raises:
@@ -367,20 +375,30 @@ def _series(point: Sequence[sp.Expr], most: int) -> Coordinates:
     """
     found: list[sp.Expr] = []
     for e in point:
-        moved = [n for n in e.atoms(sp.Pow, sp.Function) if n.has(_SIZE)]
-        for n in moved:
+        others = [n for n in e.atoms(sp.Pow, sp.Function) if n.has(_SIZE) and not _is_power(n)]
+        for n in others:
             base, exponent = n.as_base_exp()
-            if n.is_Pow and exponent.is_Integer and exponent > 0:
-                continue
-            if (
-                not n.is_Pow
-                or exponent.has(_SIZE)
-                or not base.xreplace({_SIZE: sp.S.Zero}).is_positive
-            ):
+            positive = n.is_Pow and base.xreplace({_SIZE: sp.S.Zero}).is_positive
+            if not positive or exponent.has(_SIZE):
                 raise NotCarried(f"{n} may be no series.")
-        terms = stream(e, _SIZE, lambda v, k: [v])
+        at_numbers = not others and e.free_symbols <= {_SIZE}
+        terms = _collected(e) if at_numbers else stream(e, _SIZE, lambda v, k: [v])
         found += [terms[k] for k in range(most + 1)]
     return tuple(found)
+
+
+def _is_power(n: sp.Expr) -> bool:
+    """Whether it is a power that a polynomial may have."""
+    return bool(n.is_Pow and n.exp.is_Integer and n.exp.is_positive)
+
+
+def _collected(e: sp.Expr) -> Mapping[int, sp.Expr]:
+    """The coefficients of a polynomial in the size, whose numbers need no common form."""
+    terms: defaultdict[int, sp.Expr] = defaultdict(lambda: sp.S.Zero)
+    for term in sp.Add.make_args(sp.expand(e)):
+        factor, power = term.as_coeff_exponent(_SIZE)
+        terms[int(power)] += factor
+    return terms
 
 
 def _no_parameters_in_order(target: Program, known: Program, order: Sequence[int]) -> bool:

@@ -57,7 +57,7 @@ def incompatible(
         least = memory(target, values) if constant else 0
         if least > known.A.rows:
             return True
-        for steps in _STEPS if times == 1 and not later else (3,) if later else (2,):
+        for steps in (3,) if later else (1, 2) if times > 1 else _STEPS:
             mine = weights(target, values, frozenset(), steps, constant)
             theirs = weights(known, rename, below, steps * times, constant, later)
             if mine is None or theirs is None:

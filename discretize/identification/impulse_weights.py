@@ -15,8 +15,9 @@ from sympy.polys.matrices import DomainMatrix
 from sympy.polys.rings import PolyElement
 
 from ..._support.work import kept
-from ...dynamics.algebra.exact import Fractions, added, multiplied, raised
+from ...dynamics.algebra.exact import Fractions
 from ...dynamics.algebra.scalars import exponents
+from ...dynamics.numbers.fractions import added, multiplied, raised
 from ..equality.numbers import Number, real
 from ..linear.time_varying_form import TimeVarying
 from .elimination import ORDER

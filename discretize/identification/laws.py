@@ -26,7 +26,7 @@ from ..programs.program import Program
 from .answers import SLOPES, PositiveEquations, asked_at, at_numbers, differ, named
 from .elimination import FEW, PAIRS
 
-_CALLS = 4  # whose laws are compared
+_CALLS = (2, 3, 4)  # whose laws are compared, few first: later ones have many more terms
 
 
 def excluded_by_laws(target: Program, known: Program) -> bool:
@@ -44,7 +44,7 @@ def excluded_by_laws(target: Program, known: Program) -> bool:
         if not known.draws:
             return all(_random(t) for t in at_numbers(target))
         if not target.draws:
-            spread = [e for law in laws(known, SLOPES[0]) for e in law[1::2]]
+            spread = [e for law in laws(known, SLOPES[0], max(_CALLS)) for e in law[1::2]]
             return PositiveEquations(spread, {}).no_zero(FEW)
         if any(sum(not c.directions for c in p.calls) != 1 for p in (target, known)):
             return False
@@ -55,28 +55,33 @@ def excluded_by_laws(target: Program, known: Program) -> bool:
 
 def _random(target: Program) -> bool:
     """Whether a call is at a random point, where the method is at numbers."""
-    return any(differ(e, sp.S.Zero) for law in laws(target, SLOPES[0]) for e in law[1::2])
+    return any(
+        differ(e, sp.S.Zero) for law in laws(target, SLOPES[0], max(_CALLS)) for e in law[1::2]
+    )
 
 
 def _excluded(target: Program, known: Program) -> bool:
     """The same where the target is at numbers, and both draw noise."""
-    mine, theirs = ([laws(p, slope) for slope in SLOPES] for p in (target, known))
-    if not any(itertools.starmap(differ, zip(mine[0][1], mine[1][1], strict=True))):
-        return False
     numbers: dict[sp.Symbol, Number] = {}
     left: list[sp.Expr] = []
-    groups = []
-    for of_call in zip(*mine, *theirs, strict=False):
-        half = len(SLOPES)
-        for there, one in zip(of_call[:half], of_call[half:], strict=True):
-            left += [a - b for a, b in zip(one, named(there, numbers), strict=True)]
-        groups.append(PositiveEquations(list(left), numbers))
-    return any(g.no_zero(FEW) for g in groups) or any(g.no_zero(PAIRS) for g in groups[:2])
+    groups: list[PositiveEquations] = []
+    half = len(SLOPES)
+    for calls in _CALLS:
+        mine, theirs = ([laws(p, slope, calls) for slope in SLOPES] for p in (target, known))
+        if not any(itertools.starmap(differ, zip(mine[0][1], mine[1][1], strict=True))):
+            return False
+        for of_call in list(zip(*mine, *theirs, strict=False))[len(groups) :]:
+            for there, one in zip(of_call[:half], of_call[half:], strict=True):
+                left += [a - b for a, b in zip(one, named(there, numbers), strict=True)]
+            groups.append(PositiveEquations(list(left), numbers))
+            if groups[-1].no_zero(FEW):
+                return True
+    return any(g.no_zero(PAIRS) for g in groups[:2])
 
 
 @kept(256)
-def laws(program: Program, slope: Coordinates) -> tuple[Coordinates, ...]:
-    """The means and variances of the coordinates of the first calls, as many as are polynomials; at least two.
+def laws(program: Program, slope: Coordinates, calls: int) -> tuple[Coordinates, ...]:
+    """The means and variances of the coordinates of the first calls, those that are polynomials, from two to so many.
 
     Raises:
         NotCarried: the second call is at no polynomial of the draws.
@@ -84,9 +89,8 @@ def laws(program: Program, slope: Coordinates) -> tuple[Coordinates, ...]:
     draws: list[tuple[Coordinates, Law]] = []
     found: list[Coordinates] = []
     with contextlib.suppress(NotCarried):
-        for point in itertools.islice(
-            asked_at(program, itertools.repeat(slope), None, draws), _CALLS
-        ):
+        asked = asked_at(program, itertools.repeat(slope), None, draws)
+        for point in itertools.islice(asked, calls):
             pairs = [_law(e, draws) for e in point]
             found.append(tuple(e for which in zip(*pairs, strict=True) for e in which))
     if len(found) < 2:

@@ -16,7 +16,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import NotCarried
-from ...dynamics.algebra.calculus import symbols_of
+from ...dynamics.algebra.calculus import asked_in, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
@@ -50,6 +50,8 @@ def kept_apart(
     """
     if _sorts(target) != _sorts(known):
         return ""
+    if _in_operators(known) and not _in_operators(target):
+        return ""  # functions with the same gradients at the points of a step have other derivatives there
     if calls is not None and _once(known) and calls % len(known.calls):
         return ""  # nor several steps of it
     noisy, other = (bool(p.draws or p.counts) for p in (target, known))
@@ -83,6 +85,12 @@ def _sorts(p: Program) -> list[list[tuple[int, ...]]]:
         sort = len(c.directions), len(c.parameters), len(c.oracle.args)
         kinds.setdefault(c.oracle, set()).add(sort)
     return sorted(map(sorted, kinds.values()))
+
+
+def _in_operators(p: Program) -> bool:
+    """Whether a step reads derivatives of an oracle as an operator, such as the inverse of a Hessian."""
+    assigned = [i.value for i in p.plain if isinstance(i, Assign)]
+    return any(asked_in(e) for e in (*assigned, *p.next.values(), *p.outputs.values()))
 
 
 def _once(p: Program) -> bool:

@@ -23,6 +23,7 @@ from ..linear.time_varying_form import TimeVarying, weights
 from ..linear.witness import Values, is_positive, samples
 from .exclusion import incompatible
 from .intervals import excluded_by_intervals
+from .shared_point import nonzero_somewhere
 
 _DIGITS = 80
 _HIGHEST = 64  # power in equations that are solved
@@ -292,17 +293,13 @@ def apart(target: StateSpace, known: StateSpace, parameters: Sequence[sp.Symbol]
         parameters: those of the known method.
     """
     for ordered in _orders(target, known):
-        if incompatible(varying(target), varying(ordered), *_in_unknowns(ordered, parameters)):
+        if _excluded_in_order(target, ordered, parameters):
             continue
-        if nested(ordered) and L in parameters and set(parameters) <= {L, mu}:
-            if not excluded_by_intervals(varying(target), varying(ordered)):
-                return False
-        elif nested(target) or nested(known):
+        if nested(target) or nested(known):
             return False
-        else:
-            equations, wanted = _equations(target, ordered, parameters)
-            if not excluded(target.symbols, equations, wanted):
-                return False
+        equations, wanted = _equations(target, ordered, parameters)
+        if not excluded(target.symbols, equations, wanted):
+            return False
     return True
 
 
@@ -317,17 +314,29 @@ def _in_unknowns(
 def excluded_exactly(
     target: StateSpace, known: StateSpace, parameters: Sequence[sp.Symbol]
 ) -> bool:
-    """Whether elimination shows that no parameters make the known method the target; False is inconclusive.
+    """Whether no parameters make the known method the target, by intervals or elimination; False is inconclusive.
 
     Args:
         target: the method to recognize.
         known: the registered method.
         parameters: those of the known method.
     """
-    return all(
-        incompatible(varying(target), varying(o), *_in_unknowns(o, parameters))
-        for o in _orders(target, known)
-    )
+    return all(_excluded_in_order(target, o, parameters) for o in _orders(target, known))
+
+
+def _excluded_in_order(
+    target: StateSpace,
+    known: StateSpace,
+    parameters: Sequence[sp.Symbol],
+    later: int = 0,
+    times: int = 1,
+) -> bool:
+    """The same for one order of the calls, the quicker way first; see `incompatible`."""
+    one, other = varying(target), varying(known)
+    by_ratio = nested(known) and L in parameters and set(parameters) <= {L, mu}
+    if by_ratio and excluded_by_intervals(one, other, later, times):
+        return True
+    return incompatible(one, other, *_in_unknowns(known, parameters), later, times)
 
 
 def never_ahead(
@@ -346,12 +355,19 @@ def never_ahead(
         later: by how many steps its coefficients are ahead.
         times: how many steps are put together.
     """
-    orders = itertools.permutations(range(len(target.inputs)))
-    wanted = _in_unknowns(known, parameters)
+    explicit = not any(known.D)
     return all(
-        incompatible(varying(target.ordered(o)), varying(known), *wanted, later, times)
-        for o in orders
+        (explicit and _answers_ahead(ordered))
+        or _excluded_in_order(ordered, known, parameters, later, times)
+        for ordered in map(target.ordered, itertools.permutations(range(len(target.inputs))))
     )
+
+
+def _answers_ahead(target: StateSpace) -> bool:
+    """Whether a point needs the answer of its own call, or of a later one, by a weight that does not change."""
+    changing = set(varying(target).ahead)
+    upper = [target.D[i, j] for i in range(target.D.rows) for j in range(i, target.D.cols)]
+    return any(nonzero_somewhere(e) for e in upper if not e.free_symbols & changing)
 
 
 def conditions(positive: Iterable[sp.Expr]) -> list[str]:

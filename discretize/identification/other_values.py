@@ -37,5 +37,5 @@ def other_values(target: Program, known: Program) -> list[dict[sp.Symbol, sp.Exp
 def _first_points(program: Program) -> list[sp.Expr]:
     """Coordinates of the points after a few first answers, or means and variances on linear functions."""
     if program.draws:
-        return [e for slope in SLOPES[:2] for law in laws(program, slope)[1:2] for e in law]
+        return [e for slope in SLOPES[:2] for law in laws(program, slope, 2)[1:2] for e in law]
     return [e for slope in SLOPES for e in points(program, [slope])[-1]]

@@ -205,6 +205,8 @@ class _Search:
             return
         if isinstance(self.target, Program) or isinstance(known.form, Program):
             return
+        if len(set(self.target.inputs)) != len(set(known.form.inputs)):
+            return
         mine, theirs = len(self.target.inputs), len(known.form.inputs)
         times = mine // theirs if theirs and mine % theirs == 0 else 0
         if times > _STEPS:
@@ -213,16 +215,14 @@ class _Search:
             return
         elif nested(known.form) and times > (not isinstance(self.target, TimeVarying)):
             ways = [(0, times)] if times > 1 else [(d, 1) for d in _DELAYS]
-            alike = len(set(self.target.inputs)) == theirs == 1
-            if alike and not all(
-                never_ahead(self.target, known.form, known.parameters, *way) for way in ways
-            ):
+            if not all(self._never_ahead(known, *way) for way in ways):
                 self.open.setdefault(
                     name, "later steps of it, or several in one, were not excluded"
                 )
         elif times > 1 and (
-            any(isinstance(f, TimeVarying) for f in (self.target, known.form))
-            or repeats(self.target, self.table, theirs)
+            not self._never_ahead(known, 0, times)
+            if any(isinstance(f, TimeVarying) for f in (self.target, known.form))
+            else repeats(self.target, self.table, theirs)
         ):
             self._both(
                 name, known, known.form.repeated(times), {"steps": f"it is {times} steps of {name}"}
@@ -238,6 +238,13 @@ class _Search:
             ):
                 said = f"its oracle answers arrive {d} step{'s' * (d > 1)} later"
                 self._both(name, known, known.form.delayed(d), {"delay": said})
+
+    def _never_ahead(self, known: _Known, later: int, times: int) -> bool:
+        """Whether it is excluded that steps of a method with one call each, some steps later, are one of the target."""
+        assert isinstance(self.target, StateSpace) and isinstance(known.form, StateSpace)
+        return len(known.form.inputs) == 1 and never_ahead(
+            self.target, known.form, known.parameters, later, times
+        )
 
     def _remembers_more(self, known: _Known, further: int = 0) -> bool:
         """Whether the target needs more states than the known method has, with so many further ones; see `memory`.

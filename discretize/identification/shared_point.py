@@ -200,5 +200,13 @@ def nonzero(e: Number) -> bool:
     return apart(e, Fraction(0))
 
 
+def nonzero_somewhere(e: sp.Expr) -> bool:
+    """Whether an expression in parameters is certainly not zero at their values here."""
+    try:
+        return nonzero(number(e, {s: number(value(s), {}) for s in e.free_symbols}))
+    except (NoNumber, ArithmeticError, TypeError):
+        return False
+
+
 def _is_zero(e: Number) -> bool:
     return isinstance(e, Fraction) and e == 0

@@ -15,6 +15,7 @@ from ...dynamics.algebra.calculus import coefficient
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import (
+    OPERATORS,
     Atom,
     Call,
     Expr,
@@ -331,16 +332,19 @@ def state_space(program: Program) -> StateSpace:
     for b in program.blocks:
         if b.kind == "scalar":
             raise NotLTI(f"the scalar block {b.name!r} changes the coefficients from step to step.")
+        if b.kind in OPERATORS:
+            raise NotLTI(f"the block {b.name!r} is a matrix, not a vector.")
+    for c in (i for i in program.plain if isinstance(i, CallOracle)):
+        if c.oracle.args:
+            raise NotLTI(f"{c.oracle.of} is a function of {listed(c.oracle.args)}.")
+        if c.directions or c.parameters:
+            raise NotLTI(f"the oracle {c.oracle.name} is called with further arguments.")
     try:
         flat = program.inlined()
     except TooLarge as error:
         raise NotLTI(str(error)) from None
     targets = [c.target for c in flat.calls]
     for c in flat.calls:
-        if c.oracle.args:
-            raise NotLTI(f"{c.oracle.of} is a function of {listed(c.oracle.args)}.")
-        if c.directions or c.parameters:
-            raise NotLTI(f"the oracle {c.oracle.name} is called with further arguments.")
         if program.counter is not None and program.counter in c.implicit.free_symbols:
             raise NotLTI(
                 f"the coefficient {c.implicit} depends on the step number {program.counter}."

@@ -227,6 +227,10 @@ class Program(Rendered):
 
         Raises TooLarge where the expressions grow without end, and NotCarried where there are guards.
         """
+        return self._written_out
+
+    @cached_property
+    def _written_out(self) -> Program:
         return self._inlined(self.plain)
 
     def opened(self) -> Program:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ from ..programs.substeps import Let
 from ..step.iteration import Iteration
 from .steps import Claim, Equation, Step
 
+_WAYS = 1000  # through an iteration that are looked at
 ALWAYS, TAKEN_BACK, ELSE = "always", "taken back", "else"
 _STEPS = {
     ALWAYS: "Every step that is made satisfies",
@@ -60,19 +62,19 @@ def decreases(algorithm: Iteration) -> list[Decrease]:
     """
     steps, fixed = algorithm.scheme.steps, {*algorithm.program.parameters}
     signs = _kept_positive(algorithm)
+    moved = _moved(algorithm)
     found: list[Decrease] = []
     for n, step in enumerate(steps):
-        for guard, choice, where in _deciding(step):
-            made = _decrease(guard, where, signs)
+        for d in (*_deciding(step), *_marked(step, steps[:n], moved)):
+            made = _decrease(d.guard, d.where, signs)
             if made is None:
                 continue
             read = _vectors(made.after)
             if any(not n.symbols() - read <= fixed for n in made.after.atoms(ScalarNode)):
                 continue
-            behind = [*steps[n + 1 :], *(() if choice is None else choice.accept)]
-            if any(_moves(s, read) for s in behind):
+            if any(_moves(s, read) for s in (*d.behind, *steps[n + 1 :])):
                 continue
-            if choice is not None and where == TAKEN_BACK and not _restores(choice.reject, read):
+            if d.where == TAKEN_BACK and not _restores(d.otherwise, read):
                 made = replace(made, where=ELSE)
             found.append(made)
     return found
@@ -118,15 +120,109 @@ def _said(d: Decrease, mark: str) -> str:
     )
 
 
-def _deciding(step: Any) -> Iterator[tuple[Inequality, Select | None, str]]:
-    """The comparisons that hold where a substep ends: each with the choice that it decides, and in which steps."""
+@dataclass(frozen=True)
+class _Decided:
+    """A comparison that holds where a substep ends.
+
+    Attributes:
+        guard: the comparison.
+        where: in which steps.
+        behind: the substeps inside of this one that come after it.
+        otherwise: those where it fails, of a choice.
+    """
+
+    guard: Inequality
+    where: str
+    behind: tuple[Any, ...] = ()
+    otherwise: tuple[Any, ...] = ()
+
+
+def _deciding(step: Any) -> Iterator[_Decided]:
+    """The comparisons that a loop ends by, or a choice decides by."""
     if isinstance(step, Repeat) and step.until is not None:
-        yield from ((g, None, ALWAYS) for g in _all_of(step.until))
+        yield from (_Decided(g, ALWAYS) for g in _all_of(step.until))
     elif isinstance(step, Select):
-        yield from ((g, step, TAKEN_BACK) for g in _all_of(step.condition))
+        for g in _all_of(step.condition):
+            yield _Decided(g, TAKEN_BACK, tuple(step.accept), tuple(step.reject))
         # the next of several outcomes, which is looked at where the first fails
         for inner in (s for s in step.reject if isinstance(s, Select)):
-            yield from ((g, choice, ELSE) for g, choice, _ in _deciding(inner))
+            yield from (replace(d, where=ELSE) for d in _deciding(inner))
+
+
+def _marked(step: Any, before: Sequence[Any], moved: set[Any]) -> Iterator[_Decided]:
+    """The comparisons under which a loop sets the mark that ends it, as Wolfe's search does.
+
+    The mark is a scalar block that is given numbers alone, and the loop begins with one that does not end it. So the
+    last iteration took a way that sets it; where there is one such way, its guards hold.
+    """
+    if not isinstance(step, Repeat) or not isinstance(step.until, Inequality):
+        return
+    symbols = [s for e in step.until.expressions for s in sp.sympify(e).free_symbols]
+    if len(symbols) != 1 or symbols[0] in moved:
+        return
+    (mark,) = symbols
+    given = [s.assign[mark] for s in before if isinstance(s, Let) and mark in s.assign]
+    unsure = any(_gives(s, mark) for s in before if not isinstance(s, Let))
+    ways = [*itertools.islice(_ways(step.steps, mark), _WAYS + 1)]
+    if len(ways) > _WAYS:
+        return
+    numbers = [w.value for w in ways if w.value is not None]
+    if not given or unsure or not all(_is_number(v) for v in (given[-1], *numbers)):
+        return
+    if _holds(step.until, mark, given[-1]):
+        return
+    ending = [w for w in ways if w.value is not None and _holds(step.until, mark, w.value)]
+    if len(ending) == 1:
+        yield from (_Decided(g, ALWAYS, behind) for g, behind in ending[0].guards)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """A way through substeps: what a block is given last, and the guards that hold, each with what comes after it."""
+
+    value: Any = None
+    guards: tuple[tuple[Inequality, tuple[Any, ...]], ...] = ()
+
+
+def _ways(steps: Sequence[Any], mark: Any) -> Iterator[_Way]:
+    """The ways through a list of substeps, by the choices that give the block a value."""
+    if not steps:
+        yield _Way()
+        return
+    first, *rest = steps
+    for after in _ways(rest, mark):
+        if isinstance(first, Select) and _gives(first, mark):
+            for steps_of, holds in ((first.accept, True), (first.reject, False)):
+                for inside in _ways(steps_of, mark):
+                    own = (
+                        [(g, (*steps_of, *rest)) for g in _all_of(first.condition)] if holds else []
+                    )
+                    deeper = [(g, (*b, *rest)) for g, b in inside.guards]
+                    value = inside.value if after.value is None else after.value
+                    yield _Way(value, (*own, *deeper, *after.guards))
+        else:
+            value = after.value
+            if value is None and _gives(first, mark):
+                value = first.assign[mark] if isinstance(first, Let) else sp.nan
+            yield _Way(value, after.guards)
+
+
+def _gives(step: Any, mark: Any) -> bool:
+    """Whether a substep, or one inside of it, gives the block a value."""
+    if isinstance(step, Let):
+        return mark in step.assign
+    inner = [s for n in ("steps", "accept", "reject") for s in getattr(step, n, ())]
+    return any(_gives(s, mark) for s in inner)
+
+
+def _is_number(value: Any) -> bool:
+    return bool(sp.sympify(value).is_Rational)
+
+
+def _holds(guard: Inequality, mark: Any, value: Any) -> bool:
+    at_value = guard.changed(lambda e: sp.sympify(e).xreplace({mark: sp.sympify(value)}))
+    slack = sp.sympify(at_value.right - at_value.left)
+    return bool(slack > 0 if guard.strict else slack >= 0)
 
 
 def _all_of(guard: Guard) -> Iterator[Inequality]:
@@ -193,8 +289,15 @@ def _restores(steps: Sequence[Any], read: set[VectorSymbol]) -> bool:
     return all(given.get(s) == at(s, START) for s in read)
 
 
+def _moved(algorithm: Iteration) -> set[Any]:
+    """The blocks that a field moves, by its drift or by noise."""
+    fields = algorithm.system.fields.values()
+    drifting = {s for f in fields for s, e in f.drift.items() if e != 0}
+    return drifting | {s for f in fields for s in f.noise}
+
+
 def _kept_positive(algorithm: Iteration) -> dict[sp.Symbol, sp.Symbol]:
-    """Scalar blocks that begin positive and are only given positive values, as positive symbols."""
+    """Scalar blocks that begin positive and are only given positive values, as positive symbols; so if not negative."""
     blocks = {b.symbol: b for b in algorithm.system.blocks if b.kind == "scalar"}
     assigned: dict[Any, list[Any]] = {s: [b.init] for s, b in blocks.items()}
 
@@ -207,15 +310,18 @@ def _kept_positive(algorithm: Iteration) -> dict[sp.Symbol, sp.Symbol]:
                 walk(getattr(s, inner, ()))
 
     walk(algorithm.scheme.steps)
-    moved = {s for f in algorithm.system.fields.values() for s, e in f.drift.items() if e != 0}
+    moved = _moved(algorithm)
     kept = {s: sp.Dummy(str(s), positive=True) for s in blocks if s not in moved}
     while True:
         stages = {at(s): new for s, new in kept.items()}
-        lost = [
-            s
-            for s in kept
-            if not all(sp.sympify(v).xreplace({**kept, **stages}).is_positive for v in assigned[s])
-        ]
-        if not lost:
-            return {**kept}
-        kept = {s: new for s, new in kept.items() if s not in lost}
+        before = dict(kept)
+        for s, new in before.items():
+            values = [sp.sympify(v).xreplace({**before, **stages}) for v in assigned[s]]
+            if all(v.is_positive if new.is_positive else v.is_nonnegative for v in values):
+                continue
+            if new.is_positive:
+                kept[s] = sp.Dummy(str(s), nonnegative=True)
+            else:
+                del kept[s]
+        if kept == before:
+            return kept

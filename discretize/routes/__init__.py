@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from ..._support.errors import expected, unknown
+from ..._support.errors import OdescentError, unknown
 from ..._support.registry import Registry
 from ..library import REGISTRY as ALGORITHMS
 
 if TYPE_CHECKING:
-    from ..faces import Derivation
+    from ..faces import Algorithm, Derivation
 
 DIRECT = "direct"  # the route that every algorithm has: from its own system by its own scheme
 
@@ -73,14 +73,14 @@ def routes(name: str) -> list[str]:
     return [*own, DIRECT] if full in ALGORITHMS.entries else own
 
 
-def derive(name: str, route: str | None = None, **options: object) -> Derivation:
-    """Derive an algorithm by name along a route: steps from a principle to the algorithm, each with zero residuals.
+def derive(name: str | Algorithm, route: str | None = None, **options: object) -> Derivation:
+    """Derive an algorithm along a route: steps from a principle to the algorithm, each with zero residuals.
 
     Args:
-        name: the name of an algorithm; "nesterov" is short for "nesterov_sc".
-        route: "immersion", "model", "first_integral", "relaxation", "doubling", "splitting", "window", "lag",
-            "implicit" or "reduction", if available for the algorithm, or "direct", from the system by the scheme, which
-            always is. The default is the first available one in this order.
+        name: the name of an algorithm ("nesterov" is short for "nesterov_sc"), or an algorithm of your own.
+        route: "immersion", "model", "first_integral", "norm_test", "relaxation", "doubling", "splitting", "window",
+            "lag", "implicit" or "reduction", if available for the algorithm, or "direct", from the system by the
+            scheme, which always is, and is the only one of your own. The default is the first available one of these.
         options: options of the algorithm, if the route supports them.
 
     Returns a `Derivation`: ``.verified``, ``.steps``, ``.algorithm``, ``.text()``, ``.latex()``, ``.html()``. It is
@@ -88,11 +88,13 @@ def derive(name: str, route: str | None = None, **options: object) -> Derivation
     unknown algorithm, route or option, naming the nearest.
     """
     if not isinstance(name, str):
-        raise expected(
-            "the first argument of derive",
-            "the name of an algorithm (one of your own has .derivation())",
-            name,
-        )
+        if route not in (None, DIRECT):
+            raise unknown("route to an algorithm of your own called", route, [DIRECT])
+        if options:
+            raise OdescentError(
+                f"an algorithm of your own has no options, such as {next(iter(options))}: bind its parameters."
+            )
+        return name.derivation()
     known = routes(name)
     if not known:
         raise unknown("derivation of", name, ALGORITHMS)

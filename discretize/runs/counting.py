@@ -101,7 +101,7 @@ def _lost(routine: Routine) -> set[str]:
     """What guards decide in a loop to a fixed point: it has no count, since a count has no fixed point."""
     found: set[str] = set()
     for s in _guarded(routine):
-        ends = isinstance(s, LoopLet) and s.fixed_point
+        ends = isinstance(s, LoopLet) and s.ended == "fixed point"
         for inner in inside(s):
             found |= _kinds(inner) if ends else _lost(inner)
     return found

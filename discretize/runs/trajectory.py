@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..._support.arguments import checked
+from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @jax.tree_util.register_dataclass
@@ -126,6 +131,32 @@ class Trajectory(Rendered):
                 "shapes inside jit or vmap cannot depend on where a run ends: take its prefix outside."
             )
         return cut(self)
+
+    @checked
+    def plot(self, ax: Axes | None = None, *, minimum: float | None = None) -> Axes:
+        """Draw the values of the objective over the steps, or the components of x where there are no values.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+            minimum: of the objective; the gap f(x_k) - minimum is drawn, on a logarithmic axis.
+
+        Returns:
+            The axes.
+
+        Raises:
+            OdescentError: under a JAX transformation, or for a minimum where there are no values.
+        """
+        if self._traced:
+            raise OdescentError("a run has no picture inside jit, vmap or grad; draw its result.")
+        return drawn(self, ax, minimum)
+
+    @property
+    def _shows(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ("text",) if self._traced else ()
+
+    @property
+    def _traced(self) -> bool:
+        return any(map(_is_traced, jax.tree.leaves(self)))
 
     def to_numpy(self) -> Trajectory:
         """The same with NumPy arrays."""

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_choice, listed
+from ..._support.errors import NotConsistent, OdescentError, TooLarge, check_choice
 from ..._support.registry import title_of
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
 from ...dynamics.algebra.exact import canonical, is_zero
@@ -22,18 +22,15 @@ from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.system import System
 from ...dynamics.notation.show import text
 from ...dynamics.vector_fields.block import Block
-from ...dynamics.vector_fields.estimates import Supposition, condition_of
+from ...dynamics.vector_fields.estimates import Supposition
 from ...dynamics.vector_fields.hypotheses import Hypothesis
 from ..linear.state_space import StateSpace, state_space
 from ..linear.three_parameter import coefficients as three_parameter
 from ..programs.bindings import (
     chained,
     check_constant,
-    check_constants,
-    check_signs,
     reachable,
     symbols_in,
-    value_of,
 )
 from ..programs.program import Program
 from ..programs.reuse import reuse_across_steps
@@ -43,8 +40,7 @@ from .carried_noise import check_assigned_noise, check_noise
 from .carrying import carried_by_choices
 from .compile import COUNTER, compile_scheme, infinite_at_first
 from .sizes import checked_size, clock_blocks, depends_on_state, small_factor
-from .ways import Ways
-from .words import Assignment, Words, assignments, spoken
+from .words import Worded, Words
 
 STEP = sp.Symbol("h", positive=True)
 _WHAT_WORDS_MEAN = {"system", "scheme", "step", "small", "where"}  # depends on these alone
@@ -61,7 +57,7 @@ def taken_as_consistent() -> Iterator[None]:
         _COMPARED.reset(token)
 
 
-class Iteration(Ways):
+class Iteration(Worded):
     """A system discretized by a scheme: the core of `Algorithm`, which documents the arguments.
 
     It provides its program and the linear forms of it, and has no imports from their users.
@@ -141,14 +137,15 @@ class Iteration(Ways):
         return None if self.size is None else small_factor(self.size, self.system, named, STEP)
 
     def _counted(self, clock: sp.Expr | None) -> sp.Expr | None:
-        """The clock in the step number, whatever symbol k stands for it; k * h by default, where time is read."""
+        """The clock in step number and step, whatever symbols k and h stand for them; k * h where time is read."""
         if clock is None:
             return COUNTER * self.step if self._reads_time() else None
         if self.size is not None:
             raise OdescentError(
                 "the clock of a method whose step depends on the state is the sum of its steps; leave clock= out."
             )
-        clock = clock.xreplace({s: COUNTER for s in clock.free_symbols if s.name == COUNTER.name})
+        meant = {s.name: s for s in (self.step, COUNTER)}
+        clock = clock.xreplace({s: meant[s.name] for s in clock.free_symbols if s.name in meant})
         check_constant({COUNTER: clock}, self._moving)
         advance = canonical(clock.xreplace({COUNTER: COUNTER + 1}) - clock)
         if not is_zero(advance - self.step):
@@ -265,7 +262,7 @@ class Iteration(Ways):
         made = copy(self)
         for view in self._of_the_tuning:
             made.__dict__.pop(view, None)
-        made.__dict__["program"] = program
+        made.__dict__["program"], made._origin = program, None
         return made
 
     def _compiled(
@@ -365,78 +362,6 @@ class Iteration(Ways):
         The output is (1+delta) xi - delta xi_-. Raises NotCarried if the form does not exist.
         """
         return three_parameter(self.state_space())
-
-    @checked
-    def bind(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
-        """The algorithm with parameters given values, by symbol or by name; exact numbers stay exact.
-
-        A value replaces the tuning of that parameter. Aliases such as step, learning_rate and momentum are accepted
-        too; `od.algorithm` lists them.
-        Raises OdescentError for an unknown parameter, two that set the same one, or a value outside its domain.
-        """
-        asked = {getattr(k, "name", k): v for k, v in {**(values or {}), **by_name}.items()}
-        given: dict[sp.Symbol, sp.Expr] = {}
-        for name, a in self._asked("parameter", asked).items():
-            number = value_of(a.symbol, asked[name])
-            given[a.target] = a.at(number)
-        tuning = reachable({**self.tuning, **given}, self.program.parameters)
-        check_constants(tuning)
-        check_signs(tuning, given)
-        made = self.replace(tuning=tuning)
-        made.condition = condition_of(*asked.values()) or self.condition
-        return made
-
-    @checked
-    def freed(self, given: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
-        """The algorithm with the given parameters free, regardless of the tuning.
-
-        Unlike with `bind` the values may be traced by JAX, and all values share one program.
-
-        Args:
-            given: values by the names of parameters or their aliases, as for `bind`.
-
-        Returns:
-            the algorithm, and the values by the names of its parameters.
-
-        Raises:
-            OdescentError: as `bind`, or a parameter without effect beside the others.
-        """
-        if set(given) <= {s.name for s in self.parameters}:
-            return self, dict(given)
-        who = self.name or "the algorithm"
-        named = self._asked(f"parameter of {who} called", given)
-        for name, a in named.items():
-            if a.target != a.symbol and isinstance(given[name], (int, float, sp.Expr)):
-                a.at(value_of(a.symbol, given[name]))
-        key = ("freed", frozenset(named))
-        if key not in self.kept:
-            targets = {a.target for a in named.values()}
-            tuning = {s: e for s, e in self.tuning.items() if s not in targets}
-            tuning |= {a.target: a.value for a in named.values() if a.target != a.symbol}
-            self.kept[key] = self.replace(tuning=reachable(tuning, self.program.parameters))
-        made: Self = self.kept[key]
-        left = {s.name for s in made.parameters}
-        for name, a in named.items():
-            if a.symbol.name not in left:
-                others = [n for n in named if n != name]
-                once = f" once {listed(others)} {'is' if len(others) == 1 else 'are'} given"
-                raise OdescentError(
-                    f"{who} does not depend on {name}{once if others else ''}: leave {name} out."
-                )
-        return made, {a.symbol.name: given[n] for n, a in named.items()}
-
-    def _asked(self, kind: str, names: Iterable[str]) -> dict[str, Assignment]:
-        return assignments(kind, self._own, self.names, names)
-
-    @property
-    def _own(self) -> dict[str, sp.Symbol]:
-        """The parameters by name, those that the tuning sets among them."""
-        return {s.name: s for s in (*self.program.parameters, *self.parameters, *self.tuning)}
-
-    @property
-    def names(self) -> dict[str, Assignment]:
-        """All names and aliases of parameters, with the parameter that each sets."""
-        return spoken(self.words, self._own, self.step)
 
     @checked
     def branch(self, *decisions: bool) -> Self:

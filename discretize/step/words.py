@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import difflib
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, Self, TypeAlias
 
 import sympy as sp
 
-from ..._support.errors import OdescentError, unknown
+from ..._support.arguments import checked
+from ..._support.errors import OdescentError, listed, unknown
 from ..._support.rendering.rendered import Rendered
+from ...dynamics.vector_fields.estimates import Supposition, condition_of
+from ..programs.bindings import check_constants, check_signs, reachable, value_of
+from ..programs.program import Program
+from .ways import Ways
 
 # By word: the parameter that it sets, and the value of that in terms of the word, which is a symbol of that name.
 Words: TypeAlias = Mapping[str, tuple[sp.Symbol, sp.Expr]]
@@ -20,6 +26,13 @@ SYNONYMS = {
 }  # fmt: skip
 
 BELOW = {"momentum": 1}  # words whose numbers are less than this
+# With what adaptive methods start in PyTorch and optax; messages show it, nothing takes it by itself.
+_ELSEWHERE = {"beta1": "0.9", "beta2": "0.999", "eps": "1e-8"}
+
+
+def example(name: str) -> str:
+    """How a value of a parameter is given, for messages: with that of PyTorch and optax, if there is one."""
+    return f"{name}={_ELSEWHERE.get(name, '...')}"
 
 
 def word(name: str) -> sp.Symbol:
@@ -109,4 +122,119 @@ def assignments(
     return found
 
 
-__all__ = ["SYNONYMS", "Assignment", "Words", "assignments", "spoken", "word"]
+class Worded(Ways):
+    """An algorithm whose parameters are given values, by their own names or by other words for them.
+
+    Attributes:
+        tuning: the values of parameters that are bound last.
+        words: those of the method, beside the words that all methods have.
+        condition: of values that were estimated.
+    """
+
+    tuning: Mapping[sp.Symbol, sp.Expr]
+    words: Words
+    condition: Supposition | None
+    _origin: Any = None  # what `bind` started from, the values, and the tuning that it made
+
+    @property
+    @abstractmethod
+    def program(self) -> Program:
+        """The program of one step, with the step and the parameters free."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """The parameters that are free after the tuning."""
+
+    @property
+    @abstractmethod
+    def kept(self) -> dict[Any, Any]:
+        """Results by kind, each computed once."""
+
+    @abstractmethod
+    def replace(self, **changes: Any) -> Self:
+        """The algorithm with some constructor arguments changed."""
+
+    @checked
+    def bind(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
+        """The algorithm with parameters given values, by symbol or by name; exact numbers stay exact.
+
+        A value replaces the tuning of that parameter. Aliases such as step, learning_rate and momentum are accepted
+        too; `od.algorithm` lists them.
+        Raises OdescentError for an unknown parameter, two that set the same one, or a value outside its domain.
+        """
+        asked = {getattr(k, "name", k): v for k, v in {**(values or {}), **by_name}.items()}
+        given: dict[sp.Symbol, sp.Expr] = {}
+        for name, a in self._asked("parameter", asked).items():
+            number = value_of(a.symbol, asked[name])
+            given[a.target] = a.at(number)
+        tuning = reachable({**self.tuning, **given}, self.program.parameters)
+        check_constants(tuning)
+        check_signs(tuning, given)
+        made = self.replace(tuning=tuning)
+        made.condition = condition_of(*asked.values()) or self.condition
+        base, before = self.unbound
+        others = {n: v for n, v in before.items() if base.names[n].target not in given}
+        made._origin = base, {**others, **asked}, made.tuning
+        return made
+
+    @property
+    def unbound(self) -> tuple[Self, dict[str, Any]]:
+        """The algorithm before `bind`, and the values that it was given by name; itself where its tuning is another."""
+        base, values, tuning = self._origin or (self, {}, None)
+        return (base, values) if tuning is self.tuning else (self, {})
+
+    @checked
+    def freed(self, given: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """The algorithm with the given parameters free, regardless of the tuning.
+
+        Unlike with `bind` the values may be traced by JAX, and all values share one program.
+
+        Args:
+            given: values by the names of parameters or their aliases, as for `bind`.
+
+        Returns:
+            the algorithm, and the values by the names of its parameters.
+
+        Raises:
+            OdescentError: as `bind`, or a parameter without effect beside the others.
+        """
+        if set(given) <= {s.name for s in self.parameters}:
+            return self, dict(given)
+        who = self.name or "the algorithm"
+        named = self._asked(f"parameter of {who} called", given)
+        for name, a in named.items():
+            if a.target != a.symbol and isinstance(given[name], (int, float, sp.Expr)):
+                a.at(value_of(a.symbol, given[name]))
+        key = ("freed", frozenset(named))
+        if key not in self.kept:
+            targets = {a.target for a in named.values()}
+            tuning = {s: e for s, e in self.tuning.items() if s not in targets}
+            tuning |= {a.target: a.value for a in named.values() if a.target != a.symbol}
+            self.kept[key] = self.replace(tuning=reachable(tuning, self.program.parameters))
+        made: Self = self.kept[key]
+        left = {s.name for s in made.parameters}
+        for name, a in named.items():
+            if a.symbol.name not in left:
+                others = [n for n in named if n != name]
+                once = f" once {listed(others)} {'is' if len(others) == 1 else 'are'} given"
+                raise OdescentError(
+                    f"{who} does not depend on {name}{once if others else ''}: leave {name} out."
+                )
+        return made, {a.symbol.name: given[n] for n, a in named.items()}
+
+    def _asked(self, kind: str, names: Iterable[str]) -> dict[str, Assignment]:
+        return assignments(kind, self._own, self.names, names)
+
+    @property
+    def _own(self) -> dict[str, sp.Symbol]:
+        """The parameters by name, those that the tuning sets among them."""
+        return {s.name: s for s in (*self.program.parameters, *self.parameters, *self.tuning)}
+
+    @property
+    def names(self) -> dict[str, Assignment]:
+        """All names and aliases of parameters, with the parameter that each sets."""
+        return spoken(self.words, self._own, self.step)
+
+
+__all__ = ["SYNONYMS", "Assignment", "Worded", "Words", "assignments", "spoken", "word"]

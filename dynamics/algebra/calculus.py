@@ -7,6 +7,7 @@ and a chain of Lie derivatives is the exact solution's series.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias, overload
 
@@ -223,8 +224,12 @@ def singular(e: Expr) -> bool:
         return any(
             singular(c) or any(singular(part) for part in a.parts()) for a, c in e.terms.items()
         )
-    infinite = not (e.is_Rational or e.is_Symbol) and e.atoms(*_SINGULAR)
-    return bool(infinite) or any(
+    return not (e.is_Rational or e.is_Symbol) and _singular(e)
+
+
+@functools.lru_cache(maxsize=1 << 15)
+def _singular(e: sp.Expr) -> bool:
+    return bool(e.atoms(*_SINGULAR)) or any(
         singular(v) for node in e.atoms(ScalarNode) for v in node.arguments
     )
 

@@ -55,11 +55,16 @@ def slots(n: int) -> tuple[sp.Symbol, ...]:
 
 def _elementwise(body: sp.Expr, arguments: tuple[Vector, ...]) -> Vector:
     places = slots(len(arguments))
-    linear = [sp.diff(body, s) for s in places] if body.is_Mul or body.is_Symbol else []
-    if linear and not any(c.free_symbols & {*places} for c in linear) and body.has(*places):
-        scaled = [v * c for v, c in zip(arguments, linear, strict=True) if c != 0]
-        total: Vector = sum(scaled[1:], scaled[0])
-        return total
+    scale, rest = body.as_independent(*places, as_Add=False)
+    if rest in places:
+        alone: Vector = arguments[places.index(rest)] * scale
+        return alone
+    if rest.is_Add and body.is_Mul:
+        linear = [sp.diff(body, s) for s in places]
+        if not any(c.free_symbols & {*places} for c in linear):
+            scaled = [v * c for v, c in zip(arguments, linear, strict=True) if c != 0]
+            total: Vector = sum(scaled[1:], scaled[0])
+            return total
     return Vector.of([(Elementwise(body, arguments), sp.S.One)]) if body != 0 else zero
 
 

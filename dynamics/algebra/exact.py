@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from math import comb, lcm
+from math import lcm
 from typing import Any
 
 import sympy as sp
@@ -20,6 +20,7 @@ from sympy.polys.rings import PolyElement
 from ..._support.errors import DividedByZero
 from ..._support.work import kept, work
 from ..numbers.factors import factors
+from ..numbers.fractions import fraction
 from ..numbers.square_roots import Number, SquareRoots
 from .scalars import SINGULAR, admitted, as_scalar, small_powers, vanishes
 
@@ -40,6 +41,7 @@ class _Lowering:
         self.relations: list[tuple[sp.Symbol, int, sp.Expr]] = []
         self.opaque = False  # whether some generator may obey a relation that is not known here
         self._generators: dict[object, sp.Symbol] = {}
+        self.places: dict[sp.Symbol, int] = {}  # generator -> its number
         self._roots: dict[sp.Symbol, int] = {}
         self._radicals: dict[tuple[sp.Expr, sp.Expr], tuple[int, sp.Expr]] = {}
         self._factored: dict[sp.Expr, Any] = {}  # a radicand's numerator and denominator
@@ -91,8 +93,9 @@ class _Lowering:
 
     def _generator(self, key: object, meaning: sp.Expr) -> sp.Symbol:
         if key not in self._generators:
-            symbol = sp.Symbol(f"_{len(self._generators)}")
+            symbol = meaning if meaning.is_Symbol else _made(len(self.places))
             self._generators[key] = symbol
+            self.places[symbol] = len(self.places)
             self.meaning[symbol] = meaning
         return self._generators[key]
 
@@ -104,7 +107,9 @@ class _Lowering:
             n = self._roots.get(e, 1)
             return self._generator(e, e ** sp.Rational(1, n)) ** n
         if e.is_Add or e.is_Mul:
-            return e.func(*[self.lower(a) for a in e.args])
+            lowered = [self.lower(a) for a in e.args]
+            same = all(a is b for a, b in zip(lowered, e.args, strict=True))
+            return e if same else e.func(*lowered)
         if isinstance(e, sp.exp) or e is sp.E:
             number, rest = (sp.S.One, sp.S.One) if e is sp.E else e.args[0].as_coeff_Mul()
             self.opaque = self.opaque or not (rest == 1 or rest.is_Symbol)
@@ -117,7 +122,8 @@ class _Lowering:
         if e.is_Pow:
             base, exponent = e.as_base_exp()
             if exponent.is_Integer:
-                return self.lower(base) ** exponent
+                lowered = self.lower(base)
+                return e if lowered is base else lowered**exponent
             if isinstance(exponent, sp.Rational):
                 return self._root(base, exponent)
         if e is sp.I:
@@ -164,7 +170,7 @@ class _Lowering:
         if root is not None:
             return root
         if base not in self._factored:
-            (value,), _ = _reduced([lowered], self._concerning(lowered))
+            (value,), _ = _reduced([lowered], self._concerning(lowered), self.places)
             self._factored[base] = value and (factors(value.numer), factors(value.denom))
         if not self._factored[base]:
             return self.lower(sp.S.Zero**exponent)
@@ -267,96 +273,36 @@ class _Lowering:
 
 
 @functools.cache
+def _made(k: int) -> sp.Symbol:
+    """The symbol of a generator that is no symbol itself."""
+    return sp.Dummy(f"_{k}")
+
+
+@functools.cache
 def _roots() -> dict[sp.Expr, sp.Expr]:
     z = sp.Symbol("z")
     return {_ALGEBRAIC[0]: (1 + sp.sqrt(5)) / 2, _ALGEBRAIC[1]: sp.CRootOf(z**3 - z**2 - z - 1, 0)}
 
 
-def _order(symbol: sp.Symbol) -> int:
-    return -int(symbol.name[1:])  # later generators come first: relations lower the order
-
-
-def _to_field(
-    e: sp.Expr, field: FracField, generators: dict[sp.Symbol, FracElement]
-) -> FracElement:
-    if e.is_Symbol:
-        return generators[e]
-    if e.is_Rational:
-        return field(sp.QQ(e.p, e.q))
-    if e.is_Add:
-        return _sum(field, [_to_field(a, field, generators) for a in e.args])
-    if e.is_Mul:
-        return _product(field, [_to_field(a, field, generators) for a in e.args])
-    base, exponent = e.as_base_exp()
-    element = _to_field(base, field, generators)
-    if element == 0 and exponent < 0:
-        raise DividedByZero("a denominator vanishes identically.")
-    return raised(element, int(exponent))
-
-
-# Cancelling is what costs: a sum does it once for each denominator, polynomials among themselves do not.
-
-
-def _sum(field: FracField, elements: list[FracElement]) -> FracElement:
-    over: dict[PolyElement, PolyElement] = {}
-    polynomial = field.ring.zero
-    for x in elements:
-        if x.denom.is_ground:
-            polynomial = polynomial + x.numer.quo_ground(x.denom.LC)
-        else:
-            over[x.denom] = over.get(x.denom, field.ring.zero) + x.numer
-    parts = [field.zero.new(numer, denom) for denom, numer in over.items()]
-    return functools.reduce(added, parts, field(polynomial))
-
-
-def _product(field: FracField, elements: list[FracElement]) -> FracElement:
-    polynomial, rest = field.ring.one, []
-    for x in elements:
-        if x.denom.is_ground:
-            work(len(polynomial) * len(x.numer))
-            polynomial = polynomial * x.numer.quo_ground(x.denom.LC)
-        else:
-            rest.append(x)
-    return functools.reduce(multiplied, rest, field(polynomial))
-
-
-def added(a: FracElement, b: FracElement) -> FracElement:
-    """The sum of two fractions, whose products of terms are counted."""
-    over, under = (
-        len(a.numer) * len(b.denom) + len(a.denom) * len(b.numer),
-        len(a.denom) * len(b.denom),
-    )
-    work(over + under)
-    return a + b
-
-
-def raised(a: FracElement, n: int) -> FracElement:
-    """A power of a fraction, counted by the terms that it may have."""
-    work(sum(comb(len(p) + abs(n) - 1, abs(n)) for p in (a.numer, a.denom) if len(p) > 1))
-    return a**n
-
-
-def multiplied(a: FracElement, b: FracElement) -> FracElement:
-    """The product of two fractions, counted in the same way."""
-    work(len(a.numer) * len(b.numer) + len(a.denom) * len(b.denom))
-    return a * b
-
-
 _PRIME = 2**61 - 1
 
 
-def _residue(e: sp.Expr) -> int:
+def _residue(e: sp.Expr, places: dict[sp.Symbol, int]) -> int:
     """A lowered expression modulo a prime, at a fixed point; ValueError where a denominator is zero there."""
-    if e.is_Symbol:  # no value is a small power of another
-        return pow(7, pow(1009, 1 - _order(e), _PRIME - 1), _PRIME)
-    if e.is_Rational:
-        return int(e.p) * pow(int(e.q), -1, _PRIME) % _PRIME
-    if e.is_Add:
-        return sum(map(_residue, e.args)) % _PRIME
-    if e.is_Mul:
-        return functools.reduce(lambda a, b: a * b % _PRIME, map(_residue, e.args))
-    base, exponent = e.as_base_exp()
-    return pow(_residue(base), int(exponent), _PRIME)
+
+    def at(e: sp.Expr) -> int:
+        if e.is_Symbol:  # no value is a small power of another
+            return pow(7, pow(1009, 1 + places[e], _PRIME - 1), _PRIME)
+        if e.is_Rational:
+            return int(e.p) * pow(int(e.q), -1, _PRIME) % _PRIME
+        if e.is_Add:
+            return sum(map(at, e.args)) % _PRIME
+        if e.is_Mul:
+            return functools.reduce(lambda a, b: a * b % _PRIME, map(at, e.args))
+        base, exponent = e.as_base_exp()
+        return pow(at(base), int(exponent), _PRIME)
+
+    return at(e)
 
 
 def _differs(lowering: _Lowering) -> bool:
@@ -364,7 +310,7 @@ def _differs(lowering: _Lowering) -> bool:
     if not lowering.decides:
         return False
     try:
-        return _residue(lowering.exprs[0]) != 0
+        return _residue(lowering.exprs[0], lowering.places) != 0
     except ValueError:
         return False
 
@@ -386,18 +332,22 @@ class Fractions:
         lowering = _Lowering(exprs)
         self.meaning, self.relations = lowering.meaning, lowering.relations
         self.decides = lowering.decides
-        self.elements, self.ideal = _reduced(lowering.exprs, lowering.relations)
+        self.elements, self.ideal = _reduced(lowering.exprs, lowering.relations, lowering.places)
 
     def reduced(self, polynomial: PolyElement) -> PolyElement:
         return polynomial.rem(self.ideal) if self.ideal else polynomial
 
     def expression(self, element: FracElement) -> sp.Expr:
         """An element of the field as an expression."""
-        return element.as_expr().xreplace(self.meaning)
+        meanings = [self.meaning.get(s, s) for s in element.field.symbols]
+        above, below = (p.as_expr(*meanings) for p in (element.numer, element.denom))
+        return above / below
 
 
 def _reduced(
-    exprs: list[sp.Expr], relations: list[tuple[sp.Symbol, int, sp.Expr]]
+    exprs: list[sp.Expr],
+    relations: list[tuple[sp.Symbol, int, sp.Expr]],
+    places: dict[sp.Symbol, int],
 ) -> tuple[list[FracElement], list[PolyElement]]:
     """Lowered expressions as fractions whose numerators and denominators are reduced by the relations."""
     everything = [
@@ -405,13 +355,14 @@ def _reduced(
         *[root for root, _, _ in relations],
         *[value for _, _, value in relations],
     ]
-    symbols = {s for e in everything for s in e.free_symbols} or {sp.Symbol("_0")}
-    field = FracField(sorted(symbols, key=_order), sp.QQ, lex)
-    generators = dict(zip(field.symbols, field.gens, strict=True))
-    elements = [_to_field(e, field, generators) for e in exprs]
-    values = [_to_field(value, field, generators) for _, _, value in relations]
+    symbols = {s for e in everything for s in e.free_symbols} or {_made(0)}
+    # later generators come first: relations lower the order
+    field = FracField(sorted(symbols, key=lambda s: -places.get(s, 0)), sp.QQ, lex)
+    own = {s: i for i, s in enumerate(field.symbols)}
+    elements = [fraction(e, field, own) for e in exprs]
+    values = [fraction(value, field, own) for _, _, value in relations]
     ideal = [
-        generators[root].numer ** n * value.denom - value.numer
+        field.gens[own[root]].numer ** n * value.denom - value.numer
         for (root, n, _), value in zip(relations, values, strict=True)
     ]
     if not ideal:
@@ -454,7 +405,7 @@ def is_zero(expr: object) -> bool:
         return not number
     if _differs(lowering):
         return False
-    (element,), _ = _reduced(lowering.exprs, lowering.relations)
+    (element,), _ = _reduced(lowering.exprs, lowering.relations, lowering.places)
     if element == 0:
         return True
     if vanishes(element.numer, lowering.meaning):

@@ -472,7 +472,12 @@ def _inner(a: Atom, b: Atom) -> sp.Expr:
 
 def scalar_symbols(e: sp.Expr) -> set[sp.Symbol | VectorSymbol]:
     """Every scalar and vector symbol of a scalar, those inside its vector nodes included."""
-    return set(e.free_symbols).union(*(node.symbols() for node in e.atoms(ScalarNode)))
+    return set(_scalar_symbols(e))
+
+
+@functools.lru_cache(maxsize=1 << 15)  # the same coefficients are asked again and again
+def _scalar_symbols(e: sp.Expr) -> frozenset[sp.Symbol | VectorSymbol]:
+    return frozenset(e.free_symbols).union(*(node.symbols() for node in e.atoms(ScalarNode)))
 
 
 def scalar_calls(e: sp.Expr) -> set[Call]:

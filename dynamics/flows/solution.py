@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +13,8 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Array, Float
 
+from ..._support.arguments import checked
+from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
@@ -22,6 +24,9 @@ from ..vector_fields.spaces import classes_of
 from ..vector_fields.system import VectorFields
 from .evaluate import evaluate, initial_state, oracles_of, vector_field
 from .starts import Starts, begun
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,18 @@ class Solution(Rendered):
         if self.stopped:
             said += f"; stopped by {self.stopped}"
         return "\n".join([said, *(f"  {n}: {short(a)}" for n, a in rows.items())])
+
+    @checked
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the components of the output over time, or its length where there are more than seven.
+
+        Args:
+            ax: the axes to draw into; None makes a figure.
+
+        Returns:
+            The axes.
+        """
+        return drawn(self, ax)
 
     def __call__(self, t: float) -> np.ndarray:
         """The output at time t, by the solver's own interpolant; OdescentError outside its interval."""

@@ -15,6 +15,7 @@ from ..vector_fields.block import Block, start
 from ..vector_fields.processes import Diffusion, Jumps, Noise
 from ..vector_fields.system import Field
 from .calls import Evaluator
+from .equations import FIELD, motion
 from .errors import ParseError, Source
 from .expressions import Value
 from .names import START, Names
@@ -23,6 +24,7 @@ from .syntax import parse
 _ONCE = (
     "system",
     "time",
+    "equations",
     "fast",
     "small",
     "calculus",
@@ -83,6 +85,9 @@ class Document:
         fields = self._fields(evaluate)
         output = self.one("output")
         answer = None if output is None else evaluate(output.children[0])
+        if answer is None and self.names.rates:
+            first = self.names.blocks[next(iter(self.names.rates))]
+            answer = Value(first.symbol, first.values)
         references = [str(t) for s in self.all("references") for t in s.children]
         try:
             return System(
@@ -113,6 +118,7 @@ class Document:
             for s in (*self.all("field"), *self.all("noise"))
             for e in s.children[1:]
         }
+        moved |= {*self.names.rates, *self.names.velocities.values()}
         told = [b for b in self.names.blocks.values() if b.role != "state" or b.name not in moved]
         return [
             replace(b, init=start) if output is not None and output.expr == b.symbol else b
@@ -121,6 +127,8 @@ class Document:
 
     def _fields(self, evaluate: Evaluator) -> dict[str, Field]:
         fields: dict[str, Field] = {}
+        if (statement := self.one("equations")) is not None:
+            fields[FIELD] = Field(motion(statement, self.names), {})
         for statement in self.all("field"):
             token, *equations = statement.children
             self.names.check(token)

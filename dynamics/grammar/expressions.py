@@ -181,6 +181,9 @@ class Arithmetic(ABC):
                 return self._number(node.children[0])
             case "name":
                 return self._named(node.children[0])
+            case "rate":
+                token, *primes = node.children
+                return self.lookup(token.update(value=f"{token}{''.join(primes)}"))
             case "sum":
                 return self._sum(node)
             case "product":

@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 STANDARD = {"mu": mu, "L": L}  # known without a declaration
 START = "x0"  # the starting point, in initial values
 STEP = "h"
+_TIME = "t"  # in equations, where no statement declares another
+_ASKING = {
+    "grad": 0,
+    "hess": 0,
+    "prox": 0,
+    "derivative": 1,
+}  # nodes with an objective, and its place in them
 
 
 class Names:
@@ -41,7 +48,11 @@ class Names:
         step: the symbol of the step.
         samples: what is drawn in every step, by name.
         oracles: the kinds of objectives, operators and maps, by name.
+        rates: the blocks that equations of motion move, each with the order of its derivative.
+        velocities: of those of second order, by name.
     """
+
+    time: sp.Symbol | None = None
 
     def __init__(self, source: Source, statements: Sequence[Any]) -> None:
         self.source = source
@@ -51,24 +62,23 @@ class Names:
         self.oracles: dict[str, str] = {}
         self.arguments: dict[str, tuple[str, ...]] = {}  # of functions of several
         self.samples: dict[str, Any] = {}
+        self.rates: dict[Token, int] = {}
+        self.velocities: dict[str, str] = {}
         self._values: dict[str, Value] = {}
         self._first: dict[str, Token] = {}
         abbreviations: dict[str, Tree[Token]] = {}
         self._windows: list[tuple[str, Token]] = []
         for statement in statements:
             self._declare(statement, abbreviations)
+        for statement in statements:
+            if statement.data == "equations":
+                self._imply(statement)
         for name, length in self._windows:
             self._window(name, length)
         for statement in statements:  # after the blocks, whose shapes they have
             if statement.data == "samples":
                 for child in statement.children:
                     self._sample(*child.children)
-        times = [
-            sp.Symbol(self._new(s.children[0]), positive=True)
-            for s in statements
-            if s.data == "time"
-        ]
-        self.time: sp.Symbol | None = times[0] if times else None
         self._check_step()
         self._values = {
             **{
@@ -77,7 +87,7 @@ class Names:
             },
             **{n: Value(b.symbol, b.values) for n, b in self.blocks.items()},
             **{n: self._drawn(s) for n, s in self.samples.items()},
-            **{t.name: Value(t) for t in times},
+            **({} if self.time is None else {self.time.name: Value(self.time)}),
         }
         self._abbreviate(abbreviations)
 
@@ -95,9 +105,29 @@ class Names:
                     self._function(str(rest[0].children[0]), *child.children)
             case "step":
                 self.step = sp.Symbol(self._new(rest[0], parameter=True), positive=True)
+            case "time":
+                self.time = sp.Symbol(self._new(rest[0]), positive=True)
             case "let":
                 for child in rest:
                     abbreviations[self._new(child.children[0])] = child
+
+    def _imply(self, statement: Any) -> None:
+        """Declare what equations of motion use and no statement declares: blocks, velocities, objectives, the time."""
+        self.rates = _orders(statement)
+        for token in self.rates:
+            if token not in self.blocks:
+                self.blocks[self._new(token)] = Block(str(token))
+        self.velocities = _velocities(self.rates, set(self._first) - set(self.blocks))
+        for token in self.rates:
+            if (name := self.velocities.get(str(token))) and name not in self.blocks:
+                self._new(token.update(value=name))
+                self.blocks[name] = Block(name, self.blocks[str(token)].kind)
+        for token in _asked(statement):
+            if token not in self.oracles:
+                self._function("objective", token)
+        used = statement.scan_values(lambda t: t.type == "NAME" and t == _TIME)
+        if self.time is None and _TIME not in self._first and (first := next(used, None)):
+            self.time = sp.Symbol(self._new(first), positive=True)
 
     def _sample(self, token: Any, law: Any, like: Any = None) -> None:
         """A declared sample: a vector of the shape of a block, or a scalar."""
@@ -238,10 +268,13 @@ class Names:
             return f"{name} is read by the substeps of a scheme, where {name[3:].partition(',')[0]} is a block."
         if name == START:
             return "x0, the starting point, has a meaning in initial values only."
-        if name == "t" and self.time is None:
+        if name.endswith("'"):
+            return f"the derivative {name} stands in an equation of motion, such as x'' + x' + grad f(x) = 0."
+        if name == _TIME and self.time is None:
             return "the time is declared by a line of its own: time t."
         _, _, hint = str(unknown("name", name, known)).partition(": ")
-        return f"the name {name!r} is not declared: {hint}"
+        declare = "" if hint.startswith("did") else f"; declare it, as in parameters {name} > 0."
+        return f"the name {name!r} is not declared: {hint.removesuffix('.') if declare else hint}{declare}"
 
     def symbol(self, token: Any) -> sp.Symbol:
         """The parameter or step that a name stands for."""
@@ -249,3 +282,26 @@ class Names:
         if token in known:
             return known[str(token)]
         raise self.source.unknown("parameter", token, known)
+
+
+def _orders(statement: Any) -> dict[Token, int]:
+    """The blocks of which equations have derivatives, in their order, each with the highest order."""
+    found: dict[Token, int] = {}
+    for node in statement.iter_subtrees_topdown():
+        if node.data == "rate":
+            name, *primes = node.children
+            found[name] = max(found.get(name, 0), len(primes))
+    return found
+
+
+def _asked(statement: Any) -> list[Token]:
+    """The objectives whose gradients, values along a direction or proximal points equations have."""
+    nodes = statement.iter_subtrees_topdown()
+    return [n.children[_ASKING[n.data]] for n in nodes if n.data in _ASKING]
+
+
+def _velocities(order: Mapping[Token, int], taken: set[str]) -> dict[str, str]:
+    """The names of the velocities of blocks of second order: v if there is one, else v_x and so on."""
+    second = [str(name) for name, n in order.items() if n == 2]
+    plain = len(second) == 1 and "v" not in taken and "v" not in order
+    return {name: "v" if plain else f"v_{name}" for name in second}

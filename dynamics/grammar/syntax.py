@@ -21,7 +21,12 @@ comment. Declarations may stand after their use. For example
     output x
     init x = x0, v = 0               # x0 is the starting point
 
-is a system. With the statements below it is a whole algorithm:
+is a system. So are equations of motion, at the beginning of a text or after the word `equations`:
+
+    x'' + 3/t*x' + grad f(x) = 0,    # x, its velocity v, f and the time t need no declaration; the output is x
+    y' = x - y                       # each equation gives one derivative, in which it is linear
+
+With the statements below a system is a whole algorithm:
 
     scheme semi_implicit_euler(v, x) # or substeps: kick: explicit, damp: exact for 1/2, ...
     where  c = 2*sqrt(mu)            # bindings that are part of the discretization
@@ -68,7 +73,7 @@ from __future__ import annotations
 
 import functools
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..._support.errors import unknown
 from .bounds import MAX_NESTING, MAX_STATEMENTS, MAX_TEXT
@@ -78,7 +83,7 @@ if TYPE_CHECKING:
     from lark import Lark, Token, Tree, UnexpectedInput
 
 GRAMMAR = r"""
-file: statement*
+file: equations? statement*
 
 ?statement: "system" NAME                                    -> system
     | "blocks" block ("," block)*                            -> blocks
@@ -91,6 +96,7 @@ file: statement*
     | "calculus" NAME                                        -> calculus
     | "let" binding ("," binding)*                           -> let
     | "field" NAME (":" equation ("," equation)*)?           -> field
+    | "equations" equations
     | "noise" NAME ":" diffusion ("," diffusion)*            -> noise
     | "output" sum                                           -> output
     | "init" binding ("," binding)*                          -> init
@@ -112,6 +118,8 @@ length: NUMBER | NAME
 !kind: "scalar" | "vector" | "matrix" | "symmetric" | "pytree"
 parameter: NAME (RELATION NUMBER)?
 drawn: NAME "~" NAME ("like" NAME)?
+equations: equated ("," equated)*
+equated: sum "=" sum
 equation: NAME PRIME "=" sum
 diffusion: NAME "+=" sum? INCREMENT ("(" sum ")" ("sharing" CLOCK)?)?
 bindings: binding ("," binding)*
@@ -151,6 +159,7 @@ names: NAME ("+" NAME)*
 ?exponent: atom | (PLUS | MINUS)+ atom                       -> signed
 ?atom: NUMBER                                                -> number
     | NAME                                                   -> name
+    | NAME PRIME PRIME?                                      -> rate
     | "(" sum ")"
     | NAME "(" sum ("," sum)* ")"                            -> call
     | "at" "(" NAME "," NAME+ ")"                            -> staged
@@ -275,6 +284,8 @@ def _explained(source: Source, tokens: list[Token], error: UnexpectedInput) -> P
         return source.error_at(_character(rest), error.line, error.column)
     assert isinstance(error, UnexpectedToken)
     found, expected = error.token, set(error.expected)
+    if tokens and tokens[0].type == "NAME" and not _may_be_equation(tokens):
+        found, expected = tokens[0], _beginning()
     before = [
         t for t in tokens if found.type == "$END" or (t.start_pos or 0) < (found.start_pos or 0)
     ]
@@ -290,6 +301,18 @@ def _explained(source: Source, tokens: list[Token], error: UnexpectedInput) -> P
     if last is None and found.type == "$END":
         return source.error_at(f"the text is empty: {_wanted(expected)}.", 1, 1)
     return source.error(_sentence(found, last, expected), found)
+
+
+def _may_be_equation(tokens: list[Token]) -> bool:
+    """Whether a text that begins with a name may begin with an equation of motion: else that is no keyword."""
+    begun = tokens[1].type in {*_OPERATORS, "PRIME", "LPAR", "EQUAL"} if len(tokens) > 1 else False
+    return begun and any(t.type == "PRIME" for t in tokens)
+
+
+def _beginning() -> set[str]:
+    """The tokens with which a file may begin."""
+    begun: Any = parser().parse_interactive("", start="file")
+    return set(begun.accepts())
 
 
 def _character(rest: str) -> str:
@@ -317,8 +340,10 @@ def _sentence(found: Token, last: Token | None, expected: set[str]) -> str:
         return f"an operator is missing before {found.value!r}: {meant}"
     if found.type == "POW":
         return "a power of a power needs parentheses, as in (a^b)^c."
-    if found.type == "PRIME" and "EQUAL" in expected:
-        return "an equation is of first order: write x'' = ... as two, x' = v and v' = ..., with a block v."
+    if found.type == "PRIME" and expected <= {"EQUAL"}:
+        return "a field has derivatives of first order; write equations x'' + x' = 0, or fields x' = v and v' = ..."
+    if found.type == "PRIME" and last is not None and last.type == "PRIME":
+        return "a derivative is of first or second order; write a higher one by a block of its own, x'' = y, y' = ..."
     if found.type == "EQUAL" and "PRIME" in expected:
         return "a field gives derivatives: write v' = ... with a prime."
     if "NAME" in expected and found.value in keywords():

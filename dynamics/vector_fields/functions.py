@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from ..._support.errors import OdescentError, expected, listed, unknown
@@ -19,9 +20,11 @@ class Assembled(Objective):
 
     Attributes:
         functions: their names.
+        sole: by kind, the oracle of the only function that is asked for one of it, which a step calls by the kind.
     """
 
     functions: tuple[str, ...] = ()
+    sole: Mapping[str, str] = MappingProxyType({})
 
 
 def together(oracles: tuple[Oracle, ...], given: object, who: str = "the system") -> Objective:
@@ -111,6 +114,9 @@ def _together(
                 alone = [g for g in named.values() if kind in g.oracles]
                 if len(alone) == 1 and not f.args and (kind in own or kind == "value"):
                     made.oracles[kind] = function
+    valued = {o.of for o in oracles if o.kind == "value"} & named.keys()
+    if len(valued) == 1:
+        made.sole = {"value": f"value_{next(iter(valued))}"}
     return made
 
 
@@ -126,7 +132,7 @@ def oracle_of(who: str, objective: Objective, name: str) -> Callable[..., Any]:
         OdescentError: the objective neither has the oracle nor determines it.
     """
     kind, _, of = name.partition("_")
-    for candidate in (name, kind):
+    for candidate in (name, kind, getattr(objective, "sole", {}).get(name)):
         if candidate in objective.oracles:
             return objective.oracles[candidate]
     if kind == "vjp" and (base := _own(objective, "map", of)) is not None:

@@ -413,10 +413,12 @@ def text_of(name: str) -> str | None:
 
 def written(method: str) -> str | None:
     """The text of a system of one's own or of a system file; None for a registered name."""
-    from .._cli.base.own_system import is_file
+    from .._cli.base.own_system import is_file, is_text
 
     text = text_of(method)
-    return read_text(method).text if text is None and is_file(method) else text
+    if text is not None or is_text(method):
+        return text or method
+    return read_text(method).text if is_file(method) else None
 
 
 def said(name: str) -> str:

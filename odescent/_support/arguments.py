@@ -251,7 +251,15 @@ def _choices(hint: Any) -> list[Any]:
     found = [c for h in typing.get_args(hint) for c in _choices(h)]
     arrays = [h for h in found if _is_array(h) and not _is_key_hint(h)]
     numbers = [h for h in found if h in (float, int, bool, complex) or _of_numpy(h)]
-    return [h for h in found if h in arrays or h not in numbers] if arrays else found
+    # NumPy's ArrayLike, a union of its own, has texts beside numbers
+    texts = [str, bytes] if bytes in found and any(_of_array_like(h) for h in arrays) else []
+    return [h for h in found if h in arrays or h not in [*numbers, *texts]] if arrays else found
+
+
+def _of_array_like(hint: Any) -> bool:
+    """Whether a hint is a member of NumPy's ArrayLike."""
+    name = getattr(typing.get_origin(hint) or hint, "__name__", "")
+    return name in {"_Buffer", "Buffer", "_SupportsArray", "_NestedSequence"}
 
 
 def _of_numpy(hint: Any) -> bool:
@@ -332,7 +340,7 @@ def _is_array(origin: Any) -> bool:
     name, module = getattr(origin, "__name__", ""), getattr(origin, "__module__", "")
     word = name.rpartition(".")[2], module.partition(".")[0]
     arrays = ("ndarray", "numpy"), ("Array", "jax"), ("TypedNdArray", "jax")
-    return hasattr(origin, "array_type") or word in arrays
+    return hasattr(origin, "array_type") or word in arrays or _of_array_like(origin)
 
 
 def _is_key_hint(origin: Any) -> bool:

@@ -6,6 +6,7 @@ A result declares *that* it can be drawn; its drawing function is in a higher la
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .registry import Registry
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _DRAWINGS: dict[str, Registry[Axes]] = {}  # by name, that which has it
+_PACKAGES: list[str] = []  # that register drawings as they are imported
+
+
+def drawn_by(package: str) -> None:
+    """Name a package that registers drawings; it is imported when the first result is drawn that has none."""
+    _PACKAGES.append(package)
 
 
 def register(package: str, drawings: Mapping[str, str]) -> None:
@@ -35,4 +42,7 @@ def drawn(result: Any, ax: Axes | None, *options: Any, form: str = "") -> Axes:
         The axes.
     """
     name = type(result).__name__ + form
+    if name not in _DRAWINGS:
+        for package in _PACKAGES:
+            import_module(package)
     return _DRAWINGS[name].function(name)(result, ax, *options)

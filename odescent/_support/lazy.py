@@ -19,6 +19,15 @@ from typing import Any
 # Public names that have changed, by package, with what they are called now; until 1.0.
 RENAMED = {"odescent.analysis": {"Sweep": "ParameterSweep"}}
 
+# What is not a name of the package, and where it is.
+ELSEWHERE = {
+    "explore": "it is the command odescent explore",
+    "doctor": "it is the command odescent doctor",
+    "figures": "it is the command odescent figures",
+    "plot": "runs and results have it, as in run.plot()",
+    "optim": "algorithms have to_optax and to_torch",
+}
+
 PACKAGES = "", ".analysis", ".particles", ".neural_de", ".dynamics", ".discretize"
 
 
@@ -76,6 +85,8 @@ def _missing(package: str, name: str, names: Iterable[str]) -> AttributeError:
         return AttributeError(f"module {package!r} has no attribute {name!r}")
     if now := RENAMED.get(package, {}).get(name):
         return NoSuchName(f"{package} has no {name}; it is called {now} now.")
+    if where := ELSEWHERE.get(name):
+        return NoSuchName(f"{package} has no {name}; {where}.")
     for other in ("odescent" + part for part in PACKAGES):
         import_module(other)
         if name in public(other):

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .arguments import checked
-from .errors import OdescentError
+from .errors import OdescentError, expected
 from .files import make_folder, write_whole
 
 if TYPE_CHECKING:
@@ -236,7 +236,11 @@ def figure(
 
 
 def axes_or_new(ax: Axes | None, height_ratio: float) -> Axes:
-    """`ax` itself, or the axes of a new figure of one column's width."""
+    """`ax` itself, or the axes of a new figure of one column's width; an error where `ax` is no axes."""
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes | None):
+        raise expected("ax", "an Axes or None", ax)
     return figure(COLUMN_WIDTH, height_ratio)[1][0] if ax is None else ax
 
 

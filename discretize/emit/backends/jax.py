@@ -39,6 +39,10 @@ PyTree: TypeAlias = Any
 """
 
 
+# functions of loops, by how they are differentiated
+_LOOPS = {"fixed point": "_fixed_point", "search": "_searched", "": "_repeated"}
+
+
 class JaxModule(ModuleWriter):
     """A module of functions on pytrees; what depends on leaves is mapped over them."""
 
@@ -150,7 +154,9 @@ class JaxModule(ModuleWriter):
         ended = f"{n} >= {limit}" if s.until is None else self.guard(s.until)
         values = [self.ending(v, called) for v in s.body.results.values()]
         begun = [self.ending(v, called) for v in s.begin]
-        function = "_fixed_point" if s.fixed_point else "_repeated"
+        function = _LOOPS[s.ended]
+        if s.until is None and limit.isdigit():
+            function = "_counted"
         return [
             "",
             f"    def {s.local}(blocks: Any, {n}: Array) -> tuple[Any, Array]:",

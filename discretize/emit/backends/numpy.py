@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from textwrap import shorten
 
 import sympy as sp
 
@@ -12,7 +10,6 @@ from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.vectors import Expr, VectorSymbol
 from ....dynamics.algebra.windows import is_window
 from ....dynamics.vector_fields.block import Block
-from ...programs.guards import PLAIN
 from ..backend import POWERS, Backend
 from ..lowering.statements import (
     Ask,
@@ -27,6 +24,7 @@ from ..lowering.statements import (
 from ..modules.coefficient_function import plain_coefficients
 from ..modules.module_writer import Called, ModuleWriter
 from ..modules.numpy_helpers import HELPERS
+from ..modules.python_loops import loop_lines
 from ..printing.language import MATH, NUMPY
 from ..printing.lines import indented, width, wrapped
 from ..printing.printer import Printer
@@ -134,33 +132,10 @@ class NumpyModule(ModuleWriter):
         return indented([line], deeper) if pairs else []
 
     def repeat(self, s: LoopLet, called: Called) -> list[str]:
-        n, limit = s.count.name, self.scalars.scalar(s.limit)
         values = [s.body.results[t.name] for t in s.targets]
-        begun = [
-            *_declared(s.targets),
-            *self.given(s.targets, s.begin, called, 0),
-            f"    {n} = 0.0",
-        ]
-        body = [f"        {n} += 1.0", *self.nested(s.body, called)]
-        moved = self.given(s.targets, values, called)
-        if s.until is None:
-            return [*begun, f"    while {n} < {limit}:", *body, *moved]
-        compared = []
-        for c in s.until.comparisons:
-            left, right = map(self.scalars.scalar, c.expressions)
-            compared.append(f'({left}, "{PLAIN[not c.strict]}", {right})')
-        said = shorten(s.said, 50, placeholder=" ...")
-        return [
-            *begun,
-            "    while True:",
-            *body,
-            f"        if {self.guard(s.until)}:",
-            *indented(moved),
-            "            break",
-            f"        if {n} >= {limit}:",
-            *wrapped("raise _unended", [json.dumps(said), n, *compared], "", " " * 12),
-            *moved,
-        ]
+        body, moved = self.nested(s.body, called), self.given(s.targets, values, called)
+        begun = [*_declared(s.targets), *self.given(s.targets, s.begin, called, 0)]
+        return [*begun, *loop_lines(s, self.scalars, body, moved)]
 
     def zero(self, like: str) -> str:
         return f"np.zeros_like({like})"

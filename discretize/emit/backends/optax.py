@@ -19,6 +19,7 @@ from ...._support.errors import NotCarried, OdescentError, listed, unknown
 from ....dynamics.algebra.vectors import Vector, VectorSymbol
 from ....dynamics.vector_fields.block import start
 from ...programs.program import Program
+from ...step.words import example
 from ..backend import POWERS, Backend
 from ..lowering.coefficients import in_order
 from ..lowering.domains import coasts, upper_bounds
@@ -460,9 +461,8 @@ def transformation(
             raise unknown(f"parameter of {who} called", name, needed)
     missing = [n for n in needed if n not in values]
     if missing:
-        raise OdescentError(
-            f"{who} needs a value of {listed(missing)}, as in to_optax({missing[0]}=...)."
-        )
+        shown = ", ".join(map(example, missing))
+        raise OdescentError(f"{who} needs a value of {listed(missing)}, as in to_optax({shown}).")
     check_numbers({n: v for n, v in values.items() if n in own or n in BOUNDS})
     warn_if_unstable(algorithm, values)
     try:

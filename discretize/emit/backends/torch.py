@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ...._support.errors import NotCarried, OdescentError, listed, unknown
+from ...step.words import example
 from ..backend import POWERS, Backend, groups_of
 from ..lowering.domains import upper_bounds
 from ..lowering.names import Naming, normal
-from ..lowering.statements import ChooseLet, Lowered, routines
+from ..lowering.statements import ChooseLet, LoopLet, Lowered, routines
 from ..modules.text import assembled, description, map_functions
-from ..modules.torch_helpers import DEFAULTS, HELPERS, IDLE, IMPORTS, STEP, STEP_ELSEWHERE
+from ..modules.torch_helpers import (
+    DEFAULTS,
+    HELPERS,
+    IDLE,
+    IMPORTS,
+    ONE_GROUP,
+    STEP,
+    STEP_ELSEWHERE,
+)
 from ..printing.language import MATH
 from ..printing.lines import paragraph, wrapped
 from ..stability import BOUNDS, check_numbers, warn_if_unstable
@@ -30,6 +39,8 @@ if TYPE_CHECKING:
 
     from ...step.iteration import Iteration
 
+HESSIAN = "hvp"  # what the argument for products of the Hessian is called
+LOSS = "loss"  # and what stands for it and for values
 CLASS = "the class"  # what it is called is kept under this name
 # Keys that torch itself and its schedulers write into a group, and what is no keyword of a method.
 KEYS = frozenset({"params", "param_names", "initial_lr", "foreach", "maximize", "error_if_nonfinite", "generator",
@@ -60,14 +71,18 @@ class _Module:
 
     def __init__(self, algorithm: Iteration, naming: Naming) -> None:
         step, free = algorithm.step, {s.name for s in algorithm.tuned.parameters}
-        called = {step.name: "lr"} if step.name in free and "lr" not in free - {step.name} else {}
+        size = next((n for n in (step.name, "step", "learning_rate") if n in free), "")
+        called = {size: "lr"} if size and "lr" not in free - {size} else {}
         naming.known |= {"lr"} if called or "lr" in free else set()
         program = naming.program(algorithm.arriving, called)
         programs = {n: naming.program(p, called) for n, p in by_group(algorithm.arriving).items()}
         layouts = {n: layout(p) for n, p in programs.items()}
         self.name, self.layout = _class_name(algorithm, naming), next(iter(layouts.values()))
         naming.given[CLASS] = self.name
-        self.step_above = f" {algorithm.step} above" if called else ""
+        above = f" {step} above" if called and size == step.name else ""
+        of_step = f"the step{above}, as schedulers want it; nothing moves where it is 0."
+        plain = "the learning rate, as schedulers want it."
+        self.lr = of_step if size != "learning_rate" else plain
         below, symbol = upper_bounds(algorithm, naming), naming.parameter(step)
         taken = {n for made in layouts.values() for n in names_of(made)}
         self.bodies: dict[str, Body] = {}
@@ -126,7 +141,7 @@ class _Module:
         if self.names:
             lr = " There is no lr: the step follows from these."
             if "lr" in self.names:
-                lr = f" lr is the step{self.step_above}, as schedulers want it; nothing moves where it is 0."
+                lr = f" lr is {self.lr}"
             parts.append(
                 f"Hyper-parameters are keys of the parameter groups ({', '.join(self.names)}), read in every "
                 f"step; memory stays as it is when they change.{lr}"
@@ -148,18 +163,14 @@ class _Module:
                 "A step takes gradients at several points: it needs a closure that clears the gradients, computes "
                 "the loss, calls backward and returns the loss. If it raises, the parameters are put back."
             )
-        for name, ask in self.body.oracles.items():
-            more = " and a number" if ask.scalars else ""
-            returns = "a number" if isinstance(ask.target, sp.Symbol) else "as many"
-            parts.append(
-                f"{name} is a function of a list of tensors{more}, which returns {returns}; it is called "
-                "under torch.no_grad."
-            )
+        parts += self.functions()
         if any(
-            isinstance(s, ChooseLet) for b in self.bodies.values() for s in b.low.step.statements
+            isinstance(s, (ChooseLet, LoopLet))
+            for b in self.bodies.values()
+            for s in b.low.step.all_statements
         ):
             parts.append(
-                "A step chooses by an if of Python: it reads the numbers that it compares from the device."
+                "A step chooses and repeats by Python: it reads the numbers that it compares from the device."
             )
         if any(b.inner for b in self.bodies.values()):
             parts.append("Inner products run over all the parameters of a group.")
@@ -168,6 +179,26 @@ class _Module:
                 "Noise comes from generator, or torch's own; state_dict does not contain its state."
             )
         return MATH.documentation([f"{self.name} as a torch optimizer.", *parts])
+
+    def functions(self) -> list[str]:
+        """What is asked of the functions that the optimizer is given, a paragraph each."""
+        parts = []
+        for name, ask in self.body.oracles.items():
+            pair = "two lists of tensors, a point and a direction"
+            vectors = "a list of tensors" if len(ask.vectors) == 1 else pair
+            numbers = {0: "", 1: " and a number"}.get(len(ask.scalars), " and of numbers")
+            number = isinstance(ask.target, sp.Symbol)
+            returns = "a number" if number else "as many tensors as a list has"
+            said = f"{name} is a function of {vectors}{numbers}, which returns {returns}; it is called "
+            said += "under torch.no_grad."
+            if name == HESSIAN:
+                said += " hessian_products(loss) is one, of a loss of a list of tensors."
+            parts.append(said)
+        if parts and self.layout.gradient:
+            parts.append(
+                "Functions are those of what is minimized: of minus the objective where maximize is True."
+            )
+        return parts
 
     def constructor(self) -> list[str]:
         given = ["self", "params: ParamsT", *[f"{p}: float" for p in self.names], "*"]
@@ -206,6 +237,7 @@ class _Module:
             "                self.param_groups.pop()",
             '                message = f"parameters must be real floating-point, not {param.dtype}."',
             "                raise ValueError(message)",
+            *(ONE_GROUP.strip("\n").splitlines() if self.body.searching else []),
         ]
 
     def getstate(self) -> list[str]:
@@ -245,6 +277,7 @@ class _Module:
             ]
         asks = len(self.body.gradients)
         calls = {1: "one evaluation"}.get(asks, f"{asks} evaluations")
+        calls += " and those of its search" if self.body.searching else ""
         more = ", one more in the first step" if made.first_gradient else ""
         refused = [
             "        if closure is None:",
@@ -373,7 +406,7 @@ class _GroupsModule(_Module):
 def optimizer(
     algorithm: Iteration, module: ModuleType, params: Any, values: Mapping[str, Any]
 ) -> Optimizer:
-    """The class of a loaded module, called with the parameters by name; ``h`` may be called ``lr``.
+    """The class of a loaded module, called with the parameters by name; a step or learning rate is called ``lr``.
 
     Args:
         algorithm: the method.
@@ -396,20 +429,28 @@ def optimizer(
     asked = {n: p for n, p in signature(made).parameters.items() if p.kind == p.KEYWORD_ONLY}
     oracles = [n for n, p in asked.items() if p.default is p.empty]
     given: dict[str, Any] = {}
+    # one function of the tensors is enough: values are its own, products of its Hessian are differentiated
+    of_loss = [n for n in oracles if n in {"value", HESSIAN} and n not in values]
+    if of_loss and LOSS in values and LOSS not in {*named, *asked}:
+        values = dict(values)
+        loss = values.pop(LOSS)
+        values |= {n: module.hessian_products(loss) if n == HESSIAN else loss for n in of_loss}
     for name, value in values.items():
         if name in named.values() or name in asked:
             given[name] = value
         elif name in named:
             given[named[name]] = value
         elif name not in BOUNDS:
-            raise unknown(f"parameter of {who} called", name, [*named, *asked])
+            known_names = [*named, *asked, *([LOSS] if of_loss else [])]
+            raise unknown(f"parameter of {who} called", name, known_names)
     missing = [n if n not in asked else key for n, key in named.items() if key not in given]
     functions = [n for n in oracles if n not in given]
     if missing or functions:
         values_of = [f"a value of {listed(missing)}"] if missing else []
         wanted = listed([*values_of, *(f"the function {n}" for n in functions)])
-        first = [*missing, *functions][0]
-        raise OdescentError(f"{who} needs {wanted}, as in to_torch(params, {first}=...).")
+        told = dict.fromkeys(LOSS if n in of_loss else n for n in functions)
+        shown = ", ".join(map(example, [*missing, *told]))
+        raise OdescentError(f"{who} needs {wanted}, as in to_torch(params, {shown}).")
     known = {n: given[key] for n, key in named.items() if key in given}
     known |= {n: values[n] for n in BOUNDS if n in values and n not in known}
     check_numbers(known)
@@ -429,7 +470,6 @@ def optimizer(
 
 
 CARRIED = frozenset(POWERS) - {
-    "block solves", "directions", "jumps", "loops", "matrices", "populations", "several arguments",
-    "several spaces", "sweeps",
+    "jumps", "matrices", "populations", "several arguments", "several spaces", "sweeps",
 }  # fmt: skip
 BACKEND = Backend("torch", ".py", CARRIED, source, words=KEYS)

@@ -9,10 +9,10 @@ from typing import Self
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.calculus import Symbol
+from ....dynamics.algebra.calculus import Symbol, symbols_of
 from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
 from ...programs.guards import Guard
-from ...programs.instructions import Choose, Instruction, Loop, StraightLine
+from ...programs.instructions import Assign, Choose, Instruction, Loop, StraightLine
 from .coefficients import presentable
 from .solving import SolveWriter
 from .statements import ChooseLet, LoopLet, Routine, ZeroLet
@@ -60,8 +60,9 @@ class GuardWriter(SolveWriter):
         ends = zip(i.names, i.body.values, i.begin, strict=True)
         results = {s.name: inner.ending(s, e, o) for s, e, o in ends}
         body = Routine(tuple(inner.statements), results)
+        ended = "fixed point" if i.fixed_point else "search" if _is_search(i) else ""
         self.statements.append(
-            LoopLet(i.names, begin, body, until, limit, i.count, i.fixed_point, i.said, local)
+            LoopLet(i.names, begin, body, until, limit, i.count, ended, i.said, local)
         )
 
     @staticmethod
@@ -105,3 +106,35 @@ class GuardWriter(SolveWriter):
         target = VectorSymbol(self.table.fresh(f"{s.name}_value"))
         self.statements.append(ZeroLet(target, like))
         return target
+
+
+def _is_search(i: Loop) -> bool:
+    """Whether an iteration is tied to the one before by numbers alone, which are made of such numbers.
+
+    So does a line search: what it finds is a step, and a change of the start moves it only where a decision changes.
+    """
+    vectors = {s for s in i.names if isinstance(s, VectorSymbol)}
+    if i.until is None or any(symbols_of(e) & vectors for e in i.body.expressions):
+        return False
+    found = _found(i.body, {i.count, *i.names} - vectors)
+    return all(
+        _made_of(found, e) for s, e in zip(i.names, i.body.values, strict=True) if s not in vectors
+    )
+
+
+def _found(body: StraightLine, known: set[Symbol]) -> set[Symbol]:
+    """The scalars of a routine that are made of known ones alone, whatever its guards say; these included."""
+    known = set(known)
+    for j in body.instructions:
+        if isinstance(j, Assign) and _made_of(known, j.value):
+            known.add(j.target)
+        elif isinstance(j, Choose):
+            sides = [(_found(b, known), b.values) for b in j.branches]
+            for k, name in enumerate(j.names):
+                if all(_made_of(inside, values[k]) for inside, values in sides):
+                    known.add(name)
+    return known
+
+
+def _made_of(known: set[Symbol], e: Expr) -> bool:
+    return not isinstance(e, Vector) and not e.has(ScalarNode) and e.free_symbols <= known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -150,12 +150,9 @@ class SolveLet:
     @property
     def vectors(self) -> tuple[VectorSymbol, ...]:
         """The vectors that it reads."""
-        made = {t for s in self.product.all_statements for t in targets_of(s)} | {self.along}
-        parts = [e for s in self.product.all_statements for e in _parts(s) if isinstance(e, Vector)]
-        parts += [e for e in self.product.results.values() if isinstance(e, Vector)]
-        free = {v for e in parts for v in e.free_symbols if isinstance(v, VectorSymbol)} - made
         outer = dict.fromkeys([self.b, *self.lefts, *self.rights])
-        return (*outer, *sorted(free - {*outer}, key=lambda v: v.name))
+        free = (v for v in self.product.reads() if v != self.along)
+        return tuple(outer | dict.fromkeys(free))
 
     def solution(
         self, called: Callable[[str], str], scalar: Callable[[sp.Expr], str]
@@ -210,6 +207,11 @@ class PartLet:
     place: int
     like: tuple[VectorSymbol, ...]
 
+    @property
+    def vectors(self) -> tuple[VectorSymbol, ...]:
+        """The vectors that it reads."""
+        return (self.whole, *self.like)
+
 
 @dataclass(frozen=True)
 class ZeroLet:
@@ -217,6 +219,11 @@ class ZeroLet:
 
     target: VectorSymbol
     like: VectorSymbol
+
+    @property
+    def vectors(self) -> tuple[VectorSymbol, ...]:
+        """The vectors that it reads."""
+        return (self.like,)
 
 
 @dataclass(frozen=True)
@@ -236,6 +243,11 @@ class ChooseLet:
     reject: Routine
     local: tuple[str, str]
 
+    @property
+    def vectors(self) -> tuple[VectorSymbol, ...]:
+        """The vectors that it reads."""
+        return tuple(dict.fromkeys([*self.accept.reads(), *self.reject.reads()]))
+
 
 @dataclass(frozen=True)
 class LoopLet:
@@ -248,7 +260,7 @@ class LoopLet:
         until: the guard, in names of the body, or None.
         limit: how many iterations there are at most.
         count: the number of the iteration.
-        fixed_point: whether it ends at a fixed point.
+        ended: how it is differentiated: as a "fixed point", as a "search" with what it found held, or not at all.
         said: the guard for messages.
         local: a name for the function of an iteration.
     """
@@ -259,9 +271,16 @@ class LoopLet:
     until: Guard | None
     limit: sp.Expr
     count: sp.Symbol
-    fixed_point: bool
+    ended: str
     said: str
     local: str
+
+    @property
+    def vectors(self) -> tuple[VectorSymbol, ...]:
+        """The vectors that it reads."""
+        begin = dict.fromkeys(e for e in self.begin if isinstance(e, VectorSymbol))
+        free = (v for v in self.body.reads() if v not in self.targets)
+        return tuple(begin | dict.fromkeys(free))
 
 
 Statement: TypeAlias = (
@@ -286,6 +305,16 @@ class Routine:
                 found += inner.all_statements
             found.append(s)
         return tuple(found)
+
+    def reads(self) -> list[VectorSymbol]:
+        """The vectors that it reads and does not make, by name."""
+        every = [*_with_inner(self)]
+        parts = [e for r in every for s in r.statements for e in _parts(s)]
+        parts += [e for r in every for e in r.results.values()]
+        made = {t for s in self.all_statements for t in targets_of(s)}
+        made |= {s.along for s in self.all_statements if isinstance(s, SolveLet)}
+        found = {v for e in parts if isinstance(e, Vector) for v in e.free_symbols} - made
+        return sorted((v for v in found if isinstance(v, VectorSymbol)), key=lambda v: v.name)
 
     def arguments(self) -> tuple[str, ...]:
         """The oracles it asks, in order."""
@@ -337,6 +366,13 @@ def inside(s: Statement) -> tuple[Routine, ...]:
     return (s.body,) if isinstance(s, LoopLet) else ()
 
 
+def _with_inner(routine: Routine) -> Iterator[Routine]:
+    yield routine
+    for s in routine.statements:
+        for inner in inside(s):
+            yield from _with_inner(inner)
+
+
 def targets_of(s: Statement) -> tuple[Symbol, ...]:
     """The names that a statement defines."""
     if isinstance(s, LoopLet):
@@ -353,10 +389,8 @@ def _parts(s: Statement) -> list[Expr]:
         parts += [s.left, s.right]
     elif isinstance(s, (Ask, WindowLet)):
         parts += [*s.vectors, *s.scalars]
-    elif isinstance(s, JoinLet):
+    elif isinstance(s, (JoinLet, PartLet, ZeroLet)):
         parts += s.vectors
-    elif isinstance(s, PartLet):
-        parts += [s.whole, *s.like]
     elif isinstance(s, ChooseLet):
         parts += s.guard.expressions
     elif isinstance(s, LoopLet):

@@ -241,13 +241,36 @@ def _within(window: _Window, right: Array, one: ArrayLike, product: ArrayLike) -
     return found
 
 
+def _until(
+    once: Callable[[Any, Array], tuple[Any, Array]], begin: Any, limit: ArrayLike
+) -> tuple[Any, Any, Array]:
+    """The blocks after the last iteration and before it, and how many there were.
+
+    NaN where none says that it was the last before the limit is reached.
+    once(blocks, n) is iteration n.
+    """
+
+    def going(state: Any) -> Array:
+        *_, n, ended = state
+        more: Array = jnp.logical_not(ended) & (n < limit)
+        return more
+
+    def move(state: Any) -> Any:
+        blocks, _, n, _ = state
+        new, ended = once(blocks, n + 1)
+        cast = jax.tree.map(lambda old, x: jnp.asarray(x, old.dtype), blocks, new)
+        return cast, blocks, n + 1, jnp.asarray(ended, bool)
+
+    begun = jax.tree.map(jnp.asarray, begin)
+    start = (begun, begun, jnp.zeros((), float), jnp.zeros((), bool))
+    blocks, before, n, ended = jax.lax.while_loop(going, move, start)
+    return jax.tree.map(lambda x: jnp.where(ended, x, jnp.nan), blocks), before, n
+
+
 def _repeated(
     once: Callable[[Any, Array], tuple[Any, Array]], begin: Any, limit: ArrayLike
 ) -> tuple[Any, Array]:
-    """The blocks after iterations until one says that it was the last, and how many.
-
-    NaN where none says so before the limit is reached. once(blocks, n) is iteration n.
-    """
+    """The blocks after the last iteration, and how many; not differentiated."""
 
     @jax.custom_jvp
     def held(x: Array) -> Array:
@@ -260,25 +283,61 @@ def _repeated(
             "declare fixed_point=True where it ends at a fixed point of an iteration."
         )
 
-    def going(state: Any) -> Array:
-        _, n, ended = state
-        more: Array = jnp.logical_not(ended) & (n < limit)
-        return more
+    def move(blocks: Any, n: Array) -> tuple[Any, Array]:
+        new, ended = once(blocks, n)
+        return jax.tree.map(lambda x: held(jnp.asarray(x)), new), ended
 
-    def move(state: Any) -> Any:
-        blocks, n, _ = state
-        new, ended = once(blocks, n + 1)
+    blocks, _, n = _until(move, begin, limit)
+    return blocks, n
 
-        def kept(old: Array, x: Array) -> Array:
-            last: Array = held(jnp.asarray(x, old.dtype))
-            return last
 
-        return jax.tree.map(kept, blocks, new), n + 1, jnp.asarray(ended, bool)
+def _searched(
+    once: Callable[[Any, Array], tuple[Any, Array]], begin: Any, limit: ArrayLike
+) -> tuple[Any, Array]:
+    """The same, differentiated with the blocks before the last iteration held."""
+    begun = jax.tree.map(lambda x: jax.lax.stop_gradient(jnp.asarray(x)), begin)
+    closed, parts = jax.closure_convert(once, begun, jnp.zeros((), float))
+
+    @jax.custom_jvp
+    def found(begun: Any, limit: ArrayLike, parts: Any) -> tuple[Any, Array]:
+        blocks, _, n = _until(lambda x, n: closed(x, n, *parts), begun, limit)
+        return blocks, n
+
+    @found.defjvp
+    def last(primals: Any, tangents: Any) -> Any:
+        begun, limit, parts = primals
+        still = jax.lax.stop_gradient(parts)
+        blocks, before, n = _until(lambda x, n: closed(x, n, *still), begun, limit)
+        before, n = jax.lax.stop_gradient((before, n))
+
+        def once_more(*parts: Any) -> Any:
+            new, _ = closed(before, n, *parts)
+            return jax.tree.map(lambda old, x: jnp.asarray(x, old.dtype), before, new)
+
+        new, moved = jax.jvp(once_more, tuple(parts), tuple(tangents[2]))
+        ended = jax.tree.map(jnp.isfinite, jax.lax.stop_gradient(blocks))
+        new = jax.tree.map(lambda x, y: jnp.where(x, y, jnp.nan), ended, new)
+        return (new, n), (moved, jnp.zeros_like(n))
+
+    result: tuple[Any, Array] = found(begun, limit, parts)
+    return result
+
+
+def _counted(
+    once: Callable[[Any, Array], tuple[Any, Array]], begin: Any, times: int
+) -> tuple[Any, Array]:
+    """The blocks after a number of iterations, and that number."""
+
+    def move(state: Any, _: None) -> tuple[Any, None]:
+        blocks, n = state
+        new, _ = once(blocks, n + 1)
+        cast = jax.tree.map(lambda old, x: jnp.asarray(x, old.dtype), blocks, new)
+        return (cast, n + 1), None
 
     begun = jax.tree.map(jnp.asarray, begin)
-    start = (begun, jnp.zeros((), float), jnp.zeros((), bool))
-    blocks, n, ended = jax.lax.while_loop(going, move, start)
-    return jax.tree.map(lambda x: jnp.where(ended, x, jnp.nan), blocks), n
+    start = (begun, jnp.zeros((), float))
+    last: tuple[Any, Array] = jax.lax.scan(move, start, None, length=times)[0]
+    return last
 
 
 def _fixed_point(

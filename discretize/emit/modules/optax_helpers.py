@@ -8,7 +8,7 @@ from .text import functions
 
 _SHARED = (
     "_leaves", "_flat", "_like", "_inner", "_normal", "_window", "_against", "_push", "_combine", "_latest", "_within",
-    "_repeated", "_fixed_point",
+    "_until", "_repeated", "_searched", "_counted", "_fixed_point",
 )  # fmt: skip
 HELPERS = (
     functions('''

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ..printing.lines import WIDTH, width
+from .numpy_helpers import HELPERS as OF_NUMPY
 from .solve_functions import solve_functions
 from .text import functions
 
@@ -72,11 +73,19 @@ def _flat(
     return [p.reshape(x.shape).to(x.dtype) for p, x in pairs]
 
 
+def _number(generator: torch.Generator | None) -> float:
+    """A standard normal number."""
+    device = "cpu" if generator is None else generator.device
+    kind = torch.float64
+    return float(torch.randn((), generator=generator, dtype=kind, device=device))
+
+
 def _inner(left: Iterable[Tensor], right: Iterable[Tensor]) -> float:
     """The inner product over all tensors of the lists."""
     pairs = zip(left, right, strict=True)
     return sum(float(torch.dot(x.reshape(-1), y.reshape(-1))) for x, y in pairs)
 ''')
+HELPERS["_unended"] = OF_NUMPY["_unended"]
 _ITERATIONS = {"_norm", "_cg", "_minres", "_gmres", "_iterated"}  # those of NumPy, on tensors
 HELPERS |= {
     name: text.replace("Array", "Tensor")
@@ -87,6 +96,37 @@ HELPERS |= functions('''
 def _each(fun: Callable[..., Tensor], *lists: Iterable[Tensor]) -> list[Tensor]:
     """The function of the tensors in the same place of each list."""
     return [fun(*tensors) for tensors in zip(*lists, strict=True)]
+
+
+def _slopes(value: Tensor, at: list[Tensor], again: bool) -> list[Tensor]:
+    """The derivatives of a number; with ``again`` they have derivatives too."""
+    found = torch.autograd.grad(
+        value, at, create_graph=again, allow_unused=True, materialize_grads=True
+    )
+    return list(found)
+
+
+def hessian_products(
+    loss: Callable[[list[Tensor]], Tensor],
+) -> Callable[[list[Tensor], list[Tensor]], list[Tensor]]:
+    """The products of the Hessian of a loss with vectors, both of lists of tensors."""
+
+    def products(point: list[Tensor], along: list[Tensor]) -> list[Tensor]:
+        with torch.enable_grad():
+            at = [x.detach().requires_grad_() for x in point]
+            pairs = zip(_slopes(loss(at), at, True), along, strict=True)
+            slope = _summed([torch.sum(g * v) for g, v in pairs])
+            if not slope.requires_grad:  # of a linear loss
+                return [torch.zeros_like(x) for x in point]
+            return _slopes(slope, at, False)
+
+    return products
+
+
+def _part(whole: list[Tensor], place: int, like: list[Any]) -> list[Tensor]:
+    """One of the lists that a list was made of."""
+    begin = sum(map(len, like[:place]))
+    return whole[begin : begin + len(like[place])]
 
 
 def _joined(tensors: Iterable[Tensor]) -> Tensor:
@@ -253,6 +293,12 @@ def _combine(windows: list[dict[str, Any]], weights: Tensor) -> list[Tensor]:
         sums.append(torch.tensordot(placed.to(values), values, 1))
     return sums
 ''')
+ONE_GROUP = """
+        if len(self.param_groups) > 1:  # each would search by itself
+            self.param_groups.pop()
+            message = "a search moves all parameters at once: give one parameter group."
+            raise ValueError(message)
+"""
 STEP = """
     @overload
     def step(self, closure: None = None) -> None: ...

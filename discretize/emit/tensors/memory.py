@@ -11,7 +11,7 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, substitute, symbols_of, tidy, vanishes
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.oracles import Oracle
-from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
+from ....dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
 from ....dynamics.notation.show import text
 from ....dynamics.vector_fields.block import start
 from ...linear.witness import is_positive
@@ -24,6 +24,11 @@ from ..transform.plan import PARAMS
 _GRADIENTS = {"grad", "operator"}
 
 
+def _is_gradient(c: CallOracle | Call) -> bool:
+    """Whether backward answers it: products with a Hessian are asked of another function."""
+    return c.oracle.kind in _GRADIENTS and not c.directions
+
+
 @dataclass(frozen=True)
 class Layout:
     """A program as an optimizer runs it.
@@ -32,7 +37,7 @@ class Layout:
         program: its blocks are the memory; PARAMS stands for what the parameters hold between steps.
         gradient: the oracle whose values are the gradients, if there is one.
         at_params: whether the first gradient of a step is taken at what the parameters hold.
-        closure: whether a step takes gradients at other points too, so that it needs a closure.
+        closure: whether a step takes gradients at other points too, or by a guard, so that it needs a closure.
         first_gradient: whether the initial memory needs a gradient that is not the first one of a step.
         holds: what the parameters hold, in words.
         meaning: each memory vector in terms of the algorithm's blocks, for people.
@@ -50,7 +55,7 @@ class Layout:
 def layout(program: Program) -> Layout:
     """The layout of a program; NotCarried where an optimizer's contract has no room for it."""
     program = solve_implicit(program)
-    explicit = [c for c in program.calls if c.oracle.kind in _GRADIENTS]
+    explicit = [c for c in program.calls if _is_gradient(c)]
     oracles = {c.oracle for c in explicit}
     if len(oracles) > 1:
         raise NotCarried(
@@ -156,7 +161,7 @@ def _averaging(p: Program, gradient: VectorSymbol) -> tuple[Program, dict[str, s
 def _general(program: Program, explicit: list[CallOracle]) -> Layout:
     flat = program.opened()
     output = program.outputs["x"]
-    points = [c.point for c in flat.calls if c.oracle.kind in _GRADIENTS]
+    points = [c.point for c in flat.calls if _is_gradient(c)]
     by_symbol = {b.symbol: b for b in program.blocks if b.init == start}
     assert isinstance(output, Vector)
     wanted = [*points[:1], output, *([] if output.calls() else by_symbol)]
@@ -179,15 +184,16 @@ def _general(program: Program, explicit: list[CallOracle]) -> Layout:
         p = replace(p, next=after, outputs={**p.outputs, "x": PARAMS})
         holds = "the algorithm's output"
     p = p.alive(p.next[PARAMS], p.outputs["x"])
-    asked = [c for c in p.opened().calls if c.oracle.kind in _GRADIENTS]
+    asked = [c for c in p.opened().calls if _is_gradient(c)]
     at_params = bool(asked) and asked[0].point == PARAMS
     p, first = _with_first_gradient(p, asked[0].target if at_params else None)
     if at_params and len(asked) == 1:
         holds += ", where gradients are taken"
     elif at_params:
         holds += ", where the first gradient of a step is taken"
-    gradient = explicit[0].oracle if explicit else None
-    closure = len(asked) > 1 or (bool(asked) and not at_params) or first
+    gradient = asked[0].oracle if asked else None
+    inside = any(c not in p.instructions for c in p.calls if _is_gradient(c))
+    closure = len(asked) > 1 or (bool(asked) and not at_params) or first or inside
     return Layout(p, gradient, at_params, closure, first, holds)
 
 
@@ -210,8 +216,8 @@ def _held_output(program: Program, output: Vector) -> tuple[Program, Vector]:
 def _with_first_gradient(p: Program, gradient: VectorSymbol | None) -> tuple[Program, bool]:
     """Gradients at the start in initial memory are the first step's own gradient, if it is taken there."""
     begun = [c for b in p.blocks if isinstance(b.init, Vector) for c in b.init.calls()]
-    asked = [c for c in begun if c.oracle.kind in _GRADIENTS]
-    if any(c.point != start or c.directions for c in asked):
+    asked = [c for c in begun if _is_gradient(c)]
+    if any(c.point != start for c in asked):
         raise NotCarried(
             "the torch backend supports gradients at the starting point only in the initial memory."
         )

@@ -12,7 +12,6 @@ from ....dynamics.algebra.exact import is_zero
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ....dynamics.maps.form import WHOLE
 from ....dynamics.vector_fields.block import start
-from ...programs.guards import PLAIN
 from ...programs.program import Program
 from ..lowering.coefficients import Coefficients
 from ..lowering.lower import Lowering, oracle_arguments
@@ -26,6 +25,7 @@ from ..lowering.statements import (
     SolveLet,
     VectorLet,
     WindowLet,
+    targets_of,
 )
 from ..modules.module_writer import length_of
 from ..modules.torch_helpers import generated_list, identifiers
@@ -34,9 +34,9 @@ from ..printing.lines import tupled, wrapped, zipped
 from ..printing.printer import Printer
 from ..transform.plan import PARAMS
 from .inplace import InPlaceWriter, Operation
+from .list_writer import ListWriter, asked
 from .memory import Layout
-from .registers import PARAM, Barrier, Pick, Run, Schedule, crossing, segments
-from .solving import asked, solve_lines
+from .registers import PARAM, Barrier, Listed, Run, Schedule, crossing, segments
 
 
 class Body:
@@ -83,10 +83,7 @@ class Body:
                 "the torch backend supports windows in steps with one gradient, evaluated at the parameters."
             )
         self.whole = any(s.over == WHOLE for r in (steps, self.low.init) for s in r.maps)
-        if any(not isinstance(s.target, VectorSymbol) for s in self.samples):
-            raise NotCarried(
-                "the torch backend supports noise of the shape of the parameters, not scalar noise."
-            )
+        self.numbers = any(not isinstance(s.target, VectorSymbol) for s in self.samples)
         if output.arguments() or output.maps:
             raise NotCarried(
                 "the torch backend does not support an output with an oracle call away from the parameters."
@@ -121,6 +118,17 @@ class Body:
         """Where gradients are taken in a step, in order."""
         statements = [s for s in self.low.step.statements if isinstance(s, Ask)]
         return [s for s in statements if s.argument == self.gradient]
+
+    @property
+    def every_gradient(self) -> list[Ask]:
+        """The same, with those inside of choices and loops."""
+        statements = [s for s in self.low.step.all_statements if isinstance(s, Ask)]
+        return [s for s in statements if s.argument == self.gradient]
+
+    @property
+    def searching(self) -> bool:
+        """Whether gradients are taken inside of choices or loops."""
+        return len(self.every_gradient) > len(self.gradients)
 
     @property
     def oracles(self) -> dict[str, Ask]:
@@ -185,12 +193,13 @@ class Body:
         lines += generated_list("params = ", f'param for param in group["params"] if {wanted}')
         if (low.blocks or low.counter is not None) and not made.first_gradient:
             lines += self.initial("            ")
-        joint = self.oracles or self.inner or self.whole
+        joint = self.oracles or self.inner or self.whole or self.numbers
         key = [] if joint else ["param.device", "param.dtype"]
         state = [self.called(b.name) for b in self.factors]
         state += ["step"] if low.counter is not None else []
-        get = '.get("{}")' if made.first_gradient else '["{}"]'
-        key += ["self.state[param]" + get.format(s) for s in state]
+        # asking for a state would make an empty one
+        get = '.get(param, {{}}).get("{}")' if made.first_gradient else '[param]["{}"]'
+        key += ["self.state" + get.format(s) for s in state]
         if not key:
             lines += ["            if params:", "                batches.append((group, params))"]
             return [*lines, "        return batches"]
@@ -300,6 +309,9 @@ class Body:
                 "            foreach = all(param.is_cuda for param in params)",
             ]
         for s in self.samples:
+            if not isinstance(s.target, VectorSymbol):
+                lines += [f"        {self.called(s.target.name)} = _number(self.generator)"]
+                continue
             given = ["param.shape", "generator=self.generator", "dtype=param.dtype", "device=param.device"]  # fmt: skip
             lines += [f"        {self.listed(self.called(s.target.name))} = ["]
             lines += wrapped("torch.randn", given, "", "            ")
@@ -322,9 +334,8 @@ class Body:
 
     def _lines(self) -> list[str]:
         """The operations, what stands between them, and the scalar state."""
-        names = [*self.samples, *(r.statement for r in self.runs if isinstance(r, Barrier))]
-        picks = [r.target for r in self.runs if isinstance(r, Pick)]
-        targets = [*(s.target for s in names), *picks]
+        barriers = [r.statement for r in self.runs if isinstance(r, Barrier)]
+        targets = [t for s in (*self.samples, *barriers) for t in targets_of(s)]
         known = {*self.where.values(), PARAM, *(self.called(t.name) for t in targets)}
         across = crossing(self.runs, known)
         lines: list[str] = []
@@ -333,8 +344,6 @@ class Body:
                 lines.append(f"        {self.called(run.target.name)} = {self.scalars.scalar(run.value)}")  # fmt: skip
             elif isinstance(run, Barrier):
                 lines += self._barrier(run)
-            elif isinstance(run, Pick):
-                lines += self._pick(run)
             else:
                 out = sorted({o.target for o in run} & across - known)
                 lines += [f"        {self.listed(t)}: tuple[Tensor, ...] | list[Tensor]" for t in out]  # fmt: skip
@@ -360,31 +369,20 @@ class Body:
         lines += [f"{indent}    {t}_made.append({t})" for t in out]
         return lines + [f"{indent}{self.listed(t)} = {t}_made" for t in out]
 
-    def _pick(self, p: Pick) -> list[str]:
-        """One of two values by an if of Python."""
-        target, guard = self.called(p.target.name), p.guard.written(self.scalars.scalar, PLAIN)
-        if isinstance(p.target, VectorSymbol):
-            one, other = map(self.listed, p.registers)
-            lines = [f"        {target}_from = {one} if {guard} else {other}"]
-            return [*lines, f"        {self.listed(target)} = [x.clone() for x in {target}_from]"]
-        one, other = (self.scalars.scalar(v) for v in p.values if not isinstance(v, Vector))
-        return [f"        {target} = {one} if {guard} else {other}"]
-
     def _barrier(self, b: Barrier) -> list[str]:
         s = b.statement
         lists = [self.listed(r) for r in b.registers]
+        if isinstance(s, Listed):
+            read = {v.name: held for v, held in zip(s.vectors, lists, strict=True)}
+            return ListWriter(read, self.scalars, self.gradient).statement(s, "        ")
         target = self.called(s.target.name)
         if isinstance(s, InnerLet):
             return [f"        {target} = _inner({lists[0]}, {lists[1]})"]
         place = self.listed(target)
         if isinstance(s, WindowLet):
             return self._window(s, b.registers)
-        if isinstance(s, SolveLet):
-            return solve_lines(
-                s, dict(zip((v.name for v in s.vectors), lists, strict=True)), place, self.scalars
-            )
         if b.gradient:
-            first = self.layout.at_params and s is self.gradients[0]
+            first = self.layout.at_params and s is self.every_gradient[0]
             lines = [] if first or not self.layout.closure else ["        yield True"]
             lines += [f"        {place} = _gradients(params, group)"]
             return lines + ([f"        {place} = [x.clone() for x in {place}]"] if b.kept else [])

@@ -8,56 +8,56 @@ has answered, so that an error leaves the state as it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.calculus import Symbol
-from ....dynamics.algebra.vectors import Atom, Expr, Vector, VectorSymbol
-from ...programs.guards import Guard
+from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
 from ..lowering.statements import (
     Ask,
     ChooseLet,
+    CountLet,
     InnerLet,
+    JoinLet,
+    LoopLet,
+    PartLet,
     Routine,
     Sample,
     ScalarLet,
     SolveLet,
     Statement,
+    SweepLet,
     VectorLet,
     WindowLet,
+    ZeroLet,
+    inside,
+    targets_of,
 )
 from .inplace import InPlaceWriter, Operation
 
 PARAM = "param"  # the register of the parameters
 
 
+# statements that are written on lists of tensors
+Listed: TypeAlias = SolveLet | JoinLet | PartLet | ZeroLet | ChooseLet | LoopLet
+
+
 @dataclass(frozen=True)
 class Barrier:
-    """A statement about whole lists: an oracle call, an inner product, a solve, a window; with the registers it reads.
+    """A statement about whole lists, such as an oracle call, a solve or a loop, with the registers that it reads.
 
     ``kept``: its result is read after a later gradient, which may write over the same memory.
     """
 
-    statement: Ask | InnerLet | SolveLet | WindowLet
+    statement: Listed | Ask | InnerLet | WindowLet
     registers: tuple[str, ...]
     gradient: bool = False
     kept: bool = False
 
 
-@dataclass(frozen=True)
-class Pick:
-    """A name with one of two values by a guard: of a vector a copy, so that no register is two names."""
-
-    target: Symbol
-    guard: Guard
-    values: tuple[Expr, Expr]
-    registers: tuple[str, ...] = ()  # of vectors
-
-
-Item: TypeAlias = Operation | ScalarLet | Barrier | Pick
+Item: TypeAlias = Operation | ScalarLet | Barrier
 
 
 class Schedule:
@@ -77,7 +77,7 @@ class Schedule:
         gradient: str | None = None, called: Callable[[str], str] = str,
     ) -> None:  # fmt: skip
         self.evaluator, self.gradient, self.called = evaluator, gradient, called
-        routine = inlined(_without_branches(routine))
+        routine = inlined(routine)
         self.where = dict(where)
         self.fixed = set(where.values()) | set(homes.values())
         self.home: dict[str, str] = {}  # of values by name
@@ -85,9 +85,10 @@ class Schedule:
         self.done: list[Item] = []
         finals = self._results(routine, homes)
         self.statements: list[Statement] = [*routine.statements, *self._ordered(finals)]
-        asks = [i for i, s in enumerate(self.statements) if isinstance(s, (Ask, SolveLet))]
+        asking = (Ask, SolveLet, ChooseLet, LoopLet)
+        asks = [i for i, s in enumerate(self.statements) if isinstance(s, asking)]
         self.last_ask = max(asks, default=-1)
-        self.gradients = [i for i in asks if self._is_gradient(self.statements[i])]
+        self.gradients = [i for i in asks if self._takes_gradients(self.statements[i])]
 
     def _results(self, routine: Routine, homes: Mapping[str, str]) -> list[VectorLet]:
         finals = []
@@ -122,6 +123,11 @@ class Schedule:
     def _is_gradient(self, s: Statement) -> bool:
         return isinstance(s, Ask) and s.argument == self.gradient
 
+    def _takes_gradients(self, s: Statement) -> bool:
+        """Whether it is a gradient, or has one inside."""
+        inner = (i for r in inside(s) for i in r.all_statements)
+        return any(map(self._is_gradient, (s, *inner)))
+
     def read_after(self, i: int) -> set[str]:
         """The names that are read after statement i."""
         found = {name for _, name in self.copies}
@@ -144,8 +150,8 @@ class Schedule:
                 self._barrier(i, s)
             elif isinstance(s, WindowLet):
                 self._window(i, s)
-            elif isinstance(s, ChooseLet):
-                self._choose(s)
+            elif isinstance(s, (ChooseLet, LoopLet, JoinLet, PartLet, ZeroLet)):
+                self._listed(s)
             else:
                 raise NotCarried(
                     "the torch backend does not support sequential updates of coordinates."
@@ -176,9 +182,9 @@ class Schedule:
             self.copies.append((self.home[name], name))
 
     def _point(self, i: int) -> str:
+        """Where a gradient is taken; empty for those inside of another statement."""
         s = self.statements[i]
-        assert isinstance(s, Ask)
-        return s.vectors[0].name
+        return s.vectors[0].name if isinstance(s, Ask) else ""
 
     def _barrier(self, i: int, s: Ask | InnerLet | SolveLet) -> None:
         gradient = self._is_gradient(s)
@@ -196,13 +202,13 @@ class Schedule:
             self.where[s.target.name] = register = self.called(s.target.name)
             self.fixed |= {register, *registers}  # an oracle may keep what it is given
 
-    def _choose(self, s: ChooseLet) -> None:
+    def _listed(self, s: ChooseLet | LoopLet | JoinLet | PartLet | ZeroLet) -> None:
+        """What it makes are lists of their own, so that no register is two names."""
         self._flush()
-        for t in s.targets:
-            one, other = s.accept.results[t.name], s.reject.results[t.name]
-            vectors = [v for v in (one, other) if isinstance(v, VectorSymbol)]
-            registers = tuple(self.where[v.name] for v in vectors)
-            self.done.append(Pick(t, s.guard, (one, other), registers))
+        registers = tuple(self.where[v.name] for v in s.vectors)
+        self.done.append(Barrier(s, registers))
+        self.fixed |= {*registers}  # an oracle may keep what it is given
+        for t in targets_of(s):
             if isinstance(t, VectorSymbol):
                 self.where[t.name] = register = self.called(t.name)
                 self.fixed.add(register)
@@ -234,28 +240,6 @@ class Schedule:
                 continue
             self.evaluator.copy(*ready)
             pending.remove(ready)
-
-
-def _without_branches(routine: Routine) -> Routine:
-    """The routine with what stands inside of choices made before them, which is sums and scalars alone."""
-    kept: list[Statement] = []
-    for s in routine.statements:
-        if isinstance(s, ChooseLet):
-            branches = [_without_branches(r) for r in (s.accept, s.reject)]
-            for b in branches:
-                if not all(isinstance(i, (ScalarLet, VectorLet, ChooseLet)) for i in b.statements):
-                    raise NotCarried(
-                        "the torch backend has choices between values, not between steps that ask oracles or take "
-                        "inner products: a gradient comes once in a step."
-                    )
-                kept += b.statements
-            s = replace(
-                s,
-                accept=Routine((), s.accept.results),
-                reject=Routine((), s.reject.results),
-            )
-        kept.append(s)
-    return Routine(tuple(kept), routine.results)
 
 
 def inlined(routine: Routine) -> Routine:
@@ -299,15 +283,14 @@ def _names(v: Vector) -> set[str]:
 def _reads(s: Statement) -> set[str]:
     if isinstance(s, VectorLet):
         return _names(s.value)
-    if isinstance(s, (Ask, SolveLet, WindowLet)):
-        return {v.name for v in s.vectors}
-    if isinstance(s, ChooseLet):
-        values = (*s.accept.results.values(), *s.reject.results.values())
-        return {v.name for v in values if isinstance(v, VectorSymbol)}
-    return {s.left.name, s.right.name} if isinstance(s, InnerLet) else set()
+    if isinstance(s, InnerLet):
+        return {s.left.name, s.right.name}
+    if isinstance(s, (ScalarLet, Sample, CountLet, SweepLet)):
+        return set()
+    return {v.name for v in s.vectors}
 
 
-Run: TypeAlias = list[Operation] | ScalarLet | Barrier | Pick
+Run: TypeAlias = list[Operation] | ScalarLet | Barrier
 
 
 def segments(items: Iterable[Item]) -> list[Run]:
@@ -337,6 +320,6 @@ def crossing(runs: list[Run], known: set[str]) -> set[str]:
             for o in run:
                 if o.target not in known:
                     made.setdefault(o.target, n)
-        elif isinstance(run, (Barrier, Pick)):
+        elif isinstance(run, Barrier):
             found |= {r for r in run.registers if r in made}
     return found

@@ -103,22 +103,23 @@ class _Scalars:
         self.varying |= {program.counter} if program.counter is not None else set()
         self.known: dict[sp.Symbol, sp.Expr] = {}
         kept: list[Instruction] = []
+        fixed: dict[sp.Symbol, sp.Expr] = {}  # what does not change, in terms of parameters
         for i in program.instructions:
-            if isinstance(i, Assign) and self._moves(i):
-                self.known[i.target] = i.value
+            if not isinstance(i, Assign) or isinstance(i.value, Vector):
+                kept.append(i)
+                continue
+            value = substitute(i.value, fixed)
+            if value.free_symbols & self.varying:
+                self.known[i.target] = value
                 self.varying.add(i.target)
             else:
+                fixed[i.target] = value
                 kept.append(i)
         self.rest = replace(program, instructions=tuple(kept))
         self.names = {b.name for b in program.blocks} | {s.name for s in program.parameters}
         self.names |= {s.name for s in program.defined}
         self.names = {bare(n) for n in self.names}
         self.next: dict[Symbol, sp.Expr] = {}
-        fixed = {
-            i.target: i.value
-            for i in kept
-            if isinstance(i, Assign) and not isinstance(i.value, Vector)
-        }
         for b in program.blocks:
             if b.kind == "scalar":
                 after = substitute(program.next[b.symbol], fixed)
@@ -127,11 +128,6 @@ class _Scalars:
                 self.next[b.symbol] = after if simple else self.named(f"{b.name}_1", after)
         if program.counter is not None:
             self.next[program.counter] = program.counter + 1
-
-    def _moves(self, i: Assign) -> bool:
-        if isinstance(i.value, Vector):
-            return False
-        return bool(i.value.free_symbols & self.varying)
 
     def named(self, name: str, value: sp.Expr) -> sp.Symbol:
         """A further scalar, computed after the others."""

@@ -34,6 +34,12 @@ REGISTRY: Registry[Scheme] = Registry(
     },
 )
 
+_EXAMPLES = {  # what a scheme is given first, as one writes it
+    "order": '["v", "x"]',
+    "parts": '[("damp", "exact"), ("kick", "explicit")]',
+    "word": '"AB", A=("damp", "exact"), B=("kick", "explicit")',
+}
+
 
 def schemes() -> list[str]:
     """Names of the schemes."""
@@ -55,6 +61,11 @@ def scheme(name: str, *args: Any, **options: Any) -> Scheme:
     try:
         takes.bind(*args, **options)
     except TypeError as error:
+        example = next((_EXAMPLES[n] for n in takes.parameters if n in _EXAMPLES), "")
+        if example and not args and not options:
+            raise OdescentError(
+                f"scheme {name!r} needs its {next(iter(takes.parameters))}, as in od.scheme({name!r}, {example})."
+            ) from None
         given = [repr(a) for a in args] + [f"{n}={v!r}" for n, v in options.items()]
         listed = f"({', '.join(takes.parameters)})" if takes.parameters else "nothing more"
         raise OdescentError(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TIME = 20.0  # seconds, by default
 _LONGEST = 3600.0
+_TYPED = "the equation"  # what messages call a text on the command line
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,10 @@ class FileOptions:
         return TIME if self.time_limit is None else float(self.time_limit)
 
     def request(self, path: str, **how: Any) -> FileRequest:
-        """The request for a file that these options make."""
+        """The request for a file, or for equations in the place of one, that these options make."""
         given = {n: v for n, v in vars(self).items() if v is not None and n != "time_limit"}
+        if is_text(path):
+            path, how = _TYPED, {**how, "content": path}
         return FileRequest(path, **given, **how)
 
     def none_for(self, name: str) -> None:
@@ -107,8 +110,13 @@ class FileOptions:
 
 
 def is_file(name: str) -> bool:
-    """Whether a name on the command line means a system file."""
-    return name.endswith(".ode") or Path(name).is_file()
+    """Whether a name on the command line means a system of one's own: in a file, or typed as equations."""
+    return name.endswith(".ode") or is_text(name) or Path(name).is_file()
+
+
+def is_text(name: str) -> bool:
+    """Whether a name on the command line is itself a text with equations of motion, as "x'' + x' + grad f(x) = 0"."""
+    return "'" in name and "=" in name
 
 
 def derive(request: FileRequest, seconds: float = TIME) -> Answer:

@@ -38,6 +38,7 @@ def run(
     until: Annotated[str, OptionKind("NAME=VALUE")] = "",
     budget: Annotated[str, OptionKind("NAME=N")] = "",
     time: Annotated[Fraction | None, OptionKind("T", read=number)] = None,
+    t0: Annotated[Fraction | None, OptionKind("T", read=number)] = None,
     every: Annotated[int, count(1, "K")] = 1,
     statistics: Annotated[str, OptionKind("NAMES")] = "",
     seed: Seed = 0,
@@ -49,7 +50,7 @@ def run(
 ) -> None:
     """Run an algorithm on an objective, or integrate a system.
 
-    NAME may be a system file: with a scheme its algorithm is run, with --time its flow is integrated.
+    NAME may be a system file, or its text: with a scheme its algorithm is run, with --time its flow is integrated.
     Long runs show a bar, store only requested quantities, and continue from --resume FILE after Ctrl-C.
 
     Args:
@@ -60,6 +61,7 @@ def run(
         until: Stop once it is below the tolerance: gradient=1e-6, value=0.01 or distance=0.1, separated by commas.
         budget: Stop before more is asked for: gradients=1000, values=500, separated by commas.
         time: For a system: final time.
+        t0: For a system: time at the start, 0 by default.
         every: Store every K-th step and the last.
         statistics: mean, variance, minimum, maximum, separated by commas.
         seed: Seed of the noise.
@@ -75,6 +77,7 @@ def run(
         odescent simulate nesterov --objective logistic/breast_cancer --until gradient=1e-3 --budget gradients=1e4
         odescent simulate gradient_flow --objective quadratic --time 5
         odescent simulate my_system.ode --objective quadratic --time 5 --set c=1/2
+        odescent simulate "x'' + (3/t)*x' + grad f(x) = 0" --objective quadratic --t0 0.1 --time 5
     """
     # what can be refused before anything is loaded
     if out is not None and out.suffix not in (".npz", ".csv"):
@@ -84,6 +87,8 @@ def run(
         raise OdescentError(
             "--resume, --statistics and --budget are for algorithms, not for a flow over --time."
         )
+    if t0 is not None and time is None:
+        raise OdescentError("--t0 is for a flow, and goes with its final time, --time.")
     tolerances = _listed("--until", until, "gradient=1e-6")
     ends = {n: real_number(f"--until {n}", v) for n, v in tolerances.items()}
     most = _listed("--budget", budget, "gradients=1000")
@@ -116,6 +121,7 @@ def run(
             {"key": jax.random.key(seed), "dt": float(time) / 1000} if noisy else {}
         )
         more |= {"until": ends} if ends else {}
+        more |= {"t0": float(t0)} if t0 is not None else {}
         solution = system.simulate(target, begin, float(time), parameters=values, **more)
         x, t = solution.x, solution.t
         f: Any = None

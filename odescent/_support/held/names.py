@@ -41,15 +41,14 @@ JOBS: Mapping[str, Mapping[str, str]] = {
     "System": {
         "discretize": "Algorithm(system, scheme, step=h)", "discretise": "Algorithm(system, scheme, step=h)",
         "plot": "analysis.phase_portrait(system, objective)", "portrait": "analysis.phase_portrait(system, objective)",
-            },
+        "derivation": "Algorithm(system, scheme, step=h).derivation()",
+    },
     "Iteration": {
         "rate": "analysis.certify(algorithm, mu, L)", "plot": "analysis.phase_portrait(algorithm, objective)",
         "portrait": "analysis.phase_portrait(algorithm, objective)",
         "eigenvalues": "analysis.spectrum(algorithm, mu, L)",
         "convergence_rate": "analysis.certify(algorithm, mu, L)", "poles": "analysis.spectrum(algorithm, mu, L)",
     },
-    "Trajectory": {"plot": "matplotlib, as in plt.plot(run.f)", "plt": "matplotlib, as in plt.plot(run.f)"},
-    "Solution": {"plot": "matplotlib, as in plt.plot(solution.t, solution.x)"},
     "Certificate": {"save": "json.dump(certificate.to_dict(), file)"},
     "EstimatedConstants": {"kappa": "found.L / found.mu"},
     "Vector": {

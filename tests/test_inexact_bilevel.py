@@ -1,0 +1,120 @@
+"""Accuracies that are controlled: beside a loop by hand, bounds by exact solves, and wrong constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import odescent as od
+from odescent.paper_figs.operators.inexact_bilevel import Ridge, method, run
+
+RIDGE = Ridge(20, 6, 3, 5)
+
+
+def by_hand(problem: Ridge, accuracy: float, first: float, steps: int) -> list[np.ndarray]:
+    """The same in NumPy, from the formulas of the bound."""
+    a, b, other, target = problem.a, problem.b, problem.other, problem.target
+    rows, (mu, scale, bound) = problem.rows, (problem.constants[n] for n in ("mu", "L_0", "E"))
+    x = np.full(a.shape[1], -1.0)
+    y, v, eps, delta, s = np.zeros_like(x), np.zeros_like(x), accuracy, accuracy, first
+
+    def slope(x: Any, y: Any) -> Any:
+        return a.T @ (a @ y - b) / rows + np.exp(x) * y
+
+    def lower(x: Any, y: Any, eps: float) -> Any:
+        while True:
+            y = y - slope(x, y) / (scale + np.exp(x))
+            if np.linalg.norm(slope(x, y)) <= mu * eps:
+                return y
+
+    found = [x]
+    for _ in range(steps):
+        y = lower(x, y, eps)
+        pull = other.T @ (other @ y - target) / rows
+        while True:
+            rest = a.T @ (a @ v) / rows + np.exp(x) * v - pull
+            v = v - rest / (scale + np.exp(x))
+            rest = a.T @ (a @ v) / rows + np.exp(x) * v - pull
+            if np.linalg.norm(rest) <= delta:
+                break
+        z, e = -np.exp(x) * y * v, np.exp(x)
+        mixed = np.linalg.norm(e * y) + np.linalg.norm(e) * eps
+        error = np.linalg.norm(e * v) * eps + mixed * (delta + bound * eps) / mu
+        if error > np.linalg.norm(z) / 2:
+            eps, delta = eps / 2, delta / 2
+        else:
+            value = np.mean((other @ y - target) ** 2) / 2
+            noise = np.linalg.norm(pull) * eps + bound * eps**2 / 2
+            promised, trial = s * (z @ z) / 10, x - s * z
+            y = lower(trial, y, eps)
+            pull = other.T @ (other @ y - target) / rows
+            noise += np.linalg.norm(pull) * eps + bound * eps**2 / 2
+            if np.mean((other @ y - target) ** 2) / 2 + noise <= value - promised:
+                x, s, eps, delta = trial, 2 * s, 2 * eps, 2 * delta
+            elif 2 * noise <= promised:
+                s = s / 2
+            else:
+                eps, delta = eps / 2, delta / 2
+        found.append(x)
+    return found
+
+
+@pytest.mark.parametrize(("accuracy", "first"), [(1.0, 0.1), (0.01, 10.0)])
+def test_it_decides_as_a_loop_by_hand(accuracy: float, first: float) -> None:
+    made = method(True)
+    begin: dict[str, Any] = {"x": np.full(6, -1.0), "y": np.zeros(6), "v": np.zeros(6)}
+    begin |= {"eps": accuracy, "delta": accuracy, "s": first}
+    starts = {b.symbol: begin.get(b.name, 0.0) for b in made.system.blocks}
+    done = made.run(RIDGE.levels, starts, 60, **RIDGE.constants)
+    wanted = np.array(by_hand(RIDGE, accuracy, first, 60))
+    assert len(np.unique(wanted, axis=0)) > 10
+    np.testing.assert_allclose(done.x, wanted, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_accepted_step_violates_what_is_claimed(seed: int) -> None:
+    problem = Ridge(24, 8, 4, seed)
+    for accuracy, first in ((1.0, 10.0), (1e-3, 0.1)):
+        found = run(problem, method(True), accuracy, first, 3000)
+        assert found["moved"] > 10 and found["violations"] == 0
+
+
+def test_wrong_constants_are_found_out() -> None:
+    """With a strong convexity a hundred times too large the bounds are none, and steps violate them."""
+    problem = Ridge(24, 8, 4, 1)
+    problem.constants = {**problem.constants, "mu": 100 * problem.constants["mu"], "E": 1e-9}
+    found = [run(problem, method(True), a, s, 3000) for a in (10.0, 1.0) for s in (0.1, 10.0)]
+    assert sum(r["violations"] for r in found) > 0
+
+
+def test_the_exact_gradient_of_the_figure_is_that_of_the_package() -> None:
+    x = np.linspace(-1, 1, 6)
+    levels = RIDGE.levels
+    wanted = od.hypergradient(levels["F"], levels["G"], x, np.zeros(6), lower_tolerance=1e-12)
+    np.testing.assert_allclose(RIDGE.exact(x)[1], wanted, atol=1e-9)
+
+
+def test_values_of_one_of_several_functions_stand_in_guards() -> None:
+    """Descent in x on F(x, y), which stops where F(x, y) <= 1."""
+    x, y = od.blocks("x y")
+    f = od.Objective("F", args=("x", "y"))
+    h = od.parameters("h")
+    descent = od.Let({x: x - h * f.grad(x, y, wrt="x")})
+    blocks = [od.Block("x", role="memory"), od.Block("y", role="memory")]
+    made = od.Algorithm(
+        od.System({}, blocks=blocks, output=x, init={x: od.dynamics.start, y: od.dynamics.start}),
+        od.Scheme((od.Select(f.value(x, y) >= 1, [descent], []),), "until one"), step=h,
+    )  # fmt: skip
+    done = made.run({"F": lambda x, y: (x**2).sum() + (y**2).sum() / 8}, np.array([2.0]), 40, h=0.1)
+    points = [2.0]
+    for _ in range(40):
+        last = points[-1]
+        points.append(last - 0.2 * last if last**2 + 0.5 >= 1 else last)
+    np.testing.assert_allclose(done.x[:, 0], points, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["accurate", "certain_decrease"])
+def test_the_controllers_are_public(name: str) -> None:
+    assert name in od.discretize.controllers.__all__
