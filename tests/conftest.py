@@ -17,6 +17,7 @@ import jax
 import jaxtyping
 import matplotlib
 import pytest
+from jax._src.interpreters import mlir
 
 pytest_plugins = ("tiers",)
 
@@ -35,6 +36,24 @@ jax.config.update("jax_traceback_in_locations_limit", 0)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+def _shared(make: Callable[[], Any], programs: int = 200) -> Callable[[], Any]:
+    """Contexts of MLIR for so many programs each: one takes as long as a small program, and stays as long as it."""
+    kept: list[Any] = []
+
+    def context() -> Any:
+        if len(kept) in (0, programs):
+            kept[:] = [make()]
+        else:
+            kept.append(kept[-1])
+        return kept[-1]
+
+    return context
+
+
+if hasattr(mlir, "make_ir_context"):
+    mlir.make_ir_context = _shared(mlir.make_ir_context)
 
 matplotlib.use("Agg")
 

@@ -332,17 +332,21 @@ def test_a_search_takes_no_longer_than_it_may() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "mu", "L", "least"),
-    [("nesterov_sc", 1, 100, 0.16722196), ("nesterov_c", 0, 1, 1 / 942), ("heavy_ball", 1, 15, 0.4147304)],
-)  # fmt: skip
-def test_forty_steps(name: str, mu: int, L: int, least: float) -> None:
-    """Nesterov's 1/942 is attained by Huber's function of width 1/471."""
-    found = certify(od.algorithm(name), mu, L, horizon=40)
+    ("name", "mu", "L", "steps", "least"),
+    [
+        ("nesterov_sc", 1, 100, 40, 0.16722196),
+        ("nesterov_c", 0, 1, 40, 1 / 942),
+        ("heavy_ball", 1, 15, 20, 2.6009003),
+    ],
+)
+def test_forty_steps(name: str, mu: int, L: int, steps: int, least: float) -> None:
+    """Nesterov's 1/942 is attained by Huber's function of width 1/471; the heavy ball may end farther than it began."""
+    found = certify(od.algorithm(name), mu, L, horizon=steps)
     assert abs(found.bound / least - 1) < 1e-7
     lower = found.lower()
     assert lower is not None and 0 <= found.bound - lower < 1e-6 * found.bound
     again = load(found.to_dict())
-    assert again.lower(0) == lower and "x_40" in str(again)
+    assert again.lower(0) == lower and f"x_{steps}" in str(again)
     if name == "nesterov_sc":
         assert worst_function_of(found.to_dict()) >= Fraction(lower)
 

@@ -1,12 +1,15 @@
 """The command train: what it prints, writes and refuses."""
 
+import functools
 import json
 import os
 
+import numpy as np
 import pytest
 import schemas
 
 from odescent.cli import app
+from odescent.neural_de.tasks.data import spiral_sde_moments
 
 
 @pytest.fixture
@@ -48,22 +51,35 @@ def test_it_trains_writes_and_resumes(call, tmp_path):
 
 
 def test_every_setting_has_an_option(call, tmp_path, monkeypatch):
-    """Those of one run: an annealed coefficient, the path's resolution, when to validate and what to pass over."""
+    """Those of one run of a neural SDE, whose loss, the distance from the moments of the data, falls."""
+    moments = functools.cache(spiral_sde_moments)  # 20,000 paths: made once for both of us
+    monkeypatch.setattr("odescent.neural_de.tasks.spiral_moments.spiral_sde_moments", moments)
     monkeypatch.setenv("ODESCENT_DATA", "elsewhere")
+    out = tmp_path / "run"
     args = [
-        "train", "spiral-sde", "--steps", "2", "--batch", "4", "--tolerance", "0.3", "--regularizer", "error",
-        "--coefficient", "1", "--final-coefficient", "1/4", "--brownian-tolerance", "1/64", "--schedule", "constant",
-        "--clip", "10", "--precision", "float64", "--max-steps", "128", "--validate-every", "2",
-        "--checkpoint-every", "2", "--skips", "1", "--data", tmp_path, "--json",
+        "train", "spiral-sde", "--steps", "30", "--batch", "20", "--tolerance", "0.1", "--regularizer", "error",
+        "--coefficient", "1/100", "--final-coefficient", "1/400", "--brownian-tolerance", "1/64",
+        "--schedule", "constant", "--clip", "10", "--precision", "float64", "--max-steps", "128",
+        "--validate-every", "15", "--checkpoint-every", "15", "--skips", "1", "--data", tmp_path, "--out", out,
+        "--set", "model.hidden=8,", "--json",
     ]  # fmt: skip
-    code, said, _ = call(*args)
-    found = json.loads(said)["settings"]
-    assert code == 0 and os.environ["ODESCENT_DATA"] == str(tmp_path)
+    code, said, error = call(*args)
+    assert code == 0, error
+    value = json.loads(said)
+    found = value["settings"]
+    assert os.environ["ODESCENT_DATA"] == str(tmp_path)
     wanted = {
-        "final_coefficient": 0.25, "brownian_tolerance": 1 / 64, "schedule": "constant", "clip": 10.0,
-        "precision": "float64", "max_steps": 128, "validate_every": 2, "checkpoint_every": 2, "skips": 1,
+        "final_coefficient": 0.0025, "brownian_tolerance": 1 / 64, "schedule": "constant", "clip": 10.0,
+        "precision": "float64", "max_steps": 128, "validate_every": 15, "checkpoint_every": 15, "skips": 1,
     }  # fmt: skip
     assert {n: found[n] for n in wanted} == wanted
+    rows = [json.loads(x) for x in (out / "metrics.jsonl").read_text().splitlines()]
+    losses = [row["loss"] for row in rows if "seconds" in row]
+    times, means, _ = moments()
+    still = np.mean((np.asarray([2.0, 0.0]) - means) ** 2)  # of paths that stay where they are
+    test = value["test"]
+    assert len(losses) == len(times) == 30 and np.mean(losses[-5:]) < losses[0]
+    assert test["loss"] < 3 * still and test["noise"] > 0
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """The registered tasks that read files or draw noise, on data small enough to be made here."""
 
-import functools
-
 import jax
 import numpy as np
 import pytest
@@ -9,7 +7,6 @@ import pytest
 from odescent import OdescentError
 from odescent.neural_de import Config, Rows, train
 from odescent.neural_de.tasks import TASKS
-from odescent.neural_de.tasks.data import spiral_sde_moments
 
 
 def losses(run):
@@ -67,20 +64,6 @@ def test_digits_are_the_same_for_an_ode_and_an_sde():
     assert (model.embed.weight.shape, model.head.weight.shape) == ((64, 32), (32, 10))
     with pytest.raises(OdescentError, match="the papers have no settings for digits-sde"):
         train(config)
-
-
-def test_a_neural_sde_approaches_the_moments(monkeypatch):
-    """The loss is what the moments of the data say: the distance from them falls while training."""
-    moments = functools.cache(spiral_sde_moments)  # 20,000 paths: made once for both of us
-    monkeypatch.setattr("odescent.neural_de.tasks.spiral_moments.spiral_sde_moments", moments)
-    config = Config(
-        "spiral-sde", steps=30, batch=20, rtol=0.1, validate_every=15, model_options={"hidden": [8]}
-    )
-    run = train(config)
-    times, means, _ = moments()
-    still = np.mean((np.asarray([2.0, 0.0]) - means) ** 2)  # of paths that stay where they are
-    assert np.mean(losses(run)[-5:]) < losses(run)[0] and run.test["loss"] < 3 * still
-    assert run.test["noise"] > 0 and len(times) == 30
 
 
 def test_options_of_models_are_checked():

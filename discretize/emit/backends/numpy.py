@@ -161,15 +161,26 @@ class NumpyModule(ModuleWriter):
 
     def loop(self, first: str, to_step: list[str], read: str) -> list[str]:
         given = ", ".join([*to_step, *(["rng"] if self.low.step.draws else [])])
+        one = [
+            'with np.errstate(over="ignore", invalid="ignore"):',
+            f"    state = step({given})",
+            f"    xs[i] = {read}",
+        ]
+        # Python's own numbers raise where NumPy's are not finite
+        if any(r.measures for r in (self.low.step, *self.low.outputs.values())):
+            one = [
+                "try:",
+                *(f"    {line}" for line in one),
+                "except ArithmeticError:",
+                "    xs[i] = np.nan",
+            ]
         return [
             f"    state = {first}",
             f"    first = {read}",
             "    xs = np.empty((steps + 1, *first.shape), first.dtype)",
             "    xs[0] = first",
             "    for i in range(1, steps + 1):",
-            '        with np.errstate(over="ignore", invalid="ignore"):',
-            f"            state = step({given})",
-            f"            xs[i] = {read}",
+            *(f"        {line}" for line in one),
             "        if not np.isfinite(xs[i]).all():",
             '            message = f"step {i} is not finite; the points before it are returned."',
             "            warnings.warn(message, RuntimeWarning, stacklevel=2)",

@@ -19,6 +19,7 @@ from ..lowering.statements import ChooseLet, LoopLet, Lowered, routines
 from ..modules.text import assembled, description, map_functions
 from ..modules.torch_helpers import (
     DEFAULTS,
+    DIVIDED,
     HELPERS,
     IDLE,
     IMPORTS,
@@ -257,6 +258,10 @@ class _Module:
         ]
         return [*lines, *(f"            group.setdefault({o})" for o in options)]
 
+    def updates(self) -> list[str]:
+        """The loop over what takes part in a step."""
+        return _updated(self.body, "self._batches()")
+
     def step(self) -> list[str]:
         made = self.layout
         check = ["        _check(self.param_groups)"] if made.gradient else []
@@ -271,8 +276,7 @@ class _Module:
                 "            with torch.enable_grad():",
                 "                loss = closure()",
                 *check,
-                "        for group, params in self._batches():",
-                "            self._advance(group, params)",
+                *self.updates(),
                 "        return loss",
             ]
         asks = len(self.body.gradients)
@@ -317,6 +321,17 @@ class _Module:
             "            raise",
             "        return loss",
         ]
+
+
+def _updated(body: Body, batches: str) -> list[str]:
+    """Every batch in turn; where a number of the step is not finite, a sentence for Python's own."""
+    lines = [
+        f"        for group, params in {batches}:",
+        f"            self._advance{body.suffix}(group, params)",
+    ]
+    if not body.low.step.measures:
+        return lines
+    return [lines[0], "            try:", f"    {lines[1]}", *DIVIDED.strip("\n").splitlines()]
 
 
 class _GroupsModule(_Module):
@@ -373,15 +388,14 @@ class _GroupsModule(_Module):
             *rest,
         ]
 
-    def step(self) -> list[str]:
-        *lines, _loop, _advance, result = super().step()
-        lines += [
+    def updates(self) -> list[str]:
+        """All groups are looked at before one of them moves."""
+        lines = [
             f"        batches{b.suffix} = self._batches{b.suffix}()" for b in self.bodies.values()
         ]
         for b in self.bodies.values():
-            lines += [f"        for group, params in batches{b.suffix}:"]
-            lines += [f"            self._advance{b.suffix}(group, params)"]
-        return [*lines, result]
+            lines += _updated(b, f"batches{b.suffix}")
+        return lines
 
     def methods(self) -> list[list[str]]:
         of = [

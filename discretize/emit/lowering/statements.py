@@ -334,6 +334,16 @@ class Routine:
         return any(isinstance(s, (Sample, CountLet)) for s in self.statements)
 
     @property
+    def measures(self) -> bool:
+        """Whether numbers that are made of vectors enter it; a division by one of them can fail."""
+        every = self.all_statements
+        return any(
+            isinstance(s, InnerLet)
+            or (isinstance(s, Ask) and not isinstance(s.target, VectorSymbol))
+            for s in every
+        )
+
+    @property
     def calls(self) -> str:
         """How many oracle calls it makes, in words."""
         n = sum(isinstance(s, Ask) and not s.over for s in self.statements)

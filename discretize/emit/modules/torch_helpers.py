@@ -309,6 +309,11 @@ STEP = """
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
 """
+DIVIDED = """
+            except ArithmeticError as error:
+                message = "the step divides by zero, as where no gradient is left, or overflows."
+                raise ArithmeticError(message) from error
+"""
 STEP_ELSEWHERE = """
         loss: float | None = None
         first, again = True, True
