@@ -9,7 +9,7 @@ import hand_loops
 import numpy as np
 import pytest
 import sympy as sp
-from emitted_runs import assert_clean
+from emitted_runs import assert_clean, optimizer_class
 from hand_loops import MU, L, three_parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -142,11 +142,15 @@ def test_hyper_parameters_of_groups_are_read_in_every_step():
 class Replay:
     """A NumPy generator that draws what torch's generator draws."""
 
-    def __init__(self, seed):
-        self.source = torch.Generator().manual_seed(seed)
+    def __init__(self, seed, seeded=False):
+        self.source, self.seeded = torch.Generator().manual_seed(seed), seeded
 
     def standard_normal(self, shape=()):
-        return torch.randn(shape, generator=self.source, dtype=torch.float64).numpy()
+        source = self.source
+        if self.seeded:  # a step that can draw again what it drew
+            seed = int(torch.randint(2**62, (), generator=source))
+            source = torch.Generator().manual_seed(seed)
+        return torch.randn(shape, generator=source, dtype=torch.float64).numpy()
 
 
 @pytest.mark.parametrize("foreach", [True, False])
@@ -158,7 +162,8 @@ def test_agrees_with_numpy_over_the_registry(name, foreach):
     x0 = np.tanh(X0) if "mirror" in name else X0
     # a step that depends on the state amplifies the rounding of inner products, whose order is torch's own
     steps = 50 if alg.size is None else 25
-    fixed = {"x0": x0, "steps": steps, "rng": Replay(5)}
+    seeded = "in_place" in inspect.signature(optimizer_class(alg).__init__).parameters
+    fixed = {"x0": x0, "steps": steps, "rng": Replay(5, seeded)}
     named = values(alg)
     asked = {
         n: ORACLES.get(n, fixed.get(n, named.get(n, named.get(n.rstrip("_")))))
@@ -170,7 +175,7 @@ def test_agrees_with_numpy_over_the_registry(name, foreach):
     params = [tensor(x0)] if noisy else [tensor(v) for v in pieces(x0)]
     more = {"generator": torch.Generator().manual_seed(5)} if noisy else {}
     found = iterate(made(name, params, foreach=foreach, **more), params, steps, evaluate=True)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-12 * max(1, np.abs(expected).max()))
 
 
 def test_the_registry_is_carried():

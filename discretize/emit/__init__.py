@@ -170,7 +170,7 @@ def to_torch(algorithm: Iteration, /, params: Any, **options: Any) -> Optimizer:
     torch is not installed.
     """
     from ...dynamics.algebra.scalars import as_scalar
-    from .backends.torch import optimizer
+    from .tensors.construction import optimizer
 
     # numbers that it was made with are keys of the parameter groups, which schedulers change
     base, given = algorithm.unbound

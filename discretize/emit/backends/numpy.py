@@ -171,7 +171,7 @@ class NumpyModule(ModuleWriter):
             one = [
                 "try:",
                 *(f"    {line}" for line in one),
-                "except ArithmeticError:",
+                "except (ZeroDivisionError, OverflowError):",
                 "    xs[i] = np.nan",
             ]
         return [

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from inspect import signature
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from ...._support.errors import NotCarried, OdescentError, listed, unknown
-from ...step.words import example
+from ...._support.errors import NotCarried
 from ..backend import POWERS, Backend, groups_of
 from ..lowering.domains import upper_bounds
 from ..lowering.names import Naming, normal
@@ -29,20 +25,15 @@ from ..modules.torch_helpers import (
 )
 from ..printing.language import MATH
 from ..printing.lines import paragraph, wrapped
-from ..stability import BOUNDS, check_numbers, warn_if_unstable
+from ..tensors.construction import CLASS, HESSIAN
 from ..tensors.memory import layout, names_of
 from ..tensors.optimizer_methods import Body
 from ..transform.groups import by_group
 from .numpy import NumpyModule
 
 if TYPE_CHECKING:
-    from torch.optim import Optimizer
-
     from ...step.iteration import Iteration
 
-HESSIAN = "hvp"  # what the argument for products of the Hessian is called
-LOSS = "loss"  # and what stands for it and for values
-CLASS = "the class"  # what it is called is kept under this name
 # Keys that torch itself and its schedulers write into a group, and what is no keyword of a method.
 KEYS = frozenset({"params", "param_names", "initial_lr", "foreach", "maximize", "error_if_nonfinite", "generator",
                   "self"})  # fmt: skip
@@ -108,7 +99,9 @@ class _Module:
 
     def methods(self) -> list[list[str]]:
         """The methods on tensors."""
-        return [self.body.batches(), self.body.advance(), self.body.eval_params()]
+        body = self.body
+        again = [body.advance_in_place()] if body.again is not None else []
+        return [body.batches(), body.advance(), *again, body.eval_params()]
 
     def optimizer(self) -> list[str]:
         """The class."""
@@ -125,7 +118,9 @@ class _Module:
 
     def attributes(self) -> list[str]:
         """What the optimizer keeps beside groups and state: the oracles, a generator."""
-        return [*self.body.oracles, *(["generator"] if self.body.samples else [])]
+        body = self.body
+        kept = ["in_place"] if body.again is not None else []
+        return [*body.oracles, *(["generator"] if body.samples else []), *kept]
 
     def documentation(self) -> list[str]:
         """The docstring of the class."""
@@ -179,6 +174,11 @@ class _Module:
             parts.append(
                 "Noise comes from generator, or torch's own; state_dict does not contain its state."
             )
+        if self.body.again is not None:
+            parts.append(
+                "With in_place the parameters themselves hold every point in turn and come back to rounding, and a "
+                "sample is drawn again from its seed: nothing is kept beside them. The points are the same."
+            )
         return MATH.documentation([f"{self.name} as a torch optimizer.", *parts])
 
     def functions(self) -> list[str]:
@@ -208,6 +208,7 @@ class _Module:
             returns = "float | Tensor" if isinstance(ask.target, sp.Symbol) else "Iterable[Tensor]"
             given.append(f"{name}: Callable[[{', '.join(listed)}], {returns}]")
         given += ["generator: torch.Generator | None = None"] if self.body.samples else []
+        given += ["in_place: bool = False"] if self.body.again is not None else []
         given += ["foreach: bool | None = None"]
         items = [*self.names, "foreach"]
         if self.layout.gradient:
@@ -329,9 +330,17 @@ def _updated(body: Body, batches: str) -> list[str]:
         f"        for group, params in {batches}:",
         f"            self._advance{body.suffix}(group, params)",
     ]
+    if body.again is not None:
+        lines[1:] = [
+            "            if self.in_place:",
+            f"                self._advance_in_place{body.suffix}(group, params)",
+            "            else:",
+            f"    {lines[1]}",
+        ]
     if not body.low.step.measures:
         return lines
-    return [lines[0], "            try:", f"    {lines[1]}", *DIVIDED.strip("\n").splitlines()]
+    tried = [f"    {line}" for line in lines[1:]]
+    return [lines[0], "            try:", *tried, *DIVIDED.strip("\n").splitlines()]
 
 
 class _GroupsModule(_Module):
@@ -415,72 +424,6 @@ class _GroupsModule(_Module):
             p for b in self.bodies.values() for p in (b.batches(), b.advance(), b.eval_params())
         ]
         return [of, *parts, output]
-
-
-def optimizer(
-    algorithm: Iteration, module: ModuleType, params: Any, values: Mapping[str, Any]
-) -> Optimizer:
-    """The class of a loaded module, called with the parameters by name; a step or learning rate is called ``lr``.
-
-    Args:
-        algorithm: the method.
-        module: its emitted module, loaded.
-        params: the tensors, or groups of them, as torch takes them.
-        values: numbers, oracles and torch's own options by name.
-
-    Returns:
-        the optimizer.
-
-    Raises:
-        OdescentError: an option that is unknown, missing, or refused by the class.
-    """
-    from .. import called
-
-    given_names = called(module)
-    named = {s.name: given_names[s.name] for s in algorithm.tuned.parameters}
-    who = algorithm.name or "the algorithm"
-    made = getattr(module, given_names[CLASS])
-    asked = {n: p for n, p in signature(made).parameters.items() if p.kind == p.KEYWORD_ONLY}
-    oracles = [n for n, p in asked.items() if p.default is p.empty]
-    given: dict[str, Any] = {}
-    # one function of the tensors is enough: values are its own, products of its Hessian are differentiated
-    of_loss = [n for n in oracles if n in {"value", HESSIAN} and n not in values]
-    if of_loss and LOSS in values and LOSS not in {*named, *asked}:
-        values = dict(values)
-        loss = values.pop(LOSS)
-        values |= {n: module.hessian_products(loss) if n == HESSIAN else loss for n in of_loss}
-    for name, value in values.items():
-        if name in named.values() or name in asked:
-            given[name] = value
-        elif name in named:
-            given[named[name]] = value
-        elif name not in BOUNDS:
-            known_names = [*named, *asked, *([LOSS] if of_loss else [])]
-            raise unknown(f"parameter of {who} called", name, known_names)
-    missing = [n if n not in asked else key for n, key in named.items() if key not in given]
-    functions = [n for n in oracles if n not in given]
-    if missing or functions:
-        values_of = [f"a value of {listed(missing)}"] if missing else []
-        wanted = listed([*values_of, *(f"the function {n}" for n in functions)])
-        told = dict.fromkeys(LOSS if n in of_loss else n for n in functions)
-        shown = ", ".join(map(example, [*missing, *told]))
-        raise OdescentError(f"{who} needs {wanted}, as in to_torch(params, {shown}).")
-    known = {n: given[key] for n, key in named.items() if key in given}
-    known |= {n: values[n] for n in BOUNDS if n in values and n not in known}
-    check_numbers(known)
-    warn_if_unstable(algorithm, known)
-    if hasattr(params, "parameters"):
-        raise OdescentError(
-            "to_torch takes the tensors of a module: give module.parameters(), not the module itself."
-        )
-    try:
-        done: Optimizer = made(params, **given)
-    except (TypeError, ValueError) as error:
-        said = str(error)
-        raise OdescentError(said if said[-1:] in ".?" else f"to_torch: {said}.") from None
-    except KeyError as error:
-        raise OdescentError(f"to_torch: every group of parameters needs the key {error}.") from None
-    return done
 
 
 CARRIED = frozenset(POWERS) - {

@@ -80,6 +80,39 @@ def _number(generator: torch.Generator | None) -> float:
     return float(torch.randn((), generator=generator, dtype=kind, device=device))
 
 
+def _seed(generator: torch.Generator | None) -> int:
+    """The seed of a sample, which is drawn again from it."""
+    device = "cpu" if generator is None else generator.device
+    return int(torch.randint(2**62, (), generator=generator, device=device))
+
+
+def _drawn(x: Tensor, seed: int, made: dict[Any, torch.Generator]) -> Tensor:
+    """The next part of a seed's normal sample; each device has a stream of its own."""
+    at = x.device
+    if at not in made:
+        made[at] = torch.Generator(at).manual_seed(seed + len(made))
+    return torch.randn(x.shape, generator=made[at], dtype=x.dtype, device=at)
+
+
+def _again(tensors: list[Tensor], seed: int) -> list[Tensor]:
+    """The normal sample of a seed, tensor by tensor."""
+    made: dict[Any, torch.Generator] = {}
+    return [_drawn(x, seed, made) for x in tensors]
+
+
+def _shifted(
+    params: list[Tensor], seed: int, old: float, new: float, *, signs: bool = False
+) -> float:
+    """Move from one multiple of a sample, or of its signs, to another; the new one."""
+    made: dict[Any, torch.Generator] = {}
+    for x in params:
+        if signs:
+            x.add_(_drawn(x, seed, made).sign_(), alpha=new - old)
+        else:
+            x.add_(_drawn(x, seed, made), alpha=new - old)
+    return new
+
+
 def _inner(left: Iterable[Tensor], right: Iterable[Tensor]) -> float:
     """The inner product over all tensors of the lists."""
     pairs = zip(left, right, strict=True)
@@ -310,8 +343,8 @@ STEP = """
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
 """
 DIVIDED = """
-            except ArithmeticError as error:
-                message = "the step divides by zero, as where no gradient is left, or overflows."
+            except (ZeroDivisionError, OverflowError) as error:
+                message = "the step divides by zero, as at a minimum, or overflows."
                 raise ArithmeticError(message) from error
 """
 STEP_ELSEWHERE = """

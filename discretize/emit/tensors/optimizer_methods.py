@@ -33,6 +33,7 @@ from ..printing.language import MATH
 from ..printing.lines import tupled, wrapped, zipped
 from ..printing.printer import Printer
 from ..transform.plan import PARAMS
+from .drawn_again import step_of
 from .inplace import InPlaceWriter, Operation
 from .list_writer import ListWriter, asked
 from .memory import Layout
@@ -88,6 +89,7 @@ class Body:
             raise NotCarried(
                 "the torch backend does not support an output with an oracle call away from the parameters."
             )
+        self.again = None if layout.closure else step_of(self.low)
         self.runs, self.where = self._runs()
 
     def _runs(self) -> tuple[list[Run], dict[str, str]]:
@@ -312,11 +314,26 @@ class Body:
             if not isinstance(s.target, VectorSymbol):
                 lines += [f"        {self.called(s.target.name)} = _number(self.generator)"]
                 continue
+            if self.again is not None:
+                listed = self.listed(self.called(s.target.name))
+                lines += [f"        {listed} = _again(params, _seed(self.generator))"]
+                continue
             given = ["param.shape", "generator=self.generator", "dtype=param.dtype", "device=param.device"]  # fmt: skip
             lines += [f"        {self.listed(self.called(s.target.name))} = ["]
             lines += wrapped("torch.randn", given, "", "            ")
             lines += ["            for param in params", "        ]"]
         return [*lines, *text]
+
+    def advance_in_place(self) -> list[str]:
+        """The method that updates a batch and keeps no sample; none where a step needs more."""
+        if self.again is None:
+            return []
+        given = ["self", "group: dict[str, Any]", "params: list[Tensor]"]
+        lines = wrapped(f"def _advance_in_place{self.suffix}", given, " -> None:", "    ")
+        lines += ['        """Update a batch; a sample is drawn again wherever it is read."""']
+        lines += self.coefficients("c = ", "        ") if self.reads(self.low.step) else []
+        fresh = self.low.coefficients.fresh
+        return lines + self.again.lines(self.scalars, self.called, fresh)
 
     def _state(self, read: set[str]) -> list[str]:
         """The state that the update reads, as locals."""

@@ -1,0 +1,172 @@
+"""Steps along samples in place: the parameters hold every point in turn, and a sample is drawn again where it is read.
+
+Malladi et al., Fine-tuning language models with just forward passes (2023), arXiv:2305.17333, keep a seed in place of
+the sample. A step fits if it asks for values alone, at the parameters plus multiples of normal samples or their signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from ....dynamics.algebra.elementwise import Elementwise, slots
+from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
+from ..lowering.statements import Ask, Lowered, Sample, ScalarLet, VectorLet
+from ..printing.lines import wrapped
+from ..printing.printer import Printer
+
+_SIGN = sp.sign(slots(1)[0])
+
+
+@dataclass(frozen=True)
+class Direction:
+    """A normal sample, by name, or its signs."""
+
+    sample: str
+    signs: bool = False
+
+
+Multiples = Mapping[Direction, sp.Expr]
+
+
+@dataclass(frozen=True)
+class StepInPlace:
+    """A step along samples.
+
+    Attributes:
+        samples: their names, in the order in which they are drawn.
+        statements: scalars, and values with the multiples of the directions at which they are taken.
+        end: the multiples at which it ends.
+    """
+
+    samples: tuple[str, ...]
+    statements: tuple[ScalarLet | tuple[Ask, Multiples], ...]
+    end: Multiples
+
+    def directions(self) -> list[Direction]:
+        """Those that it moves along."""
+        points = [s[1] for s in self.statements if isinstance(s, tuple)]
+        return list(dict.fromkeys(d for p in (*points, self.end) for d in p))
+
+    def lines(
+        self, scalars: Printer, called: Callable[[str], str], fresh: Callable[[str], str]
+    ) -> list[str]:
+        """The update, after the coefficients.
+
+        Args:
+            scalars: prints them.
+            called: the name of a symbol in the code.
+            fresh: a new name.
+        """
+        seeds = {name: fresh("seed") for name in self.samples}
+        at = {d: fresh("at") for d in self.directions()}
+        moved: dict[Direction, sp.Expr] = dict.fromkeys(at, sp.S.Zero)
+
+        def shift(to: Multiples) -> list[str]:
+            lines = []
+            for d, held in at.items():
+                if (new := to.get(d, sp.S.Zero)) != moved[d]:
+                    moved[d] = new
+                    text = "0.0" if new == 0 else scalars.scalar(new)
+                    lines += wrapped(
+                        f"{held} = _shifted", [*given(d, held), text, *kind(d)], "", "            "
+                    )
+            return lines
+
+        def given(d: Direction, held: str) -> list[str]:
+            return ["params", seeds[d.sample], held]
+
+        def kind(d: Direction) -> list[str]:
+            return ["signs=True"] if d.signs else []
+
+        inside: list[str] = []
+        for s in self.statements:
+            if isinstance(s, ScalarLet):
+                inside.append(f"            {called(s.target.name)} = {scalars.scalar(s.value)}")
+                continue
+            ask, point = s
+            value = f"float(self.{ask.argument}(list(params)))"
+            inside += [*shift(point), f"            {called(ask.target.name)} = {value}"]
+        inside += shift(self.end)
+        back = [
+            line
+            for d, held in at.items()
+            for line in wrapped("_shifted", [*given(d, held), "0.0", *kind(d)], "", "            ")
+        ]
+        return [
+            *(f"        {seed} = _seed(self.generator)" for seed in seeds.values()),
+            *(f"        {held} = 0.0" for held in at.values()),
+            "        try:",
+            *inside,
+            "        except BaseException:",
+            *back,
+            "            raise",
+        ]
+
+
+def step_of(low: Lowered) -> StepInPlace | None:
+    """The step of a program without memory; None where something else happens in it."""
+    if low.blocks or low.counter is not None or {*low.step.results} != {"update"}:
+        return None
+    known: dict[str, tuple[sp.Expr, Multiples]] = {"params": (sp.S.One, {})}
+    samples: list[str] = []
+    statements: list[ScalarLet | tuple[Ask, Multiples]] = []
+    for s in low.step.statements:
+        if isinstance(s, Sample) and isinstance(s.target, VectorSymbol):
+            samples.append(s.target.name)
+            known[s.target.name] = sp.S.Zero, {Direction(s.target.name): sp.S.One}
+        elif isinstance(s, VectorLet):
+            made = _combined(s.value, known)
+            if made is None:
+                return None
+            known[s.target.name] = made
+        elif isinstance(s, ScalarLet):
+            statements.append(s)
+        elif isinstance(s, Ask) and isinstance(s.target, sp.Symbol) and not (s.scalars or s.over):
+            point = known.get(s.vectors[0].name) if len(s.vectors) == 1 else None
+            if point is None or point[0] != 1:
+                return None
+            statements.append((s, point[1]))
+        else:
+            return None
+    end = _combined(low.step.results["update"], known)
+    if end is None or end[0] != 1 or not samples:
+        return None
+    return StepInPlace(tuple(samples), tuple(statements), end[1])
+
+
+def _combined(
+    e: Expr, known: Mapping[str, tuple[sp.Expr, Multiples]]
+) -> tuple[sp.Expr, Multiples] | None:
+    """A vector as a multiple of the parameters and of directions; None if it is no such sum."""
+    if not isinstance(e, Vector):
+        return None
+    whole: sp.Expr = sp.S.Zero
+    along: dict[Direction, sp.Expr] = {}
+    for atom, coefficient in e.terms.items():
+        if isinstance(atom, Elementwise) and atom.body == _SIGN:
+            (argument,) = atom.arguments
+            found = known.get(argument.name) if isinstance(argument, VectorSymbol) else None
+            plain = None if found is None else _alone(found)
+            if plain is None:
+                return None
+            part: tuple[sp.Expr, Multiples] = sp.S.Zero, {Direction(plain, signs=True): sp.S.One}
+        elif isinstance(atom, VectorSymbol) and atom.name in known:
+            part = known[atom.name]
+        else:
+            return None
+        whole += coefficient * part[0]
+        for d, c in part[1].items():
+            along[d] = along.get(d, sp.S.Zero) + coefficient * c
+    return whole, {d: c for d, c in along.items() if c != 0}
+
+
+def _alone(made: tuple[sp.Expr, Multiples]) -> str | None:
+    """The sample that a vector is, by name."""
+    whole, along = made
+    if whole != 0 or len(along) != 1:
+        return None
+    ((direction, c),) = along.items()
+    return direction.sample if c == 1 and not direction.signs else None
