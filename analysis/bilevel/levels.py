@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ..._support.errors import OdescentError, expected
@@ -103,12 +104,21 @@ def floats(name: str, value: Any) -> Any:
 
 
 def oracles_of(
-    upper: Any, lower: Any, shape_x: Any, shape_y: Any
+    upper: Any, lower: Any, shape_x: Any, shape_y: Any, rows: tuple[Any, ...] = ()
 ) -> tuple[dict[str, Any], float | None]:
-    """Values and partial gradients of both levels on flat arrays, and the lower level's strong convexity."""
+    """Values and partial gradients of both levels on flat arrays, and the lower level's strong convexity.
+
+    Args:
+        upper: F, a function of x and y, and of its rows if there are any.
+        lower: G, likewise.
+        shape_x: gives flat arrays the shape of x.
+        shape_y: likewise.
+        rows: those of both levels, pytrees of arrays; none for functions of x and y alone.
+    """
     found: dict[str, Any] = {}
-    for name, level in (("F", upper), ("G", lower)):
-        if isinstance(level, Objective):
+    data = [(part,) for part in rows] or [(), ()]
+    for (name, level), of in zip((("F", upper), ("G", lower)), data, strict=True):
+        if isinstance(level, Objective) and not of:
             if len(level.args) != 2 or level.fun is None:
                 raise OdescentError(
                     f"{level!r} is not a function of x and y: give Objective(name, fun, args=('x', 'y')), or a "
@@ -118,18 +128,20 @@ def oracles_of(
         elif callable(level):
             fun = level
             try:
-                inspect.signature(level).bind(None, None)
+                inspect.signature(level).bind(None, None, *of)
             except ValueError:  # no signature is known
                 pass
             except TypeError as error:
+                read = "(x, y, rows)" if of else "(x, y)"
+                count = "three" if of else "two"
                 raise OdescentError(
-                    f"the level {name} must be a JAX function of (x, y), but of two arguments it has {error}."
+                    f"the level {name} must be a JAX function of {read}, but of {count} arguments it has {error}."
                 ) from None
         else:
             raise expected(f"the level {name}", "a JAX function of (x, y)", level)
 
-        def flat(x: Any, y: Any, fun: Any = fun, named: str = name) -> Any:
-            value = jnp.asarray(fun(shape_x(x), shape_y(y)), float)
+        def flat(x: Any, y: Any, fun: Any = fun, named: str = name, of: Any = of) -> Any:
+            value = jnp.asarray(fun(shape_x(x), shape_y(y), *of), float)
             if value.shape:
                 raise expected(f"the level {named}", "a scalar function of (x, y)", value)
             return value
@@ -141,6 +153,36 @@ def oracles_of(
         }
     mu = getattr(lower, "mu", None)
     return found, float(mu) if mu is not None and getattr(mu, "is_number", True) else None
+
+
+def row_counts(rows: Any, batch: int | None, method: str) -> tuple[int, ...]:
+    """The numbers of rows of both levels; OdescentError where they, or a batch of them, make no sense."""
+    if rows is None:
+        if batch is not None:
+            raise OdescentError(
+                "batch= is a number of rows: give rows=(those of F, those of G) too."
+            )
+        return ()
+    if not isinstance(rows, tuple) or len(rows) != 2:
+        raise expected("rows", "a pair (those of F, those of G)", rows)
+    found = []
+    for name, part in zip("FG", rows, strict=True):
+        sizes = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(part)}
+        if len(sizes) != 1 or sizes & {(), (0,)}:
+            raise OdescentError(
+                f"the rows of {name} must be arrays of one length, one entry a row, not of the lengths "
+                f"{sorted(sizes)}."
+            )
+        found.append(sizes.pop()[0])
+    if batch is not None and not 0 < batch <= min(found):
+        raise OdescentError(
+            f"batch must be from 1 to {min(found)}, the rows of a level, not {batch}."
+        )
+    if batch is not None and method != "single_loop":
+        raise OdescentError(
+            f'{method!r} solves the lower level in every step, which needs all rows: batch= is for "single_loop".'
+        )
+    return tuple(found)
 
 
 def projection(

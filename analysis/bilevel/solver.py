@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -17,8 +16,9 @@ from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import check_whole
 from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.library import system
+from ...dynamics.random.sources import source
 from .constrained import Constrained
-from .levels import Reduced, floats, oracles_of, projection
+from .levels import Reduced, floats, oracles_of, projection, row_counts
 from .result import BilevelResult, result_of
 
 cg: Any = jax.scipy.sparse.linalg.cg
@@ -45,6 +45,9 @@ def bilevel(
     lower_tolerance: float = 1e-9,
     constraints: Callable[[Any], Any] | None = None,
     lower_constraints: Callable[[Any], Any] | None = None,
+    rows: Any = None,
+    batch: int | None = None,
+    key: Any = 0,
     resume: BilevelResult | None = None,
     callback: Callable[[BilevelResult], Any] | None = None,
 ) -> BilevelResult:
@@ -72,6 +75,12 @@ def bilevel(
         constraints: the projection of x on a closed convex set, a JAX function.
         lower_constraints: that of y on a set in which it minimizes G, and which does not depend on x. Lower searches
             take projected gradients then, and G has to be convex in y.
+        rows: the data of F and of G, pytrees of arrays with a row per entry; the levels are functions of (x, y, rows)
+            then, each the mean of a loss over the rows that it gets.
+        batch: how many rows of each a step of "single_loop" takes, drawn anew with replacement. The history has an
+            entry per 50 steps then, of all rows, with its "iteration". Steps that stay as they are leave the noise
+            of a batch in the result; it is of the order of lower_step/sigma and of step.
+        key: of the rows that are drawn, a JAX key or its seed.
         resume: a result, from which the search goes on; x0 and y0 give the shapes.
         callback: is called with the result so far after each iteration; the search ends if it returns True.
 
@@ -92,7 +101,8 @@ def bilevel(
     with jax.enable_x64(True):
         flat_x, shape_x = ravel_pytree(floats("x0", x0))
         flat_y, shape_y = ravel_pytree(floats("y0", y0))
-        oracles, mu = oracles_of(upper, lower, shape_x, shape_y)
+        counts = row_counts(rows, batch, method)
+        oracles, mu = oracles_of(upper, lower, shape_x, shape_y, rows or ())
         project = projection(constraints, shape_x, flat_x)
         inside = projection(lower_constraints, shape_y, flat_y, "lower_constraints", "y0")
         begin: dict[str, Any] = {
@@ -106,6 +116,19 @@ def bilevel(
         shapes = (shape_x, shape_y)
         if method == "single_loop":
             run = _single_loop(oracles, sigma, step, lower_step, ratio, inside)
+            if batch is not None and rows is not None:
+                fresh = source(key, "jax")
+
+                def drawn(step: Any) -> Any:
+                    """The oracles on the rows of a step."""
+                    keys = jax.random.split(jax.random.fold_in(fresh, step))
+                    picked = [
+                        _picked(part, jax.random.randint(k, (batch,), 0, n))
+                        for part, k, n in zip(rows, keys, counts, strict=True)
+                    ]
+                    return oracles_of(upper, lower, shape_x, shape_y, tuple(picked))[0]
+
+                run["drawn"] = drawn
             return _looped(run, state, steps, tolerance, shapes, callback, flat_y, project)
         look: Reduced | Constrained
         if lower_constraints is None:
@@ -115,6 +138,11 @@ def bilevel(
         return _searched(
             look, state, steps, tolerance, shapes, callback, flat_y, project, step, method
         )
+
+
+def _picked(rows: Any, which: Any) -> Any:
+    """Some of the rows."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[which], rows)
 
 
 def _searched(
@@ -289,43 +317,66 @@ def _looped(
     named = {p.name: p for p in flow.parameters}
     fixed = {named["sigma"]: s, named["epsilon"]: h / lower, named["rho"]: run["ratio"]}
 
-    def move(state: Any, _: Any) -> Any:
-        """One step, unless the residuals are small enough already; the residuals are those before it."""
-        at, ended = state
-        slopes = [
-            evaluate(rates[b], dict(zip(blocks, at, strict=True)) | fixed, o, jnp) for b in blocks
-        ]
+    def residuals(at: Any, slopes: Any) -> tuple[Any, Any]:
+        """Of the upper level and of the lower ones: the lengths of their projected steps."""
         upper = jnp.linalg.norm(at[0] - project(at[0] + slopes[0]))
         steps_inside = [
             v - inside(v + w * h / lower) for v, w in zip(at[1:], slopes[1:], strict=True)
         ]
-        lowers = jnp.sqrt(sum(jnp.sum(v**2) for v in steps_inside))
+        return upper, jnp.sqrt(sum(jnp.sum(v**2) for v in steps_inside))
+
+    def slopes_of(at: Any, oracles: Any) -> list[Any]:
+        known = dict(zip(blocks, at, strict=True)) | fixed
+        return [evaluate(rates[b], known, oracles, jnp) for b in blocks]
+
+    def moved(at: Any, slopes: Any) -> tuple[Any, ...]:
+        ahead = [v + h * slope for v, slope in zip(at, slopes, strict=True)]
+        return tuple(p(w) for p, w in zip((project, inside, inside), ahead, strict=True))
+
+    def move(state: Any, _: Any) -> Any:
+        """One step, unless the residuals are small enough already; the residuals are those before it."""
+        at, ended = state
+        slopes = slopes_of(at, o)
+        upper, lowers = residuals(at, slopes)
         ended = ended | (jnp.maximum(upper, lowers) <= tolerance)
-        moved = [v + jnp.where(ended, 0.0, h) * slope for v, slope in zip(at, slopes, strict=True)]
-        row = (o["value_F"](at[0], at[1]), upper, lowers, ended)
-        kept = [
-            jnp.where(ended, v, p(w))
-            for v, w, p in zip(at, moved, (project, inside, inside), strict=True)
-        ]
-        return (tuple(kept), ended), row
+        kept = [jnp.where(ended, v, w) for v, w in zip(at, moved(at, slopes), strict=True)]
+        return (tuple(kept), ended), (o["value_F"](at[0], at[1]), upper, lowers, ended)
+
+    def move_on_rows(at: Any, number: Any) -> Any:
+        """One step on the rows that are drawn for it."""
+        return moved(at, slopes_of(at, run["drawn"](number))), None
+
+    @jax.jit
+    def looked(at: Any) -> Any:
+        """The value and the residuals, of all rows."""
+        return (o["value_F"](at[0], at[1]), *residuals(at, slopes_of(at, o)))
 
     names = ("value", "hypergradient", "lower_residual")
-    chunks: dict[int, Any] = {}
-    at, history, done = ((x, y, z), jnp.asarray(False)), list(state["history"]), 0
-    message, success = "", False
+    on_rows = "drawn" in run
+    whole: Any = jax.jit(lambda at, n: jax.lax.scan(move, at, None, length=n), static_argnums=1)
+    drawn: Any = jax.jit(lambda at, numbers: jax.lax.scan(move_on_rows, at, numbers)[0])
+    at: Any = (x, y, z)
+    history, done, message, success = list(state["history"]), 0, "", False
     while not message:
-        count = min(1 if callback is not None else _CHUNK, steps - done)
-        run_chunk = chunks.setdefault(count, jax.jit(partial(jax.lax.scan, move, length=count)))
-        at, rows = run_chunk(at, None)
-        values = [np.asarray(r) for r in rows]
-        taken = int(np.argmax(values[3])) + 1 if values[3].any() else count  # rows that count
+        count = min(1 if callback is not None and not on_rows else _CHUNK, steps - done)
+        more: dict[str, Any] = {"lower_error": np.nan, "step": h, "solves": 0}
+        if on_rows:
+            first = state["steps"] + done
+            at = drawn(at, jnp.arange(first, first + count))
+            values = [np.asarray(v)[None] for v in looked(at)]
+            taken, success = 1, bool(max(values[1][0], values[2][0]) <= tolerance)
+            more["iteration"] = first + count
+            done += count
+        else:
+            (at, _), rows = whole((at, jnp.asarray(False)), count)
+            *values, ended = (np.asarray(r) for r in rows)
+            success = bool(ended.any())
+            taken = int(np.argmax(ended)) + 1 if success else count  # rows that count
+            done += taken - success  # nothing moves where it ends
         history += [
-            dict(zip(names, map(float, row), strict=True))
-            | {"lower_error": np.nan, "step": h, "solves": 0}
-            for row in zip(*(v[:taken] for v in values[:3]), strict=True)
+            dict(zip(names, map(float, row), strict=True)) | more
+            for row in zip(*(v[:taken] for v in values), strict=True)
         ]
-        success = bool(values[3].any())
-        done += taken - success  # nothing moves where it ends
         last = success or done >= steps
         left = max(history[-1][n] for n in names[1:])
         if not np.isfinite(left):
@@ -333,9 +384,8 @@ def _looped(
                 f"the single loop diverges before step {state['steps'] + done}: take a smaller step than {h:g}, or a "
                 f"smaller lower_step than {lower:.3g}."
             )
-        now = {"x": at[0][0], "fast": at[0][1:], "step": h, "steps": state["steps"] + done, "history": history,
-               "lower": lower, "gradient": -evaluate(
-                   rates[blocks[0]], dict(zip(blocks, at[0], strict=True)) | fixed, o, jnp)}  # fmt: skip
+        now = {"x": at[0], "fast": at[1:], "step": h, "steps": state["steps"] + done, "history": history,
+               "lower": lower, "gradient": -slopes_of(at, o)[0]}  # fmt: skip
         if success:
             message = f"all residuals are at most {tolerance:g}"
         elif last:
