@@ -189,9 +189,8 @@ def test_several_unknowns_that_need_one_another():
         equations = lambda v: jnp.concatenate(
             [jax.grad(lower_value, 1)(at, v[:5]) + v[5:], 3 * v[5:] - v[:5] + jnp.tanh(v[5:])]
         )
-        for _ in range(12):
-            v = v - jnp.linalg.solve(jax.jacobian(equations)(v), equations(v))
-        return v
+        newton = lambda _, v: v - jnp.linalg.solve(jax.jacobian(equations)(v), equations(v))
+        return jax.lax.fori_loop(0, 12, newton, v)
 
     exact, moved = jax.jit(lambda v: jax.jvp(searched_both, (v,), (ALONG,)))(HERE)
     values = {x: HERE, y: jnp.zeros(5), u: ALONG}
