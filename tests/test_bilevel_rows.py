@@ -38,7 +38,14 @@ def test_all_rows_are_the_problem_of_their_means(method):
 
 
 def test_batches_find_the_solution_up_to_their_noise_and_the_penalty():
-    options = {"method": "single_loop", "step": 0.02, "lower_step": 0.1, "sigma": 0.1, "steps": 1500, **DATA}
+    options = {
+        "method": "single_loop",
+        "step": 0.02,
+        "lower_step": 0.1,
+        "sigma": 0.1,
+        "steps": 1500,
+        **DATA,
+    }
     begin = np.zeros(3), np.zeros(3)
     exact = od.bilevel(upper, lower, *begin, **options)
     errors = {}
