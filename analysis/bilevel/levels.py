@@ -116,7 +116,7 @@ def oracles_of(
         rows: those of both levels, pytrees of arrays; none for functions of x and y alone.
     """
     found: dict[str, Any] = {}
-    data = [(part,) for part in rows] or [(), ()]
+    data: list[tuple[Any, ...]] = [(part,) for part in rows] or [(), ()]
     for (name, level), of in zip((("F", upper), ("G", lower)), data, strict=True):
         if isinstance(level, Objective) and not of:
             if len(level.args) != 2 or level.fun is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -117,18 +118,8 @@ def bilevel(
         if method == "single_loop":
             run = _single_loop(oracles, sigma, step, lower_step, ratio, inside)
             if batch is not None and rows is not None:
-                fresh = source(key, "jax")
-
-                def drawn(step: Any) -> Any:
-                    """The oracles on the rows of a step."""
-                    keys = jax.random.split(jax.random.fold_in(fresh, step))
-                    picked = [
-                        _picked(part, jax.random.randint(k, (batch,), 0, n))
-                        for part, k, n in zip(rows, keys, counts, strict=True)
-                    ]
-                    return oracles_of(upper, lower, shape_x, shape_y, tuple(picked))[0]
-
-                run["drawn"] = drawn
+                on_rows = partial(oracles_of, upper, lower, shape_x, shape_y)
+                run["drawn"] = _drawn(on_rows, rows, counts, batch, key)
             return _looped(run, state, steps, tolerance, shapes, callback, flat_y, project)
         look: Reduced | Constrained
         if lower_constraints is None:
@@ -140,9 +131,25 @@ def bilevel(
         )
 
 
-def _picked(rows: Any, which: Any) -> Any:
-    """Some of the rows."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[which], rows)
+def _drawn(
+    on_rows: Callable[[tuple[Any, ...]], tuple[dict[str, Any], Any]],
+    rows: tuple[Any, ...],
+    counts: tuple[int, ...],
+    batch: int,
+    key: Any,
+) -> Callable[[Any], dict[str, Any]]:
+    """The oracles of a step by its number, on rows that are drawn for it with replacement."""
+    fresh: Any = source(key, "jax")
+
+    def drawn(step: Any) -> dict[str, Any]:
+        picked = []
+        keys = jax.random.split(jax.random.fold_in(fresh, step))
+        for part, k, n in zip(rows, keys, counts, strict=True):
+            which = jax.random.randint(k, (batch,), 0, n)
+            picked.append(jax.tree.map(lambda leaf, at=which: jnp.asarray(leaf)[at], part))
+        return on_rows(tuple(picked))[0]
+
+    return drawn
 
 
 def _searched(
