@@ -270,6 +270,9 @@ def test_every_mark_of_a_picture_is_named_and_it_moves(ball, tmp_path):
     assert entries == ["Heavy ball", "flow", "the step without a gradient", "start", "minimum"]
     pair = ball.plot(panel="energy")
     assert len(pair) == 2 and faults(pair[0].figure) == []
+    for other in (pair[0], "axes", (pair[0], 1)):
+        with pytest.raises(od.OdescentError, match="ax must be a pair of Axes"):
+            ball.plot(other, panel="energy")
     with pytest.raises(od.OdescentError, match="no panel 'enrgy'"):
         ball.plot(panel="enrgy")
     frames = animate(ball, tmp_path / "f.png", frames=2, dpi=60)

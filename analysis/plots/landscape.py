@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support import style
-from ..._support.errors import check_choice
+from ..._support.errors import check_choice, expected
 from ..portraits.animation import mark, single
 
 if TYPE_CHECKING:
@@ -45,7 +45,13 @@ def draw(
     if panel is None:
         return _landscape(shown, ax, legend, memory)
     check_choice("panel", panel, _PANELS)
-    axes: Any = style.figure(style.FULL_WIDTH, max(_ratio(shown), 0.65), 2)[1] if ax is None else ax
+    from matplotlib.axes import Axes
+
+    axes: Any = ax
+    if ax is None:
+        axes = style.figure(style.FULL_WIDTH, max(_ratio(shown), 0.65), 2)[1]
+    elif len(found := np.ravel(axes)) != 2 or not all(isinstance(one, Axes) for one in found):
+        raise expected("ax", "a pair of Axes, with panel=, or None", ax)
     _landscape(shown, axes[0], legend, memory)
     _panel(shown, axes[1], legend, panel)
     return axes  # type: ignore[no-any-return]
