@@ -6,6 +6,7 @@ Heavy libraries are loaded here, so a test about lazy imports runs its code in a
 import functools
 import gc
 import inspect
+import itertools
 import os
 import sys
 import types
@@ -40,16 +41,9 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 def _shared(make: Callable[[], Any], programs: int = 200) -> Callable[[], Any]:
     """Contexts of MLIR for so many programs each: one takes as long as a small program, and stays as long as it."""
-    kept: list[Any] = []
-
-    def context() -> Any:
-        if len(kept) in (0, programs):
-            kept[:] = [make()]
-        else:
-            kept.append(kept[-1])
-        return kept[-1]
-
-    return context
+    count = itertools.count()
+    made = functools.lru_cache(1)(lambda _: make())
+    return lambda: made(next(count) // programs)
 
 
 if hasattr(mlir, "make_ir_context"):

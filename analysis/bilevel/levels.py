@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from ..._support.errors import OdescentError, expected
@@ -17,6 +16,7 @@ from ...dynamics.flows.evaluate import evaluate, with_roots
 from ...dynamics.implicit.roots import roots_of
 from ...dynamics.library import system
 from ...dynamics.library.bilevel import F, G
+from ...dynamics.vector_fields.means import rows_in
 from ...dynamics.vector_fields.objective import Objective
 
 
@@ -167,13 +167,13 @@ def row_counts(rows: Any, batch: int | None, method: str) -> tuple[int, ...]:
         raise expected("rows", "a pair (those of F, those of G)", rows)
     found = []
     for name, part in zip("FG", rows, strict=True):
-        sizes = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(part)}
-        if len(sizes) != 1 or sizes & {(), (0,)}:
+        count, shown = rows_in(part)
+        if not count:
             raise OdescentError(
                 f"the rows of {name} must be arrays of one length, one entry a row, not of the lengths "
-                f"{sorted(sizes)}."
+                f"{shown}."
             )
-        found.append(sizes.pop()[0])
+        found.append(count)
     if batch is not None and not 0 < batch <= min(found):
         raise OdescentError(
             f"batch must be from 1 to {min(found)}, the rows of a level, not {batch}."

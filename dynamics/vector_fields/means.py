@@ -128,6 +128,16 @@ def _share(number: Any) -> Any:
     return jnp.where(number > 0, 1 / jnp.maximum(number, 1), jnp.nan)
 
 
+def rows_in(data: Any) -> tuple[int, str]:
+    """The number of rows of a pytree of arrays, 0 where they have none or several, and what there is, in words."""
+    import jax
+    import jax.numpy as jnp
+
+    sizes = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(data)}
+    shown = ", ".join(str(s[0]) if s else "none" for s in sorted(sizes)) or "none"
+    return (0 if len(sizes) != 1 else max((0, *sizes.pop())), shown)
+
+
 class FiniteSum(Sampled):
     """f(x) = mean over the rows of data of fun(x, row), an objective with values and gradients of all rows.
 
@@ -172,13 +182,11 @@ class FiniteSum(Sampled):
 
         refuse_torch(fun)
         self.data = jax.tree.map(jnp.asarray, data)
-        sizes = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(self.data)}
-        if len(sizes) != 1 or sizes & {(), (0,)}:
-            shown = ", ".join(str(s[0]) if s else "none" for s in sorted(sizes)) or "none"
+        self.rows, shown = rows_in(self.data)
+        if not self.rows:
             raise OdescentError(
                 f"the data of {name} must have one number of rows, at least 1, not {shown}."
             )
-        ((self.rows,),) = sizes
         self.batch_size = check_whole("batch", batch, 1)
         if not replace and self.batch_size > self.rows:
             raise OdescentError(

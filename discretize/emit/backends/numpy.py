@@ -170,7 +170,7 @@ class NumpyModule(ModuleWriter):
         if any(r.measures for r in (self.low.step, *self.low.outputs.values())):
             one = [
                 "try:",
-                *(f"    {line}" for line in one),
+                *indented(one),
                 "except (ZeroDivisionError, OverflowError):",
                 "    xs[i] = np.nan",
             ]
@@ -180,7 +180,7 @@ class NumpyModule(ModuleWriter):
             "    xs = np.empty((steps + 1, *first.shape), first.dtype)",
             "    xs[0] = first",
             "    for i in range(1, steps + 1):",
-            *(f"        {line}" for line in one),
+            *indented(one, 2),
             "        if not np.isfinite(xs[i]).all():",
             '            message = f"step {i} is not finite; the points before it are returned."',
             "            warnings.warn(message, RuntimeWarning, stacklevel=2)",

@@ -24,7 +24,7 @@ from ..modules.torch_helpers import (
     STEP_ELSEWHERE,
 )
 from ..printing.language import MATH
-from ..printing.lines import paragraph, wrapped
+from ..printing.lines import indented, paragraph, wrapped
 from ..tensors.construction import CLASS, HESSIAN
 from ..tensors.memory import layout, names_of
 from ..tensors.optimizer_methods import Body
@@ -100,8 +100,8 @@ class _Module:
     def methods(self) -> list[list[str]]:
         """The methods on tensors."""
         body = self.body
-        again = [body.advance_in_place()] if body.again is not None else []
-        return [body.batches(), body.advance(), *again, body.eval_params()]
+        made = [body.batches(), body.advance(), body.advance_in_place(), body.eval_params()]
+        return [lines for lines in made if lines]
 
     def optimizer(self) -> list[str]:
         """The class."""
@@ -326,21 +326,13 @@ class _Module:
 
 def _updated(body: Body, batches: str) -> list[str]:
     """Every batch in turn; where a number of the step is not finite, a sentence for Python's own."""
-    lines = [
-        f"        for group, params in {batches}:",
-        f"            self._advance{body.suffix}(group, params)",
-    ]
+    once = [f"            self._advance{body.suffix}(group, params)"]
     if body.again is not None:
-        lines[1:] = [
-            "            if self.in_place:",
-            f"                self._advance_in_place{body.suffix}(group, params)",
-            "            else:",
-            f"    {lines[1]}",
-        ]
-    if not body.low.step.measures:
-        return lines
-    tried = [f"    {line}" for line in lines[1:]]
-    return [lines[0], "            try:", *tried, *DIVIDED.strip("\n").splitlines()]
+        in_place = f"                self._advance_in_place{body.suffix}(group, params)"
+        once = ["            if self.in_place:", in_place, "            else:", *indented(once)]
+    if body.low.step.measures:
+        once = ["            try:", *indented(once), *DIVIDED.strip("\n").splitlines()]
+    return [f"        for group, params in {batches}:", *once]
 
 
 class _GroupsModule(_Module):

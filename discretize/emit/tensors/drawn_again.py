@@ -64,22 +64,18 @@ class StepInPlace:
         at = {d: fresh("at") for d in self.directions()}
         moved: dict[Direction, sp.Expr] = dict.fromkeys(at, sp.S.Zero)
 
+        def move(head: str, d: Direction, to: str) -> list[str]:
+            given = ["params", seeds[d.sample], at[d], to, *(["signs=True"] if d.signs else [])]
+            return wrapped(f"{head}_shifted", given, "", "            ")
+
         def shift(to: Multiples) -> list[str]:
             lines = []
-            for d, held in at.items():
+            for d in at:
                 if (new := to.get(d, sp.S.Zero)) != moved[d]:
                     moved[d] = new
                     text = "0.0" if new == 0 else scalars.scalar(new)
-                    lines += wrapped(
-                        f"{held} = _shifted", [*given(d, held), text, *kind(d)], "", "            "
-                    )
+                    lines += move(f"{at[d]} = ", d, text)
             return lines
-
-        def given(d: Direction, held: str) -> list[str]:
-            return ["params", seeds[d.sample], held]
-
-        def kind(d: Direction) -> list[str]:
-            return ["signs=True"] if d.signs else []
 
         inside: list[str] = []
         for s in self.statements:
@@ -90,18 +86,13 @@ class StepInPlace:
             value = f"float(self.{ask.argument}(list(params)))"
             inside += [*shift(point), f"            {called(ask.target.name)} = {value}"]
         inside += shift(self.end)
-        back = [
-            line
-            for d, held in at.items()
-            for line in wrapped("_shifted", [*given(d, held), "0.0", *kind(d)], "", "            ")
-        ]
         return [
             *(f"        {seed} = _seed(self.generator)" for seed in seeds.values()),
             *(f"        {held} = 0.0" for held in at.values()),
             "        try:",
             *inside,
             "        except BaseException:",
-            *back,
+            *(line for d in at for line in move("", d, "0.0")),
             "            raise",
         ]
 
