@@ -16,8 +16,8 @@ from ...dynamics.flows.evaluate import evaluate, with_roots
 from ...dynamics.implicit.roots import roots_of
 from ...dynamics.library import system
 from ...dynamics.library.bilevel import F, G
-from ...dynamics.vector_fields.means import rows_in
 from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.own_functions import rows_in
 
 
 class Reduced:

@@ -11,7 +11,7 @@ from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
 from ..algebra.vectors import Vector
 from .objective import Objective
-from .own_functions import refuse_torch
+from .own_functions import refuse_torch, rows_in
 
 _CHUNK = 64  # rows at a time, of a batch whose size is not known beforehand
 
@@ -126,16 +126,6 @@ def _share(number: Any) -> Any:
     import jax.numpy as jnp
 
     return jnp.where(number > 0, 1 / jnp.maximum(number, 1), jnp.nan)
-
-
-def rows_in(data: Any) -> tuple[int, str]:
-    """The number of rows of a pytree of arrays, 0 where they have none or several, and what there is, in words."""
-    import jax
-    import jax.numpy as jnp
-
-    sizes = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(data)}
-    shown = ", ".join(str(s[0]) if s else "none" for s in sorted(sizes)) or "none"
-    return (0 if len(sizes) != 1 else max((0, *sizes.pop())), shown)
 
 
 class FiniteSum(Sampled):

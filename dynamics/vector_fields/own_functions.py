@@ -1,4 +1,4 @@
-"""A user's own JAX functions: their names and traces, their derivatives, and what is no such function."""
+"""A user's own JAX functions and data: names and traces, derivatives, rows, and what is no such function."""
 
 from __future__ import annotations
 
@@ -156,3 +156,13 @@ def _fingerprint(array: Any) -> tuple[str, tuple[int, ...], bytes]:
         raise TypeError("no numbers to compare")
     there = np.ascontiguousarray(array)
     return str(there.dtype), there.shape, hashlib.sha256(there.tobytes()).digest()
+
+
+def rows_in(data: Any) -> tuple[int, str]:
+    """The number of rows of a pytree of arrays, 0 where they have none or several, and what there is, in words."""
+    import jax
+    import jax.numpy as jnp
+
+    sizes = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(data)}
+    shown = ", ".join(str(s[0]) if s else "none" for s in sorted(sizes)) or "none"
+    return (0 if len(sizes) != 1 else max((0, *sizes.pop())), shown)
