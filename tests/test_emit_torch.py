@@ -432,16 +432,17 @@ def test_oracles_may_return_what_they_were_given():
 
 def test_the_same_bytes_in_another_process():
     code = (
-        "import odescent as od\nfor n in ('item', 'adam'): print(od.algorithm(n).source('torch'))"
+        "import odescent as od\nfor n in ('item', 'adam', 'armijo', 'wolfe'):\n"
+        " for t in ('torch', 'optax', 'numpy'): print(od.algorithm(n).source(t))"
     )
     runs = [
         subprocess.run(
             [sys.executable, "-c", code], capture_output=True, check=True,
             env={"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(sys.path)},
         ).stdout
-        for seed in ("1", "2")
+        for seed in ("1", "2", "3")
     ]  # fmt: skip
-    assert runs[0] == runs[1] and len(runs[0]) > 8000
+    assert runs[0] == runs[1] == runs[2] and len(runs[0]) > 8000
     assert b"odescent emit item --target torch" in runs[0]
 
 

@@ -50,7 +50,7 @@ class GuardWriter(SolveWriter):
         # Values and inner products that are the same in each iteration are computed before the loop.
         moving = {*i.targets, *(s for j in i.body.every for s in j.targets)}
         for e in self._asked_in_each(i):
-            for node in e.atoms(ScalarNode):
+            for node in sorted(e.atoms(ScalarNode), key=str):
                 if not node.symbols() & moving and not node.calls():
                     self.node(node)
         inner = self.nested()
