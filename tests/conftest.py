@@ -6,7 +6,6 @@ Heavy libraries are loaded here, so a test about lazy imports runs its code in a
 import functools
 import gc
 import inspect
-import itertools
 import os
 import sys
 import types
@@ -18,7 +17,6 @@ import jax
 import jaxtyping
 import matplotlib
 import pytest
-from jax._src.interpreters import mlir
 
 pytest_plugins = ("tiers",)
 
@@ -37,17 +35,6 @@ jax.config.update("jax_traceback_in_locations_limit", 0)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-
-
-def _shared(make: Callable[[], Any], programs: int = 200) -> Callable[[], Any]:
-    """Contexts of MLIR for so many programs each: one takes as long as a small program, and stays as long as it."""
-    count = itertools.count()
-    made = functools.lru_cache(1)(lambda _: make())
-    return lambda: made(next(count) // programs)
-
-
-if hasattr(mlir, "make_ir_context"):
-    mlir.make_ir_context = _shared(mlir.make_ir_context)
 
 matplotlib.use("Agg")
 
