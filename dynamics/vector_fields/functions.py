@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -114,9 +115,8 @@ def _together(
                 alone = [g for g in named.values() if kind in g.oracles]
                 if len(alone) == 1 and not f.args and (kind in own or kind == "value"):
                     made.oracles[kind] = function
-    valued = {o.of for o in oracles if o.kind == "value"} & named.keys()
-    if len(valued) == 1:
-        made.sole = {"value": f"value_{next(iter(valued))}"}
+    asked = Counter(o.kind for o in oracles)
+    made.sole = {o.kind: f"{o.kind}_{o.of}" for o in oracles if asked[o.kind] == 1 and not o.args}
     return made
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.calculus import Symbol, substitute, tidy
+from ....dynamics.algebra.calculus import Symbol, oracles_in, substitute, tidy
 from ....dynamics.algebra.oracles import Oracle, in_argument
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ...programs.program import (
@@ -176,8 +176,8 @@ class Lowering:
         oracles = {c.oracle for c in self.program.calls}
         for i in self.program.sweeps:
             oracles |= set(component_oracles(i))
-        for e in (*(b.init for b in program.blocks), *program._expressions()):
-            oracles |= {c.oracle for c in e.calls()} if isinstance(e, Vector) else set()
+        for e in program._expressions():
+            oracles |= oracles_in(e)  # values and what guards ask for among them
         self.arguments = oracle_arguments(oracles, naming)
         self.population = any(o.form.particles for o in oracles)
         if self.population and program.guarded:

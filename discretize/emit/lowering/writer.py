@@ -181,7 +181,7 @@ class Writer(GuardWriter):
         Raises:
             NotCarried: a derivative that no argument stands for.
         """
-        argument = self.arguments.get(oracle, oracle.kind)
+        argument = self.arguments[oracle]
         covectors, directions = covectors_and_directions(directions)
         points = [*points_of(oracle, point), *covectors]
         if not all(points):

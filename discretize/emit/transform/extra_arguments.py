@@ -35,7 +35,7 @@ def extra_arguments(made: Plan, naming: Naming) -> dict[Oracle, str]:
         asked.setdefault(i.oracle, set()).add(i.point)
     named = oracle_arguments(set(asked), naming)
     for oracle, points in asked.items():
-        plain = oracle.kind == "value" and points == {PARAMS}
+        plain = named[oracle] == VALUE.name and points == {PARAMS}
         if oracle.kind in ("grad", "operator", "value") and not plain:
             named[oracle] += "_fn"
     return named
