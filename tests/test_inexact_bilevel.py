@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import odescent as od
-from odescent.paper_figs.operators.inexact_bilevel import Ridge, method, run
+from odescent.paper_figs.operators.inexact_bilevel import Logistic, Ridge, method, run
 
 RIDGE = Ridge(20, 6, 3, 5)
 
@@ -16,18 +17,25 @@ RIDGE = Ridge(20, 6, 3, 5)
 def by_hand(problem: Ridge, accuracy: float, first: float, steps: int) -> list[np.ndarray]:
     """The same in NumPy, from the formulas of the bound."""
     a, b, other, target = problem.a, problem.b, problem.other, problem.target
-    rows, (mu, scale, bound) = problem.rows, (problem.constants[n] for n in ("mu", "L_0", "E"))
+    rows, (mu, scale) = len(b), (problem.constants[n] for n in ("mu", "L_0"))
     x = np.full(a.shape[1], -1.0)
     y, v, eps, delta, s = np.zeros_like(x), np.zeros_like(x), accuracy, accuracy, first
 
     def slope(x: Any, y: Any) -> Any:
         return a.T @ (a @ y - b) / rows + np.exp(x) * y
 
+    def dual(x: Any, u: Any) -> Any:
+        return np.sqrt(u @ (u / (mu + np.exp(x))))
+
     def lower(x: Any, y: Any, eps: float) -> Any:
         while True:
             y = y - slope(x, y) / (scale + np.exp(x))
-            if np.linalg.norm(slope(x, y)) <= mu * eps:
+            if dual(x, slope(x, y)) <= eps:
                 return y
+
+    def of_value(x: Any, y: Any, eps: float) -> Any:
+        pull = other.T @ (other @ y - target) / rows
+        return dual(x, pull) * eps + np.mean(other**2 @ (1 / (mu + np.exp(x)))) * eps**2 / 2
 
     found = [x]
     for _ in range(steps):
@@ -37,20 +45,18 @@ def by_hand(problem: Ridge, accuracy: float, first: float, steps: int) -> list[n
             rest = a.T @ (a @ v) / rows + np.exp(x) * v - pull
             v = v - rest / (scale + np.exp(x))
             rest = a.T @ (a @ v) / rows + np.exp(x) * v - pull
-            if np.linalg.norm(rest) <= delta:
+            if dual(x, rest) <= delta:
                 break
         z, e = -np.exp(x) * y * v, np.exp(x)
-        mixed = np.linalg.norm(e * y) + np.linalg.norm(e) * eps
-        error = np.linalg.norm(e * v) * eps + mixed * (delta + bound * eps) / mu
-        if error > np.linalg.norm(z) / 2:
+        reach_v, reach_y = (np.sqrt(np.sum(e**2 / (mu + e) * u**2)) for u in (v, y))
+        change = np.mean(other**2 @ (1 / (mu + e)))
+        if reach_v * eps + (reach_y + eps) * (delta + change * eps) > np.linalg.norm(z) / 2:
             eps, delta = eps / 2, delta / 2
         else:
             value = np.mean((other @ y - target) ** 2) / 2
-            noise = np.linalg.norm(pull) * eps + bound * eps**2 / 2
-            promised, trial = s * (z @ z) / 10, x - s * z
+            noise, promised, trial = of_value(x, y, eps), s * (z @ z) / 10, x - s * z
             y = lower(trial, y, eps)
-            pull = other.T @ (other @ y - target) / rows
-            noise += np.linalg.norm(pull) * eps + bound * eps**2 / 2
+            noise += of_value(trial, y, eps)
             if np.mean((other @ y - target) ** 2) / 2 + noise <= value - promised:
                 x, s, eps, delta = trial, 2 * s, 2 * eps, 2 * delta
             elif 2 * noise <= promised:
@@ -82,18 +88,62 @@ def test_no_accepted_step_violates_what_is_claimed(seed: int) -> None:
 
 
 def test_wrong_constants_are_found_out() -> None:
-    """With a strong convexity a hundred times too large the bounds are none, and steps violate them."""
+    """With a curvature a hundred times too large, and no change of the adjoint, steps violate the bounds."""
     problem = Ridge(24, 8, 4, 1)
-    problem.constants = {**problem.constants, "mu": 100 * problem.constants["mu"], "E": 1e-9}
+    problem.constants = {**problem.constants, "mu": 100 * problem.constants["mu"]}
+    problem.levels["C"] = lambda x, v: 1e-9 * jnp.sum(x**2 + v**2)
     found = [run(problem, method(True), a, s, 3000) for a in (10.0, 1.0) for s in (0.1, 10.0)]
     assert sum(r["violations"] for r in found) > 0
 
 
-def test_the_exact_gradient_of_the_figure_is_that_of_the_package() -> None:
-    x = np.linspace(-1, 1, 6)
-    levels = RIDGE.levels
+def few(seed: int) -> Logistic:
+    """The logistic problem with the first six features of the data."""
+    made = Logistic(seed)
+    made.a, made.other = made.a[:, :6], made.other[:, :6]
+    return made
+
+
+@pytest.mark.parametrize(
+    "problem", [RIDGE, few(0), few(1)], ids=["ridge", "logistic", "other halves"]
+)
+def test_the_exact_gradient_of_the_figure_is_that_of_the_package(problem: Any) -> None:
+    x, levels = np.linspace(-3, 1, 6), problem.levels
     wanted = od.hypergradient(levels["F"], levels["G"], x, np.zeros(6), lower_tolerance=1e-12)
-    np.testing.assert_allclose(RIDGE.exact(x)[1], wanted, atol=1e-9)
+    loss, slope = problem.exact(x)
+    np.testing.assert_allclose(slope, wanted, atol=1e-9)
+    apart = 1e-5 * np.eye(6)
+    differences = [(problem.exact(x + e)[0] - problem.exact(x - e)[0]) / 2e-5 for e in apart]
+    np.testing.assert_allclose(slope, differences, atol=1e-8)
+    assert loss > 0
+
+
+def test_a_hessian_that_changes_is_in_the_bound() -> None:
+    """Points and adjoints that are off by the accuracies: the hypergradient is as near as the bound says."""
+    problem, rng = few(0), np.random.default_rng(3)
+    x, a = np.linspace(-3, 0, 6), problem.a
+    weight, (_, wanted) = np.exp(x), problem.exact(x)
+
+    def slope(y: Any) -> Any:
+        return weight * y - a.T @ (1 / (1 + np.exp(a @ y))) / len(a)
+
+    y = np.zeros(6)
+    for _ in range(20_000):
+        y = y - slope(y) / (problem.constants["L_0"] + weight)
+    closest = np.inf
+    for eps in np.repeat([1.0, 0.3, 0.01], 40):
+        off = rng.normal(size=6)
+        near = y + off * eps / np.sqrt(off @ (weight * off))
+        share = 1 / (1 + np.exp(a @ near))
+        hessian = (a.T * (share * (1 - share))) @ a / len(a) + np.diag(weight)
+        pull = -problem.other.T @ (1 / (1 + np.exp(problem.other @ near))) / len(problem.other)
+        rest = rng.normal(size=6)
+        rest *= eps / np.sqrt(rest @ (rest / weight))
+        v = np.linalg.solve(hessian, pull + rest)
+        change = float(problem.levels["C"](x, v))
+        reach_v, reach_y = (np.sqrt(np.sum(weight * u**2)) for u in (v, near))
+        bound = reach_v * eps + (reach_y + eps) * (eps + change * eps)
+        closest = min(closest, bound / np.linalg.norm(-weight * near * v - wanted))
+    assert 1 <= closest < 100
 
 
 def test_values_of_one_of_several_functions_stand_in_guards() -> None:

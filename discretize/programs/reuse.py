@@ -18,6 +18,7 @@ def reuse_across_steps(
     declared: Iterable[Block] | None = None,
     fixed: Iterable[Symbol] = (),
     taken: Iterable[str] = (),
+    along: bool = False,
 ) -> Program:
     """A call that an earlier step has made is not made again, but kept in a memory block.
 
@@ -31,13 +32,14 @@ def reuse_across_steps(
         declared: blocks that are kept.
         fixed: symbols that are the same in every step, as those outside of a loop in each of its iterations.
         taken: names that no memory may have.
+        along: whether products, calls along directions, are kept too; the start of a run has no products.
 
     Returns:
         the program, with memories among its blocks.
     """
     known = {*program.state, *fixed}
     held: list[CallOracle] = []  # the calls whose results are in memories, which are their targets
-    while (found := _known_ahead(program, held, known)) is not None:
+    while (found := _known_ahead(program, held, known, along)) is not None:
         again, now = found
         program, kept = _kept(program, again, now, {*taken})
         known.add(kept)
@@ -49,7 +51,7 @@ def reuse_across_steps(
 
 
 def _known_ahead(
-    program: Program, held: list[CallOracle], known_ahead: set[Symbol]
+    program: Program, held: list[CallOracle], known_ahead: set[Symbol], along: bool
 ) -> tuple[CallOracle, Symbol] | None:
     """A call of the next step whose result this one has already, and the name of that result."""
     if len(program.calls) + len(held) < 2:
@@ -63,11 +65,13 @@ def _known_ahead(
             calls.append(i.changed(now))
     after = Meanings({s: now(e) for s, e in program.next.items()})
     for again in calls:
-        if not _reads_alone(again, known_ahead) or after.of(again.point) is None:
+        if not _reads_alone(again, known_ahead, along):
+            continue
+        if any(after.of(v) is None for v in (again.point, *again.directions)):
             continue
         ahead = again.changed(after)
         for known in (*calls, *held):
-            drawn = symbols_of(known.point) & set(program.samples)  # never carried to the next step
+            drawn = _read(known) & set(program.samples)  # never carried to the next step
             if known.target == again.target or drawn:
                 continue
             if replace(known, target=again.target) == ahead:
@@ -91,10 +95,14 @@ def _kept(
     return with_memory.alive(*with_memory.state, *with_memory.outputs.values()), kept
 
 
-def _reads_alone(c: CallOracle, known: set[Symbol]) -> bool:
-    """Whether a call is a plain one (no direction, parameter or implicit weight) at a function of these symbols."""
-    plain = not c.directions and not c.parameters and c.implicit == 0
-    return plain and symbols_of(c.point) <= known
+def _reads_alone(c: CallOracle, known: set[Symbol], along: bool) -> bool:
+    """Whether a call is a plain one (no parameter or implicit weight, no direction but ``along``) of these symbols."""
+    plain = (along or not c.directions) and not c.parameters and c.implicit == 0
+    return plain and _read(c) <= known
+
+
+def _read(c: CallOracle) -> set[Symbol]:
+    return {s for v in (c.point, *c.directions) for s in symbols_of(v)}
 
 
 def _candidates(stem: str) -> Iterator[str]:

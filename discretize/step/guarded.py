@@ -91,7 +91,7 @@ def _without_repetitions(builder: Builder, loop: Loop) -> Loop:
     iteration = Program(blocks, loop.body.instructions, after, sides)
     inside = {*loop.targets, *(s for i in loop.body.every for s in i.targets)}
     read = {s for i in loop.body.instructions for s in i.reads} - inside
-    kept = reuse_across_steps(iteration, fixed=read, taken=builder.used)
+    kept = reuse_across_steps(iteration, fixed=read, taken=builder.used, along=True)
     if kept.blocks == blocks:
         return loop
     builder.used |= {b.name for b in kept.blocks}

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
 
 import sympy as sp
 
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, symbols_of
-from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
+from ....dynamics.algebra.direct_sums import points_of
+from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
 from ...programs.guards import Guard
-from ...programs.instructions import Assign, Choose, Instruction, Loop, StraightLine
+from ...programs.instructions import (
+    Assign,
+    CallOracle,
+    Choose,
+    Instruction,
+    Loop,
+    StraightLine,
+)
 from .coefficients import presentable
 from .solving import SolveWriter
 from .statements import ChooseLet, LoopLet, Routine, ZeroLet
@@ -35,15 +43,16 @@ class GuardWriter(SolveWriter):
         stem = i.names[0].name
         local = (self.table.fresh(f"{stem}_accepted"), self.table.fresh(f"{stem}_rejected"))
         sides = [
-            self.branch(b, i.names, o.values)
-            for b, o in ((i.accept, i.reject), (i.reject, i.accept))
+            self.branch(b, i.names, o) for b, o in ((i.accept, i.reject), (i.reject, i.accept))
         ]
         self.statements.append(ChooseLet(i.names, guard, sides[0], sides[1], local))
 
     def repeat(self, i: Loop) -> None:
         """A loop: what it begins with, and a routine for an iteration."""
+        made = _made_in(i.body, i.names)
         begin = tuple(
-            self.ending(s, e, o) for s, e, o in zip(i.names, i.begin, i.body.values, strict=True)
+            self.ending(s, e, o, made)
+            for s, e, o in zip(i.names, i.begin, i.body.values, strict=True)
         )
         limit = self.scalar(presentable(i.limit), "limit")
         local = self.table.fresh(f"{i.names[0].name if i.names else i.count.name}_once")
@@ -58,7 +67,7 @@ class GuardWriter(SolveWriter):
             inner.instruction(j)
         until = None if i.until is None else inner.guard(i.until)
         ends = zip(i.names, i.body.values, i.begin, strict=True)
-        results = {s.name: inner.ending(s, e, o) for s, e, o in ends}
+        results = {s.name: inner.ending(s, e, o, {}) for s, e, o in ends}
         body = Routine(tuple(inner.statements), results)
         ended = "fixed point" if i.fixed_point else "search" if _is_search(i) else ""
         self.statements.append(
@@ -85,27 +94,55 @@ class GuardWriter(SolveWriter):
         """The guard with names or numbers for its sides."""
         return guard.changed(lambda e: self.scalar(presentable(e), "compared", turned=True))
 
-    def branch(self, b: StraightLine, names: Sequence[Symbol], others: Sequence[Expr]) -> Routine:
-        """The routine of a branch; ``others`` are the values of the other one."""
-        inner = self.nested()
+    def branch(self, b: StraightLine, names: Sequence[Symbol], other: StraightLine) -> Routine:
+        """The routine of a branch beside the other one."""
+        inner, made = self.nested(), _made_in(other)
         for i in b.instructions:
             inner.instruction(i)
-        ends = zip(names, b.values, others, strict=True)
-        results = {s.name: inner.ending(s, e, o) for s, e, o in ends}
+        ends = zip(names, b.values, other.values, strict=True)
+        results = {s.name: inner.ending(s, e, o, made) for s, e, o in ends}
         return Routine(tuple(inner.statements), results)
 
-    def ending(self, s: Symbol, value: Expr, other: Expr) -> Expr:
-        """A value by a name or a number; that of zero has the shape of the other value."""
+    def ending(
+        self, s: Symbol, value: Expr, other: Expr, made: Mapping[Symbol, Instruction | None]
+    ) -> Expr:
+        """A value by a name or a number; zero has the shape of the other value, which may be ``made`` elsewhere."""
         if not isinstance(value, Vector):
             return self.scalar(presentable(value), f"{s.name}_value")
         if value:
             return self.named(value, f"{s.name}_value")
-        like = next(iter(other.terms), None) if isinstance(other, Vector) else None
-        if not isinstance(like, VectorSymbol):
+        like = _outside(other, made) if isinstance(other, Vector) else None
+        if like is None:
             raise NotCarried(f"emitted code does not know the shape of {s}, which is zero.")
         target = VectorSymbol(self.table.fresh(f"{s.name}_value"))
         self.statements.append(ZeroLet(target, like))
         return target
+
+
+def _made_in(line: StraightLine, names: Iterable[Symbol] = ()) -> dict[Symbol, Instruction | None]:
+    """What makes the names that are known only inside of a routine; nothing makes those that it begins with."""
+    return dict.fromkeys(names) | {s: i for i in line.every for s in i.targets}
+
+
+def _outside(e: Vector, made: Mapping[Symbol, Instruction | None]) -> VectorSymbol | None:
+    """A name of the shape of a vector that is known outside of the routine that has made some of its terms."""
+    for a in e.terms:
+        if not isinstance(a, VectorSymbol):
+            continue
+        if a not in made:
+            return a
+        source = made[a]
+        if isinstance(source, CallOracle) and source.oracle.form.field:
+            places = dict(
+                zip(source.oracle.args, points_of(source.oracle, source.point), strict=False)
+            )
+            at: Any = places.get(source.oracle.slot, source.point)
+        else:
+            at = source.value if isinstance(source, Assign) else zero
+        found = _outside(at, {s: i for s, i in made.items() if s != a} | {a: None})
+        if found is not None:
+            return found
+    return None
 
 
 def _is_search(i: Loop) -> bool:

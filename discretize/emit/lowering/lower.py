@@ -16,7 +16,7 @@ import sympy as sp
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, oracles_in, substitute, tidy
 from ....dynamics.algebra.oracles import Oracle, in_argument
-from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
+from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol, zero
 from ...programs.program import (
     Assign,
     CallOracle,
@@ -121,9 +121,13 @@ def _proximal(
 
 
 def without_zeros(program: Program) -> Program:
-    """The program without the assignments of the zero vector, which has no shape of its own to print."""
+    """The program without what is the zero vector, which has no shape to print: derivatives along it too."""
     assigned = {i.target: i.value for i in program.every if isinstance(i, Assign)}
-    nothing = {s: e for s, e in assigned.items() if isinstance(e, Vector) and not e}
+    nothing: dict[Symbol, Expr] = {
+        s: e for s, e in assigned.items() if isinstance(e, Vector) and not e
+    }
+    asked = (i for i in program.every if isinstance(i, CallOracle))
+    nothing |= {i.target: zero for i in asked if not all(i.directions)}
     if not nothing:
         return program
     after = {s: tidy(substitute(e, nothing)) for s, e in program.next.items()}
@@ -143,7 +147,9 @@ def _dropped(
         return replace(b, instructions=_dropped(b.instructions, nothing))
 
     kept = [
-        i.changed(opened) for i in listed if not (isinstance(i, Assign) and i.target in nothing)
+        i.changed(opened)
+        for i in listed
+        if not (isinstance(i, (Assign, CallOracle)) and i.target in nothing)
     ]
     return tuple(
         replace(i, accept=branch(i.accept), reject=branch(i.reject))
