@@ -93,7 +93,7 @@ class Ridge:
         self.target = self.other @ true + rng.normal(size=rows)
         self.hessian = self.a.T @ self.a / rows
         curvatures = np.linalg.eigvalsh(self.hessian)
-        self.constants = {"mu": float(curvatures[0]), "L_0": float(curvatures[-1])}
+        self.constants: dict[str, Any] = {"mu": float(curvatures[0]), "L_0": float(curvatures[-1])}
 
     @cached_property
     def levels(self) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class Logistic:
         rows = np.random.default_rng(seed).permutation(features * (2.0 * label - 1)[:, None])
         self.a, self.other = np.split(rows, [len(rows) // 2])
         most = np.linalg.eigvalsh(self.a.T @ self.a / len(self.a))[-1] / 4
-        self.constants = {"mu": 0.0, "L_0": float(most)}
+        self.constants: dict[str, Any] = {"mu": 0.0, "L_0": float(most)}
 
     @cached_property
     def levels(self) -> dict[str, Any]:
