@@ -78,3 +78,36 @@ def test_trials_refute_with_a_witness() -> None:
     ):
         found = od.algorithm(one).equivalent(od.algorithm(other))
         assert found.verdict == "refuted" and found.witness is not None
+
+
+GUARDED = [n for n in od.algorithms() if od.algorithm(n).program.guarded]
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_methods_with_guards_are_recognized(name: str) -> None:
+    found = od.recognize(od.algorithm(name))
+    assert (found.verdict, found.name) == ("equal", name), found.reason
+
+
+def driver(
+    grow: object = sp.Rational(5, 4), kept: object = 1, strict: bool = False
+) -> od.Algorithm:
+    """The bold driver, written down under other names."""
+    block = od.Block("w", init=od.dynamics.start)
+    length = od.Block("q", "scalar", "coefficient", sp.S.One)
+    w, q = block.symbol, length.symbol
+    fall = f.value(od.at(w)) - kept * f.value(w)
+    guard = fall > 0 if strict else fall >= 0
+    back = [od.Let({w: od.at(w), q: q / 2})]
+    flow = od.System({"descent": {w: -q * f.grad(w)}}, blocks=[block, length], output=w)
+    scheme = od.Scheme((TRIAL, od.Select(guard, [od.Let({q: grow * q})], back)))
+    return od.Algorithm(flow, scheme, step=share)
+
+
+def test_a_disguise_is_recognized_and_a_near_miss_is_left_open() -> None:
+    found = od.recognize(driver())
+    assert found.name == "bold_driver" and found.substitution == {"h": share}, found.reason
+    for near in (driver(grow=2), driver(kept=2), driver(strict=True)):
+        missed = od.recognize(near)
+        assert missed.verdict == "undecided" and "bold_driver" in missed.undecided
+        assert "gradient_descent" not in missed.undecided  # it asks for no values

@@ -15,6 +15,7 @@ from ..._support.arguments import checked
 from ..._support.work import TooMuchWork, done, limited, uncounted
 from ...dynamics.algebra.oracles import Oracle
 from ..equality.equivalence import compare_linear
+from ..equality.guarded import compare_guarded
 from ..equality.nonlinear import compare_maps
 from ..equality.time_varying import compare_varying, merged
 from ..equality.verdict import AGREE, Equivalence
@@ -42,11 +43,13 @@ def recognize(algorithm: Algorithm) -> Recognition:
 
     It tries the same parameters, then solves for the known method's parameters (admissible values only), those of its
     tuning before its free step; then methods that are equal but for the start, the output, the oracle's name, a time
-    scale, a delay or a composition of steps. Positive answers are proved. The verdict is "different" only if each
-    registered method was excluded for all parameters, else the others are named. The work is counted and limited.
+    scale, a delay or a composition of steps. Methods with guards are compared as they are. Positive answers are
+    proved. The verdict is "different" only if each registered method was excluded for all parameters, else the others
+    are named. The work is counted and limited.
     """
     search = _Search(algorithm.tuned)
-    for stage in (search.as_it_is, search.with_other_values, search.changed):
+    plain = (search.as_it_is, search.with_other_values, search.changed)
+    for stage in (search.by_its_guards,) if search.program.guarded else plain:
         for name in _names():
             search.within(stage, name)
         best = search.best()
@@ -57,7 +60,9 @@ def recognize(algorithm: Algorithm) -> Recognition:
 
 
 def form(program: Program) -> Form:
-    """The program as a linear method, one with changing coefficients, or a map."""
+    """The program as a linear method, one with changing coefficients, or a map; one with guards as it is."""
+    if program.guarded:
+        return program
     with contextlib.suppress(NotLTI):
         return linear(program).merged()
     with contextlib.suppress(NotLTI):
@@ -128,9 +133,11 @@ class _Search:
         """A stage for a method, as far as the work goes: where it ends, the method stays open."""
         known = _known(name, False).program
         alike = known.asks_values == self.program.asks_values
-        if known.guarded or not alike:
+        if known.guarded or self.program.guarded or not alike:
+            if known.guarded and self.program.guarded:
+                stage(name)
             if alike and known.asks_at_random == self.program.asks_at_random:
-                self.open[name] = "its steps go one of several ways, which are not compared"
+                self.open[name] = "its steps go one of several ways, which was not excluded"
             return
         began = done()
         try:
@@ -177,6 +184,18 @@ class _Search:
             "undecided", None, f"{none if others else ''}it is undecided whether it is one of these: {listed}.",
             undecided=dict(self.open),
         )  # fmt: skip
+
+    def by_its_guards(self, name: str) -> None:
+        """A method of the same guards, with the target's parameters in the places of its own."""
+        for free in (False, True):
+            known, mine = _known(name, free).program, self.program.parameters
+            if len(mine) != len(known.parameters):
+                continue
+            for order in itertools.permutations(mine) if len(mine) <= _RENAMED else (mine,):
+                values = dict(zip(known.parameters, order, strict=True))
+                verdict = _guarded(self.program, known.bind(values))
+                if self._note(name, verdict, {}, {p.name: e for p, e in values.items()}):
+                    return
 
     def as_it_is(self, name: str) -> None:
         """The method with the same parameters."""
@@ -442,6 +461,14 @@ def _compared(one: Form, other: Form) -> Equivalence | None:
         if isinstance(one, TimeVarying) or isinstance(other, TimeVarying):
             return compare_varying(varying(one), varying(other))
         return compare_linear(one, other)
+    except ArithmeticError:
+        return None
+
+
+def _guarded(one: Program, other: Program) -> Equivalence | None:
+    """The proof that two methods with guards are one; None where there is none."""
+    try:
+        return compare_guarded(one, other) or None
     except ArithmeticError:
         return None
 
