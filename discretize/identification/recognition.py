@@ -193,7 +193,7 @@ class _Search:
                 continue
             for order in itertools.permutations(mine) if len(mine) <= _RENAMED else (mine,):
                 values = dict(zip(known.parameters, order, strict=True))
-                verdict = _guarded(self.program, known.bind(values))
+                verdict = _compare(self.program, known.bind(values))
                 if self._note(name, verdict, {}, {p.name: e for p, e in values.items()}):
                     return
 
@@ -454,21 +454,14 @@ def _compare(one: Form, other: Form) -> Equivalence | None:
 def _compared(one: Form, other: Form) -> Equivalence | None:
     try:
         if isinstance(one, Program) or isinstance(other, Program):
-            both = isinstance(one, Program) and isinstance(other, Program)
-            return compare_maps(one, other, "") if both else None  # type: ignore[arg-type]
+            if not (isinstance(one, Program) and isinstance(other, Program)):
+                return None
+            return compare_guarded(one, other) if one.guarded else compare_maps(one, other, "")
         if Counter(one.inputs) != Counter(other.inputs):
             return None
         if isinstance(one, TimeVarying) or isinstance(other, TimeVarying):
             return compare_varying(varying(one), varying(other))
         return compare_linear(one, other)
-    except ArithmeticError:
-        return None
-
-
-def _guarded(one: Program, other: Program) -> Equivalence | None:
-    """The proof that two methods with guards are one; None where there is none."""
-    try:
-        return compare_guarded(one, other) or None
     except ArithmeticError:
         return None
 

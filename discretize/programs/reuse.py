@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
+from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.vectors import VectorSymbol
 from ...dynamics.vector_fields.block import Block
 from .meanings import Meanings
@@ -71,7 +71,7 @@ def _known_ahead(
             continue
         ahead = again.changed(after)
         for known in (*calls, *held):
-            drawn = _read(known) & set(program.samples)  # never carried to the next step
+            drawn = known.reads & set(program.samples)  # never carried to the next step
             if known.target == again.target or drawn:
                 continue
             if replace(known, target=again.target) == ahead:
@@ -98,11 +98,7 @@ def _kept(
 def _reads_alone(c: CallOracle, known: set[Symbol], along: bool) -> bool:
     """Whether a call is a plain one (no parameter or implicit weight, no direction but ``along``) of these symbols."""
     plain = (along or not c.directions) and not c.parameters and c.implicit == 0
-    return plain and _read(c) <= known
-
-
-def _read(c: CallOracle) -> set[Symbol]:
-    return {s for v in (c.point, *c.directions) for s in symbols_of(v)}
+    return plain and c.reads <= known
 
 
 def _candidates(stem: str) -> Iterator[str]:

@@ -105,7 +105,7 @@ class Ridge:
         return {
             "F": lambda x, y: jnp.mean((other @ y - target) ** 2) / 2,
             "G": lambda x, y: jnp.mean((a @ y - b) ** 2) / 2 + jnp.sum(jnp.exp(x) * y**2) / 2,
-            "C": lambda x, v: jnp.mean(other**2 @ (1 / (mu + jnp.exp(x)))) + 0 * jnp.sum(v),
+            "C": lambda x, v: jnp.mean(other**2 @ (1 / (mu + jnp.exp(x)))),
         }
 
     def exact(self, x: np.ndarray) -> tuple[float, np.ndarray]:

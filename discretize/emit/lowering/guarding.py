@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import sympy as sp
@@ -49,10 +49,8 @@ class GuardWriter(SolveWriter):
 
     def repeat(self, i: Loop) -> None:
         """A loop: what it begins with, and a routine for an iteration."""
-        made = _made_in(i.body, i.names)
         begin = tuple(
-            self.ending(s, e, o, made)
-            for s, e, o in zip(i.names, i.begin, i.body.values, strict=True)
+            self.ending(s, e, o, i) for s, e, o in zip(i.names, i.begin, i.body.values, strict=True)
         )
         limit = self.scalar(presentable(i.limit), "limit")
         local = self.table.fresh(f"{i.names[0].name if i.names else i.count.name}_once")
@@ -67,7 +65,7 @@ class GuardWriter(SolveWriter):
             inner.instruction(j)
         until = None if i.until is None else inner.guard(i.until)
         ends = zip(i.names, i.body.values, i.begin, strict=True)
-        results = {s.name: inner.ending(s, e, o, {}) for s, e, o in ends}
+        results = {s.name: inner.ending(s, e, o) for s, e, o in ends}
         body = Routine(tuple(inner.statements), results)
         ended = "fixed point" if i.fixed_point else "search" if _is_search(i) else ""
         self.statements.append(
@@ -96,21 +94,22 @@ class GuardWriter(SolveWriter):
 
     def branch(self, b: StraightLine, names: Sequence[Symbol], other: StraightLine) -> Routine:
         """The routine of a branch beside the other one."""
-        inner, made = self.nested(), _made_in(other)
+        inner = self.nested()
         for i in b.instructions:
             inner.instruction(i)
         ends = zip(names, b.values, other.values, strict=True)
-        results = {s.name: inner.ending(s, e, o, made) for s, e, o in ends}
+        results = {s.name: inner.ending(s, e, o, other) for s, e, o in ends}
         return Routine(tuple(inner.statements), results)
 
     def ending(
-        self, s: Symbol, value: Expr, other: Expr, made: Mapping[Symbol, Instruction | None]
+        self, s: Symbol, value: Expr, other: Expr, inside: Loop | StraightLine | None = None
     ) -> Expr:
-        """A value by a name or a number; zero has the shape of the other value, which may be ``made`` elsewhere."""
+        """A value by a name or a number; zero has the shape of the other value, which may be made ``inside``."""
         if not isinstance(value, Vector):
             return self.scalar(presentable(value), f"{s.name}_value")
         if value:
             return self.named(value, f"{s.name}_value")
+        made = {t: i for i in inside.every for t in i.targets} if inside is not None else {}
         like = _outside(other, made) if isinstance(other, Vector) else None
         if like is None:
             raise NotCarried(f"emitted code does not know the shape of {s}, which is zero.")
@@ -119,13 +118,8 @@ class GuardWriter(SolveWriter):
         return target
 
 
-def _made_in(line: StraightLine, names: Iterable[Symbol] = ()) -> dict[Symbol, Instruction | None]:
-    """What makes the names that are known only inside of a routine; nothing makes those that it begins with."""
-    return dict.fromkeys(names) | {s: i for i in line.every for s in i.targets}
-
-
 def _outside(e: Vector, made: Mapping[Symbol, Instruction | None]) -> VectorSymbol | None:
-    """A name of the shape of a vector that is known outside of the routine that has made some of its terms."""
+    """A name of the shape of a vector that is known outside of the routine whose instructions have ``made`` others."""
     for a in e.terms:
         if not isinstance(a, VectorSymbol):
             continue
@@ -139,7 +133,7 @@ def _outside(e: Vector, made: Mapping[Symbol, Instruction | None]) -> VectorSymb
             at: Any = places.get(source.oracle.slot, source.point)
         else:
             at = source.value if isinstance(source, Assign) else zero
-        found = _outside(at, {s: i for s, i in made.items() if s != a} | {a: None})
+        found = _outside(at, {**made, a: None})  # which does not lead back here
         if found is not None:
             return found
     return None
