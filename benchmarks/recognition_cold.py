@@ -23,12 +23,12 @@ IMPORT = (
 )
 REGISTRY = """
 import time, odescent as od
-from odescent.discretize.identification.recognition import _known, _names
+from odescent.discretize.identification.known import known_method, known_methods
 od.algorithm("heavy_ball")
 t = time.process_time()
-for name in (n for n in _names() if not _known(n, False).program.guarded):
+for name in known_methods():
     for free in (False, True):
-        _known(name, free).form, _known(name, free).table
+        known_method(name, free).form, known_method(name, free).table
 print(time.process_time() - t)
 """
 ONE = """

@@ -223,7 +223,7 @@ def test_two_steps_of_a_method_are_not_kept_apart_from_it(name):
     """Nor where the order of the calls is another one; with the second call at another point they are."""
     known = form(od.algorithm(name).tuned)
     parameters = sorted(known.symbols, key=str)
-    twice = known.changed(dict(zip(parameters, (3, 5), strict=False))).repeated(2)
+    twice = known.changed(dict(zip(parameters, (5, 3), strict=False))).repeated(2)  # mu < L
     assert not never_ahead(twice, known, parameters, 0, 2)
     assert not never_ahead(twice.ordered((1, 0)), known, parameters, 0, 2)
     point = sp.Matrix(twice.D)

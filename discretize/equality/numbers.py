@@ -63,9 +63,24 @@ def number(
         NoNumber: the expression has no real value there.
     """
 
-    def value(part: sp.Expr) -> Number:
-        return number(part, known, node)
+    found: dict[sp.Expr, Number] = {}
 
+    def value(part: sp.Expr) -> Number:
+        """Each part once, however often it occurs."""
+        if part not in found:
+            found[part] = _number(part, known, node, value)
+        return found[part]
+
+    return value(e)
+
+
+def _number(
+    e: sp.Expr,
+    known: Mapping[Any, Number],
+    node: Callable[[ScalarNode], Number] | None,
+    value: Callable[[sp.Expr], Number],
+) -> Number:
+    """The same, from the values of its parts."""
     if e.is_Rational:
         return Fraction(int(e.p), int(e.q))
     if isinstance(e, ScalarNode) and node is not None:

@@ -296,20 +296,44 @@ def _no_parameters(target: Program, known: Program) -> bool:
     small = _by_series(target, known)
     if any(g.no_zero(FEW) for g in small):
         return True
-    pairs = []
-    for wanted in _SEQUENCES:
-        mine, answers = _asked(target, wanted)
-        there = _last(known, tuple(answers))
-        # a difference of answers may be divided by, which is zero here: such answers say nothing
-        pairs.append(((), ()) if any(e.has(*SINGULAR) for e in there) else (there, mine[-1]))
+    pairs = _Pairs(target, known)
+    tried: list[list[PositiveEquations]] = []
     # With numbers first, which is fast; what holds only at an end of the unknowns takes exact roots.
-    tried = [
-        _grouped(pairs, by_number)
-        for by_number in ((True, False) if _algebraic(pairs) else (True,))
-    ]
-    return any(g.no_zero(FEW) for groups in tried for g in groups) or any(
-        g.no_zero(PAIRS) for groups in (*tried, small) for g in groups[:2]
-    )
+    for by_number in (True, False):
+        if not by_number and not _algebraic([pairs[wanted] for wanted in _SEQUENCES]):
+            break
+        numbers: dict[sp.Symbol, Number] = {}
+        tried.append([])
+        for group in _GROUPS:
+            left = [
+                _apart(one, named(there, numbers) if by_number else there)
+                for one, there in map(pairs.__getitem__, group)
+            ]
+            tried[-1].append(PositiveEquations(list(itertools.chain(*left)), numbers))
+            if tried[-1][-1].no_zero(FEW):
+                return True
+    return any(g.no_zero(PAIRS) for groups in (*tried, small) for g in groups[:2])
+
+
+class _Pairs(dict[tuple[Coordinates, ...], tuple[Coordinates, Coordinates]]):
+    """The last points of two methods after answers in a sequence, made when they are asked for.
+
+    The target's is at numbers. Both are empty where such answers say nothing.
+    """
+
+    def __init__(self, target: Program, known: Program) -> None:
+        super().__init__()
+        self.target, self.known = target, known
+
+    def __missing__(
+        self, wanted: tuple[Coordinates, ...]
+    ) -> tuple[Coordinates, Coordinates]:
+        mine, answers = _asked(self.target, wanted)
+        there = _last(self.known, tuple(answers))
+        # a difference of answers may be divided by, which is zero here: such answers say nothing
+        nothing = any(e.has(*SINGULAR) for e in there)
+        self[wanted] = ((), ()) if nothing else (there, mine[-1])
+        return self[wanted]
 
 
 @kept(512)
@@ -321,18 +345,6 @@ def _algebraic(pairs: Sequence[tuple[Coordinates, Coordinates]]) -> bool:
     """Whether the second points have roots, and no other functions."""
     numbers = [e for _, there in pairs for e in there if not e.is_Rational]
     return bool(numbers) and all(e.is_algebraic for e in numbers)
-
-
-def _grouped(
-    pairs: Sequence[tuple[Coordinates, Coordinates]], by_number: bool
-) -> list[PositiveEquations]:
-    """The equations of each group of sequences; the second points as numbers, or with their roots as unknowns."""
-    numbers: dict[sp.Symbol, Number] = {}
-    left = [_apart(one, named(there, numbers) if by_number else there) for one, there in pairs]
-    at = dict(zip(_SEQUENCES, left, strict=True))
-    return [
-        PositiveEquations([e for wanted in group for e in at[wanted]], numbers) for group in _GROUPS
-    ]
 
 
 def _by_series(target: Program, known: Program) -> list[PositiveEquations]:

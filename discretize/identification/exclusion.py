@@ -21,12 +21,12 @@ from sympy.polys.rings import PolyElement, PolyRing
 from ..._support.work import kept
 from ..linear.time_varying_form import MatrixSequence, NotReal, TimeVarying
 from ..linear.witness import Values, samples
-from .elimination import ORDER, PAIRS, no_solution
+from .elimination import FEW, ORDER, PAIRS, no_solution
 from .impulse_weights import Weights, weights
 from .shared_point import memory
 
 _STEPS = (3, 4)  # steps that are compared, few first
-_FEW = 20  # combinations that are tried where coefficients begin at an unknown
+_AHEAD = 20  # combinations that are tried where coefficients begin at an unknown
 _UNITS = (0, -1, 1, -2, 2)  # powers of a parameter that a scalar is measured in
 
 
@@ -67,7 +67,7 @@ def incompatible(
                     _in_a_row(w, len(s.inputs)) for w, s in ((mine, target), (theirs, known))
                 )
             minimal = least == target.A.rows == known.A.rows
-            if _impossible(mine, _scaled(theirs), minimal, _FEW if later else PAIRS):
+            if _impossible(mine, _scaled(theirs), minimal, _AHEAD if later else PAIRS):
                 return True
         return False
 
@@ -168,10 +168,9 @@ def _impossible(mine: Weights, theirs: Weights, minimal: bool, most: int) -> boo
     if minimal:
         poles = zip(mine.characteristic, theirs.characteristic, strict=True)
         found += [e * h - g * f for (e, f), (g, h) in (map(pair, both) for both in poles)]
-    return no_solution(
-        found,
-        mine.positive | theirs.positive,
-        mine.below | theirs.below,
-        most,
-        {**mine.numbers, **theirs.numbers},
+    numbers, roots = {**mine.numbers, **theirs.numbers}, {**mine.roots, **theirs.roots}
+    positive, below = mine.positive | theirs.positive, mine.below | theirs.below
+    # As numbers roots leave few unknowns; what holds only at an end of the unknowns takes them as they are.
+    return bool(roots and no_solution(found, positive, below, FEW, {**numbers, **roots})) or (
+        no_solution(found, positive, below, most, numbers)
     )

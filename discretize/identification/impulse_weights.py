@@ -42,6 +42,7 @@ class Weights:
         positive: the generators that are positive.
         below: those that are less than one, too.
         numbers: what generators that are powers of e to rational numbers are, as intervals.
+        roots: the same of those that are roots of numbers.
         characteristic: coefficients of the characteristic polynomial, of a method that does not change.
         scaled: whether these are the weights only up to a positive factor, which is another unknown.
     """
@@ -52,6 +53,7 @@ class Weights:
     positive: frozenset[sp.Symbol]
     below: frozenset[sp.Symbol]
     numbers: Mapping[sp.Symbol, Number]
+    roots: Mapping[sp.Symbol, Number]
     characteristic: tuple[FracElement, ...] = ()
     scaled: bool = False
 
@@ -223,8 +225,10 @@ class _Recurrence:
         positive = frozenset(s for s, m in self.named.items() if m.is_positive)
         smaller = frozenset(s for s, m in self.named.items() if m in below)
         numbers = {s: real(self.named[s]) for s in exponents(self.named)}
+        at_numbers = {s: m for s, m in self.named.items() if m.is_number and s not in numbers}
+        roots = {s: value for s, m in at_numbers.items() if (value := real(m)) is not None}
         return Weights(
-            self.field, found, tuple(self.relations), positive, smaller, numbers, characteristic
+            self.field, found, tuple(self.relations), positive, smaller, numbers, roots, characteristic
         )  # fmt: skip
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import sympy as sp
 
@@ -17,24 +15,23 @@ from ...dynamics.algebra.oracles import Oracle
 from ..equality.equivalence import compare_linear
 from ..equality.guarded import compare_guarded
 from ..equality.nonlinear import compare_maps
-from ..equality.time_varying import compare_varying, merged
+from ..equality.time_varying import compare_varying
 from ..equality.verdict import AGREE, Equivalence
 from ..faces import Algorithm
-from ..linear.state_space import NotLTI, StateSpace, linear
-from ..linear.time_varying_form import TimeVarying, time_varying
+from ..linear.state_space import StateSpace
+from ..linear.time_varying_form import TimeVarying
 from ..programs.program import Program
 from .answers import told_apart
+from .known import Form, Known, form, known_method, known_methods
 from .maps import kept_apart
 from .matching import apart, conditions, excluded_exactly, nested, never_ahead, solutions, varying
 from .other_values import other_values
 from .recognized import Recognition, called, start_phrase, time_scale
-from .shared_point import Table, differ, memory, nonzero, repeats, table
+from .shared_point import Table, differ, memory, needed, nonzero, repeats, table
 
-_PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
 _TRIED = ", nor one delayed by up to two steps, nor up to four steps of one composed"
 _DELAYS, _STEPS, _RENAMED = (1, 2), 4, 4  # delays tried, steps put together, parameters permuted
 _EACH, _ALL = 60_000, 150_000  # products of terms spent on a method, and on all
-Form: TypeAlias = "StateSpace | Program"
 
 
 @checked
@@ -50,72 +47,13 @@ def recognize(algorithm: Algorithm) -> Recognition:
     search = _Search(algorithm.tuned)
     plain = (search.as_it_is, search.with_other_values, search.changed)
     for stage in (search.by_its_guards,) if search.program.guarded else plain:
-        for name in _names():
+        for name in known_methods():
             search.within(stage, name)
         best = search.best()
         if best is not None and set(best.but_for) <= {"oracle"}:
             return best  # other values of the parameters do not change these
     best = search.best()
     return search.nothing() if best is None else best
-
-
-def form(program: Program) -> Form:
-    """The program as a linear method, one with changing coefficients, or a map; one with guards as it is."""
-    if program.guarded:
-        return program
-    with contextlib.suppress(NotLTI):
-        return linear(program).merged()
-    with contextlib.suppress(NotLTI):
-        found = time_varying(program)
-        if found.start is not None and found.inputs:
-            return merged(found)
-    return program
-
-
-def _names() -> list[str]:
-    from ..library import algorithms
-
-    return [*_PREFERRED, *(n for n in algorithms() if n not in _PREFERRED)]
-
-
-class _Known:
-    """A registered method with its tuning, or without: its form, its parameters and its step, worked out when asked."""
-
-    def __init__(self, program: Program, step: sp.Symbol) -> None:
-        self.program, self.step = program, step
-
-    @functools.cached_property
-    def form(self) -> Form:
-        """The method as `form` has it."""
-        with uncounted():
-            return form(self.program)
-
-    @functools.cached_property
-    def states(self) -> int:
-        """At most so many vectors carry what it remembers, beside its scalar coefficients: blocks, and answers kept."""
-        vectors = [b for b in self.program.blocks if b.kind != "scalar"]
-        again = Counter(c.oracle for c in self.program.calls)
-        return len(vectors) + sum(n - 1 for n in again.values())
-
-    @functools.cached_property
-    def parameters(self) -> tuple[sp.Symbol, ...]:
-        """The symbols that may have other values."""
-        return self.program.parameters
-
-    @functools.cached_property
-    def table(self) -> Table | None:
-        """The weights of answers at the shared point; None where the method is not linear, or has no numbers there."""
-        with uncounted():
-            return None if isinstance(self.form, Program) else table(self.form)
-
-
-@functools.cache
-def _known(name: str, free: bool) -> _Known:
-    from ..library import algorithm
-
-    with uncounted():
-        built = algorithm(name)
-    return _Known(built.program if free else built.tuned, built.step)
 
 
 class _Search:
@@ -125,13 +63,17 @@ class _Search:
         self.program, self.target = program, form(program)
         self.table = None if isinstance(self.target, Program) else table(self.target)
         self.memory = 0 if isinstance(self.target, Program) else memory(self.target)
+        self.symbols = set() if isinstance(self.target, Program) else needed(self.target, self.table)
         self.found: list[Recognition] = []
         self.open: dict[str, str] = {}
+        self.apart_when_free: dict[tuple[str, tuple[Oracle, ...]], bool] = {}
         self.left = _ALL
 
     def within(self, stage: Callable[[str], None], name: str) -> None:
         """A stage for a method, as far as the work goes: where it ends, the method stays open."""
-        known = _known(name, False).program
+        if known_method(name, True).never(self.program):
+            return
+        known = known_method(name, True).program
         alike = known.asks_values == self.program.asks_values
         if known.guarded or self.program.guarded or not alike:
             if known.guarded and self.program.guarded:
@@ -178,7 +120,7 @@ class _Search:
         for name, why in self.open.items():
             reasons.setdefault(why, []).append(name)
         listed = "; ".join(f"{', '.join(names)} ({why})" for why, names in reasons.items())
-        others = len(_names()) - len(self.open)
+        others = len(known_methods()) - len(self.open)
         none = f"this is none of {others} registered methods for any values of their parameters{_TRIED}; "
         return Recognition(
             "undecided", None, f"{none if others else ''}it is undecided whether it is one of these: {listed}.",
@@ -188,7 +130,7 @@ class _Search:
     def by_its_guards(self, name: str) -> None:
         """A method of the same guards, with the target's parameters in the places of its own."""
         for free in (False, True):
-            known, mine = _known(name, free).program, self.program.parameters
+            known, mine = known_method(name, free).program, self.program.parameters
             if len(mine) != len(known.parameters):
                 continue
             for order in itertools.permutations(mine) if len(mine) <= _RENAMED else (mine,):
@@ -199,55 +141,62 @@ class _Search:
 
     def as_it_is(self, name: str) -> None:
         """The method with the same parameters."""
-        known = _known(name, False)
-        for names, renamed in () if self._remembers_more(known) else self._renamings(known.form):
+        known = known_method(name, False)
+        if not self.symbols <= known.symbols or self._remembers_more(known):
+            return
+        for names, renamed in self._renamings(known.form):
             if not self._differs(renamed, known.table):
                 self._note(name, _compare(self.target, renamed), called(names), {})
 
     def with_other_values(self, name: str) -> None:
         """The method with its parameters solved for; notes whether it stays open."""
-        bound = _known(name, False)
-        if self._remembers_more(bound, max(_DELAYS) * len(bound.program.calls)):
-            return
-        if isinstance(self.target, Program) or isinstance(bound.form, Program):
-            self._maps(name)
-            return
-        for free in (False, True) if not self._remembers_more(bound) else ():
-            known = _known(name, free)
-            for names, renamed in self._renamings(known.form):
-                self._solved(name, known, renamed, called(names), required=not free)
-
-    def changed(self, name: str) -> None:
-        """The method delayed, with several steps put together, or with coefficients that are ahead."""
-        known = _known(name, False)
+        known = known_method(name, True)
         if self._remembers_more(known, max(_DELAYS) * len(known.program.calls)):
             return
         if isinstance(self.target, Program) or isinstance(known.form, Program):
+            self._maps(name)
             return
-        if len(set(self.target.inputs)) != len(set(known.form.inputs)):
+        if self._remembers_more(known) or self._apart_when_free(name):
             return
-        mine, theirs = len(self.target.inputs), len(known.form.inputs)
+        for free in (False, True):
+            known = known_method(name, free)
+            for names, renamed in self._renamings(known.form):
+                self._solved(name, known, renamed, called(names), required=not free)
+
+    def _apart_when_free(self, name: str) -> bool:
+        """Whether no values of its free parameters make a method the target; its tuning gives them some of these."""
+        free = known_method(name, True)
+        if nested(free.form) or not free.tuned_to_positive:
+            return False
+        for _, renamed in self._renamings(free.form):
+            parameters = [p for p in free.parameters if p in renamed.symbols]
+            found = apart(self.target, renamed, parameters)
+            self.apart_when_free[name, renamed.inputs] = found
+            if not found:
+                return False
+        return True
+
+    def changed(self, name: str) -> None:
+        """The method delayed, with several steps put together, or with coefficients that are ahead."""
+        known, free = known_method(name, False), known_method(name, True)
+        if self._remembers_more(free, max(_DELAYS) * len(free.program.calls)):
+            return
+        if any(isinstance(f, Program) for f in (self.target, free.form)):
+            return
+        if len(set(self.target.inputs)) != len(set(free.form.inputs)):
+            return
+        mine, theirs = len(self.target.inputs), len(free.form.inputs)
         times = mine // theirs if theirs and mine % theirs == 0 else 0
         if times > _STEPS:
             self.open.setdefault(name, f"more than {_STEPS} steps of it were not put together")
-        elif self._remembers_more(known) and times != 1:
+        elif self._remembers_more(free) and times != 1:
             return
-        elif nested(known.form) and times > (not isinstance(self.target, TimeVarying)):
-            ways = [(0, times)] if times > 1 else [(d, 1) for d in _DELAYS]
-            if not all(self._never_ahead(known, *way) for way in ways):
-                self.open.setdefault(
-                    name, "later steps of it, or several in one, were not excluded"
-                )
-        elif times > 1 and (
-            not self._never_ahead(known, 0, times)
-            if any(isinstance(f, TimeVarying) for f in (self.target, known.form))
-            else repeats(self.target, self.table, theirs)
-        ):
-            self._both(
-                name, known, known.form.repeated(times), {"steps": f"it is {times} steps of {name}"}
-            )
-        for d in _DELAYS if times == 1 and not nested(known.form) else ():
-            if self._remembers_more(known, d * theirs) or self._answered_sooner(known.form, d):
+        elif times > 1 or (times and isinstance(self.target, TimeVarying)):
+            self._several(name, known, times)
+        for d in _DELAYS if times == 1 else ():
+            if self._remembers_more(free, d * theirs) or self._answered_sooner(free.form, d):
+                continue
+            if nested(known.form):
                 continue
             if isinstance(known.form, TimeVarying) and isinstance(self.target, TimeVarying):
                 said = f"its coefficients of step k are the registered ones of step k + {d}"
@@ -258,14 +207,31 @@ class _Search:
                 said = f"its oracle answers arrive {d} step{'s' * (d > 1)} later"
                 self._both(name, known, known.form.delayed(d), {"delay": said})
 
-    def _never_ahead(self, known: _Known, later: int, times: int) -> bool:
+    def _several(self, name: str, known: Known, times: int) -> None:
+        """Several steps of a method put together, or coefficients that are ahead where these have roots in roots."""
+        if nested(known.form):
+            ways = [(0, times)] if times > 1 else [(d, 1) for d in _DELAYS]
+            if not all(self._never_ahead(known, *way) for way in ways):
+                self.open.setdefault(
+                    name, "later steps of it, or several in one, were not excluded"
+                )
+        elif times > 1 and (
+            not self._never_ahead(known, 0, times)
+            if any(isinstance(f, TimeVarying) for f in (self.target, known.form))
+            else repeats(self.target, self.table, len(known.form.inputs))
+        ):
+            self._both(
+                name, known, known.form.repeated(times), {"steps": f"it is {times} steps of {name}"}
+            )
+
+    def _never_ahead(self, known: Known, later: int, times: int) -> bool:
         """Whether it is excluded that steps of a method with one call each, some steps later, are one of the target."""
         assert isinstance(self.target, StateSpace) and isinstance(known.form, StateSpace)
         return len(known.form.inputs) == 1 and never_ahead(
             self.target, known.form, known.parameters, later, times
         )
 
-    def _remembers_more(self, known: _Known, further: int = 0) -> bool:
+    def _remembers_more(self, known: Known, further: int = 0) -> bool:
         """Whether the target needs more states than the known method has, with so many further ones; see `memory`.
 
         That holds for a known method of any kind: with draws, for each value of these, and with a map that is not
@@ -293,7 +259,7 @@ class _Search:
             return both and told_apart(self.target, other, {})  # type: ignore[arg-type]
         return differ(self.target, other, self.table if mine is None else mine, theirs)
 
-    def _both(self, name: str, known: _Known, changed: Form, but_for: dict[str, str]) -> None:
+    def _both(self, name: str, known: Known, changed: Form, but_for: dict[str, str]) -> None:
         weights = None if isinstance(changed, Program) else table(changed)
         for names, renamed in self._renamings(changed):
             said = {**but_for, **called(names)}
@@ -311,11 +277,11 @@ class _Search:
         if sorted(mine.values()) != sorted(theirs.values()) or not mine:
             return
         for order in itertools.permutations(mine):
-            names = dict(zip(theirs, order, strict=True))
-            if any(names[o] != o for o in theirs) and all(
-                mine[names[o]] == theirs[o] for o in theirs
+            called_as = dict(zip(theirs, order, strict=True))
+            if any(called_as[o] != o for o in theirs) and all(
+                mine[called_as[o]] == theirs[o] for o in theirs
             ):
-                yield names, known.renamed(names)
+                yield called_as, known.renamed(called_as)
 
     def _note(
         self,
@@ -355,7 +321,7 @@ class _Search:
         return True
 
     def _solved(
-        self, name: str, known: _Known, renamed: Form, but_for: dict[str, str], required: bool
+        self, name: str, known: Known, renamed: Form, but_for: dict[str, str], required: bool
     ) -> None:
         """Match with other values of the parameters; with ``required`` note what stays open."""
         assert isinstance(self.target, StateSpace) and isinstance(renamed, StateSpace)
@@ -370,7 +336,9 @@ class _Search:
                     name, f"more than two parameters ({'; '.join(but_for.values())})"
                 )
             return
-        if apart(self.target, renamed, parameters):
+        # of a method with its parameters free this is known, see `_apart_when_free`
+        known_apart = None if required else self.apart_when_free.get((name, renamed.inputs))
+        if apart(self.target, renamed, parameters) if known_apart is None else known_apart:
             return
         solved = False
         # parameters that the two share keep their values, if that is enough
@@ -416,7 +384,7 @@ class _Search:
 
     def _maps(self, name: str) -> None:
         """Maps that are not linear, or draw noise, as expressions; notes whether the method stays open."""
-        known = _known(name, False)
+        known = known_method(name, False)
         constant = not isinstance(known.form, Program)
         calls = None if isinstance(self.target, Program) else len(self.target.inputs)
         why = kept_apart(self.program, known.program, constant, calls)
@@ -438,7 +406,7 @@ class _Search:
                     return
             if self._at_other_values(name, names, renamed):
                 return
-        free = _known(name, True)  # without what its tuning says, such as a step of one
+        free = known_method(name, True)  # without what its tuning says, such as a step of one
         if not constant and {*free.program.parameters} - {*known.program.parameters}:
             for names, renamed in self._renamings(free.form):
                 if isinstance(renamed, Program) and self._at_other_values(name, names, renamed):

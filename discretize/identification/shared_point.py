@@ -117,6 +117,16 @@ def differ(one: StateSpace, other: StateSpace, mine: Table | None, theirs: Table
     return len(tried) <= _ORDERS and all(_unequal(mine, theirs, order) for order in tried)
 
 
+def needed(system: StateSpace, found: Table | None) -> set[sp.Symbol]:
+    """Parameters that are in every form of a method: its weights at the shared point are others where they are.
+
+    Args:
+        system: the method.
+        found: its weights at the shared point.
+    """
+    return {s for s in system.symbols if differ(system, system, found, table(system, {s: value(s) / 4}))}
+
+
 def repeats(target: StateSpace, found: Table | None, calls: int) -> bool:
     """Whether each step may be several of a method with so many calls, which does not change; False is exact.
 

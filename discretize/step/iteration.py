@@ -49,7 +49,10 @@ _COMPARED: ContextVar[bool] = ContextVar("compared with the limit of small steps
 
 @contextlib.contextmanager
 def taken_as_consistent() -> Iterator[None]:
-    """What is made inside is not compared with its system: the library's own methods, which its tests compare."""
+    """What is made inside is compiled when it is used, and not compared with its system: the library's own methods.
+
+    The tests of the library make each of them again, with every check.
+    """
     token = _COMPARED.set(False)
     try:
         yield
@@ -123,10 +126,12 @@ class Iteration(Worded):
             n: substitute(e, bindings) for n, e in (outputs or {}).items()
         }
         self.clock = self._counted(clock)
-        self._check_tuning()
-        self._check_first_step()
-        if system.fields and _COMPARED.get():
-            self._check_consistent()
+        self._check_values()
+        if _COMPARED.get():
+            self._check_names()
+            self._check_first_step()
+            if system.fields:
+                self._check_consistent()
 
     def _small(self, named: sp.Symbol | None) -> sp.Symbol | None:
         """The small factor of a step that depends on the state: the one that is named, or the only one there is."""
@@ -192,13 +197,17 @@ class Iteration(Worded):
         if self.step in self.where:
             raise OdescentError(f"the step {self.step} is bound by tuning=, not by where=.")
 
-    def _check_tuning(self) -> None:
+    def _check_values(self) -> None:
+        """Refuse values of parameters that no tuning has."""
         check_constant(self.tuning, self._moving)
         if (taken := self.tuning.get(self.step, sp.S.One)).is_negative:  # 0 is the limit of steps
             raise OdescentError(f"{self.step} must be at least 0, not {taken}.")
         values = chained({**self.tuning, **self.where})
         for hypothesis in self.assumes:
             hypothesis.at(values).checked()
+
+    def _check_names(self) -> None:
+        """Refuse a tuning of symbols that the step does not have, and names that stand for two of them."""
         known = {*self.program.parameters, *symbols_in(self.tuning)}
         known |= {self.step} if self.size is None else set()
         check_known(self.tuning, known)
@@ -393,7 +402,8 @@ class Iteration(Worded):
             return self._rebuilt({"tuning": made.tuning})
         for view in self._of_the_tuning:
             made.__dict__.pop(view, None)
-        made._check_tuning()
+        made._check_values()
+        made._check_names()
         return made
 
     def _rebuilt(self, changes: Mapping[str, Any]) -> Self:

@@ -1,0 +1,150 @@
+"""The registered methods as recognition has them: their forms, and what is known before a step is compiled."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections import Counter
+from typing import TypeAlias
+
+import sympy as sp
+
+from ..._support.work import uncounted
+from ...dynamics.algebra.calculus import oracles_in
+from ...dynamics.algebra.vectors import Expr
+from ...dynamics.samples.sample import samples_in
+from ..equality.time_varying import merged
+from ..faces import Algorithm
+from ..linear.state_space import NotLTI, StateSpace, linear
+from ..linear.time_varying_form import time_varying
+from ..linear.witness import is_positive
+from ..programs.program import Program
+from ..programs.substeps import expressions_of
+from .shared_point import Table, table
+
+_PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
+Form: TypeAlias = "StateSpace | Program"
+
+
+def known_methods() -> list[str]:
+    """The registered methods, those first whose names are preferred."""
+    from ..library import algorithms
+
+    return [*_PREFERRED, *(n for n in algorithms() if n not in _PREFERRED)]
+
+
+def form(program: Program) -> Form:
+    """The program as a linear method, one with changing coefficients, or a map; one with guards as it is."""
+    if program.guarded:
+        return program
+    with contextlib.suppress(NotLTI):
+        return linear(program).merged()
+    with contextlib.suppress(NotLTI):
+        found = time_varying(program)
+        if found.start is not None and found.inputs:
+            return merged(found)
+    return program
+
+
+class Known:
+    """A registered method with its tuning, or without: its form, its parameters and its step, worked out when asked.
+
+    Args:
+        algorithm: the method.
+        free: whether its parameters are, which its tuning gives values.
+    """
+
+    def __init__(self, algorithm: Algorithm, free: bool) -> None:
+        self.algorithm, self.free, self.step = algorithm, free, algorithm.step
+
+    def never(self, target: Program) -> bool:
+        """Whether its system and its scheme say, before they are compiled, that it is not the target.
+
+        It calls more functions, or functions of other arguments, or it is random and the target is not. False is
+        inconclusive.
+        """
+        if self.random and not target.draws and not target.counts:
+            return True
+        mine = functions_of(target)
+        return any(n > mine[sort] for sort, n in self.functions.items())
+
+    @functools.cached_property
+    def functions(self) -> Counter[tuple[bool, int]]:
+        """How many functions it calls at least, by whether for values and by their number of arguments."""
+        found = {o for e in self._read for o in oracles_in(e) if not o.form.registered}
+        return Counter((o.kind == "value", len(o.args)) for o in found)
+
+    @functools.cached_property
+    def random(self) -> bool:
+        """Whether calls or outputs are random whatever its parameters: it has noise or samples, and no guards.
+
+        The tests prove that of each registered method for which this is so. Nothing is said of ensembles, whose noise
+        is in proportion to what may vanish, and of values, which may be those of a constant.
+        """
+        a, asked = self.algorithm, {o.kind for e in self._read for o in oracles_in(e)}
+        if a.scheme.guarded or asked & {"ensemble", "value"}:
+            return False
+        return any(f.noise for f in a.bound.fields.values()) or bool(samples_in(self._read))
+
+    @functools.cached_property
+    def _read(self) -> list[Expr]:
+        """The expressions in its system and in its scheme, which its steps evaluate."""
+        a = self.algorithm
+        drifts = [e for f in a.bound.fields.values() for e in f.drift.values()]
+        return [*drifts, *(e for s in a.scheme.every for e in expressions_of(s))]
+
+    @functools.cached_property
+    def program(self) -> Program:
+        """Its step."""
+        with uncounted():
+            return self.algorithm.program if self.free else self.algorithm.tuned
+
+    @functools.cached_property
+    def symbols(self) -> set[sp.Symbol]:
+        """The symbols in its coefficients, and some that cancel; known before its tuning is bound."""
+        values = {} if self.free else self.algorithm.tuning_values
+        found = (values.get(p, p).free_symbols for p in self.algorithm.program.parameters)
+        return set().union(*found)  # type: ignore[arg-type]
+
+    @functools.cached_property
+    def form(self) -> Form:
+        """The method as `form` has it."""
+        with uncounted():
+            return form(self.program)
+
+    @functools.cached_property
+    def states(self) -> int:
+        """At most so many vectors carry what it remembers, beside its scalar coefficients: blocks, and answers kept."""
+        vectors = [b for b in self.program.blocks if b.kind != "scalar"]
+        again = Counter(c.oracle for c in self.program.calls)
+        return len(vectors) + sum(n - 1 for n in again.values())
+
+    @functools.cached_property
+    def parameters(self) -> tuple[sp.Symbol, ...]:
+        """The symbols that may have other values."""
+        return self.program.parameters
+
+    @property
+    def tuned_to_positive(self) -> bool:
+        """Whether its tuning gives positive values, as free parameters have; its calls are as many, see the tests."""
+        return all(is_positive(e, below=True) for e in self.algorithm.tuning_values.values())
+
+    @functools.cached_property
+    def table(self) -> Table | None:
+        """The weights of answers at the shared point; None where the method is not linear, or has no numbers there."""
+        with uncounted():
+            return None if isinstance(self.form, Program) else table(self.form)
+
+
+@functools.cache
+def known_method(name: str, free: bool) -> Known:
+    """The registered method of that name, made once."""
+    from ..library import algorithm
+
+    with uncounted():
+        return Known(algorithm(name), free)
+
+
+def functions_of(program: Program) -> Counter[tuple[bool, int]]:
+    """How many functions a step calls, by whether for values and by their number of arguments."""
+    return Counter((o.kind == "value", len(o.args)) for o in program.oracles)
