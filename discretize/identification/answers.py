@@ -325,9 +325,7 @@ class _Pairs(dict[tuple[Coordinates, ...], tuple[Coordinates, Coordinates]]):
         super().__init__()
         self.target, self.known = target, known
 
-    def __missing__(
-        self, wanted: tuple[Coordinates, ...]
-    ) -> tuple[Coordinates, Coordinates]:
+    def __missing__(self, wanted: tuple[Coordinates, ...]) -> tuple[Coordinates, Coordinates]:
         mine, answers = _asked(self.target, wanted)
         there = _last(self.known, tuple(answers))
         # a difference of answers may be divided by, which is zero here: such answers say nothing

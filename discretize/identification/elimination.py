@@ -173,8 +173,14 @@ def _powers(numbers: Sequence[tuple[int, Number]]) -> Callable[[Monomial, Number
     made = functools.cache(lambda i, n: value[i] if n == 1 else times(made(i, n - 1), value[i]))
     value = dict(numbers)
 
+    @functools.cache
+    def together(exponents: tuple[int, ...]) -> Number:
+        """The product of the powers, which many terms share."""
+        parts = [made(i, n) for i, n in zip(value, exponents, strict=True) if n]
+        return functools.reduce(times, parts, Fraction(1))
+
     def multiplied(m: Monomial, c: Number) -> Number:
-        return functools.reduce(times, [made(i, m[i]) for i in value if m[i]], c)
+        return times(c, together(tuple(m[i] for i in value)))
 
     return multiplied
 

@@ -4,7 +4,8 @@ A point of a later step is a weighted sum of earlier answers. The weights of a k
 parameters and, where a recurrence has roots, in the scalars of each step, which are unknowns beside them, with the
 squared recurrence as an equation. That they are the numbers of a given method has no solution where elimination ends
 in a constant, in a polynomial of one sign, or in one of a single unknown without a root where that unknown lies.
-What is left out (a relation of constants, say) only adds solutions, so that "no solution" stays right.
+Roots of numbers are intervals at first, then unknowns as they are, whose powers cancel exactly. What is left out (a
+relation of constants, say) only adds solutions, so that "no solution" stays right.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from sympy.polys.fields import FracElement
 from sympy.polys.rings import PolyElement, PolyRing
 
 from ..._support.work import kept
+from ...dynamics.algebra.oracles import Oracle
 from ..linear.time_varying_form import MatrixSequence, NotReal, TimeVarying
 from ..linear.witness import Values, samples
 from .elimination import FEW, ORDER, PAIRS, no_solution
-from .impulse_weights import Weights, weights
+from .impulse_weights import Scalars, Weights, weights
 from .shared_point import memory
 
 _STEPS = (3, 4)  # steps that are compared, few first
@@ -52,9 +54,10 @@ def incompatible(
     constant = times == 1 and not (_varies(target) or _varies(known))
 
     def at(values: Values) -> bool:
-        if _varies(target) and not _is_real(target, values):
+        is_real, least = _at(target, values)
+        if not is_real:
             return False
-        least = memory(target, values) if constant else 0
+        least = least if constant else 0
         if least > known.A.rows:
             return True
         for steps in (3,) if later else (1, 2) if times > 1 else _STEPS:
@@ -74,13 +77,29 @@ def incompatible(
     return all(map(at, given))
 
 
-def _is_real(target: TimeVarying, values: Values) -> bool:
-    """Whether the method is defined at these values: nothing is said of it where it is not."""
+def _at(target: TimeVarying, values: Values) -> tuple[bool, int]:
+    """Whether the method is defined at these values: nothing is said of it where it is not. And its `memory`."""
+    scalars = tuple((s, e, target.begin[s]) for s, e in target.ahead.items())
+    frozen = tuple(sp.ImmutableMatrix(m) for m in target.system)
+    return _found_at(frozen, target.inputs, scalars, tuple(values.items()))
+
+
+@kept(64)  # a target is compared with every registered method
+def _found_at(
+    system: tuple[sp.ImmutableMatrix, ...],
+    inputs: tuple[Oracle, ...],
+    scalars: Scalars,
+    values: tuple[tuple[sp.Symbol, sp.Expr], ...],
+) -> tuple[bool, int]:
+    ahead, begin = {s: e for s, e, _ in scalars}, {s: e for s, _, e in scalars}
+    target = TimeVarying(*system, (), inputs, None, None, ahead=ahead, begin=begin)
+    if not _varies(target):
+        return True, memory(target, dict(values))
     try:
-        MatrixSequence(target, values)
+        MatrixSequence(target, dict(values))
     except NotReal:
-        return False
-    return True
+        return False, 0
+    return True, 0
 
 
 def _in_a_row(of: Weights, calls: int) -> Weights:

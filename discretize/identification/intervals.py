@@ -173,6 +173,7 @@ class _Weights:
         """One shared object per method."""
         return _Weights(system, scalars)
 
+    @functools.lru_cache(maxsize=64)  # noqa: B019 - methods are few, and shared
     def at_numbers(self, ell: sp.Expr, m: sp.Expr, steps: int, later: int = 0) -> Rows:
         """Call by call, at L and mu, in mpmath's intervals; the first ones alone where later ones have none."""
         import mpmath

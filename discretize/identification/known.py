@@ -20,6 +20,7 @@ from ..linear.time_varying_form import time_varying
 from ..linear.witness import is_positive
 from ..programs.program import Program
 from ..programs.substeps import expressions_of
+from .maps import sorts
 from .shared_point import Table, table
 
 _PREFERRED = ("gradient_descent", "nesterov_sc", "triple_momentum", "heavy_ball")
@@ -111,6 +112,12 @@ class Known:
         """The method as `form` has it."""
         with uncounted():
             return form(self.program)
+
+    @functools.cached_property
+    def sorts(self) -> list[list[tuple[int, ...]]]:
+        """The sorts of its calls."""
+        with uncounted():
+            return sorts(self.program)
 
     @functools.cached_property
     def states(self) -> int:

@@ -11,6 +11,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import sympy as sp
@@ -48,7 +49,7 @@ def kept_apart(
         linear_known: whether ``known`` is a linear method.
         calls: the number of distinct oracle calls per step of a linear target; None for other targets.
     """
-    if _sorts(target) != _sorts(known):
+    if sorts(target) != sorts(known):
         return ""
     if _in_operators(known) and not _in_operators(target):
         return ""  # functions with the same gradients at the points of a step have other derivatives there
@@ -66,17 +67,17 @@ def kept_apart(
     if linear_known:
         bent = calls is None and bends(at_numbers)
         return "" if bent else "linear, which this may be"
-    with contextlib.suppress(NotCarried):
-        if _answers_otherwise(known, at_numbers if calls is None else None):
-            return ""
-    if excluded_by_answers(target, known) and (
-        len(plain_calls(target)) > 1 or moved_at_once(at_numbers)
-    ):
-        return ""
+    # Of a linear target the second points tell most, of others the points after several answers.
+    ways = [partial(_answers_otherwise, known, at_numbers if calls is None else None)]
+    ways.insert(calls is not None, partial(_by_answers, target, known, at_numbers))
+    for way in ways:
+        with contextlib.suppress(NotCarried):
+            if way():
+                return ""
     return "not linear: compared as expressions only"
 
 
-def _sorts(p: Program) -> list[list[tuple[int, ...]]]:
+def sorts(p: Program) -> list[list[tuple[int, ...]]]:
     """By oracle, its calls' numbers of directions, parameters and further arguments; calls made again add none."""
     if p.sweeps:
         return [[(-1, -1, 0)]]  # single components
@@ -156,6 +157,12 @@ def _pushed(p: Program) -> list[sp.Expr]:
     except NotCarried:
         return []
     return [w if p.counter is None else w.xreplace({p.counter: sp.S.Zero}) for w in weights]
+
+
+def _by_answers(target: Program, known: Program, at_numbers: Program) -> bool:
+    """Whether answers exclude all parameters of the known method, whose calls are those of the target in one order."""
+    excluded = excluded_by_answers(target, known)
+    return excluded and (len(plain_calls(target)) > 1 or moved_at_once(at_numbers))
 
 
 def _answers_otherwise(known: Program, target: Program | None) -> bool:

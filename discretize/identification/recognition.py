@@ -23,7 +23,7 @@ from ..linear.time_varying_form import TimeVarying
 from ..programs.program import Program
 from .answers import told_apart
 from .known import Form, Known, form, known_method, known_methods
-from .maps import kept_apart
+from .maps import kept_apart, sorts
 from .matching import apart, conditions, excluded_exactly, nested, never_ahead, solutions, varying
 from .other_values import other_values
 from .recognized import Recognition, called, start_phrase, time_scale
@@ -63,7 +63,10 @@ class _Search:
         self.program, self.target = program, form(program)
         self.table = None if isinstance(self.target, Program) else table(self.target)
         self.memory = 0 if isinstance(self.target, Program) else memory(self.target)
-        self.symbols = set() if isinstance(self.target, Program) else needed(self.target, self.table)
+        self.sorts = None if program.guarded else sorts(program)
+        self.symbols = (
+            set() if isinstance(self.target, Program) else needed(self.target, self.table)
+        )
         self.found: list[Recognition] = []
         self.open: dict[str, str] = {}
         self.apart_when_free: dict[tuple[str, tuple[Oracle, ...]], bool] = {}
@@ -71,15 +74,18 @@ class _Search:
 
     def within(self, stage: Callable[[str], None], name: str) -> None:
         """A stage for a method, as far as the work goes: where it ends, the method stays open."""
-        if known_method(name, True).never(self.program):
+        method = known_method(name, True)
+        if method.never(self.program):
             return
-        known = known_method(name, True).program
-        alike = known.asks_values == self.program.asks_values
-        if known.guarded or self.program.guarded or not alike:
+        known = method.program
+        if known.guarded or self.program.guarded:
             if known.guarded and self.program.guarded:
                 stage(name)
+            alike = known.asks_values == self.program.asks_values
             if alike and known.asks_at_random == self.program.asks_at_random:
                 self.open[name] = "its steps go one of several ways, which was not excluded"
+            return
+        if method.sorts != self.sorts or known.asks_values != self.program.asks_values:
             return
         began = done()
         try:
@@ -141,8 +147,10 @@ class _Search:
 
     def as_it_is(self, name: str) -> None:
         """The method with the same parameters."""
-        known = known_method(name, False)
-        if not self.symbols <= known.symbols or self._remembers_more(known):
+        known, free = known_method(name, False), known_method(name, True)
+        if isinstance(self.target, Program) != isinstance(free.form, Program):
+            return
+        if not self.symbols <= known.symbols or self._remembers_more(free):
             return
         for names, renamed in self._renamings(known.form):
             if not self._differs(renamed, known.table):
@@ -384,8 +392,9 @@ class _Search:
 
     def _maps(self, name: str) -> None:
         """Maps that are not linear, or draw noise, as expressions; notes whether the method stays open."""
-        known = known_method(name, False)
-        constant = not isinstance(known.form, Program)
+        free = known_method(name, True)  # without what its tuning says, such as a step of one
+        constant = not isinstance(free.form, Program)
+        known = free if constant else known_method(name, False)
         calls = None if isinstance(self.target, Program) else len(self.target.inputs)
         why = kept_apart(self.program, known.program, constant, calls)
         if not why:
@@ -406,7 +415,6 @@ class _Search:
                     return
             if self._at_other_values(name, names, renamed):
                 return
-        free = known_method(name, True)  # without what its tuning says, such as a step of one
         if not constant and {*free.program.parameters} - {*known.program.parameters}:
             for names, renamed in self._renamings(free.form):
                 if isinstance(renamed, Program) and self._at_other_values(name, names, renamed):

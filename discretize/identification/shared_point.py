@@ -124,7 +124,9 @@ def needed(system: StateSpace, found: Table | None) -> set[sp.Symbol]:
         system: the method.
         found: its weights at the shared point.
     """
-    return {s for s in system.symbols if differ(system, system, found, table(system, {s: value(s) / 4}))}
+    return {
+        s for s in system.symbols if differ(system, system, found, table(system, {s: value(s) / 4}))
+    }
 
 
 def repeats(target: StateSpace, found: Table | None, calls: int) -> bool:

@@ -1,0 +1,102 @@
+"""What recognition takes as known of a registered method before its step is compiled or tuned: proved of each."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import sympy as sp
+
+import odescent as od
+from odescent.discretize.identification.known import functions_of, known_method, known_methods
+from odescent.discretize.identification.laws import excluded_by_laws
+from odescent.discretize.identification.maps import _drawn, _sign
+from odescent.discretize.identification.matching import apart, nested
+from odescent.discretize.identification.shared_point import needed, table
+from odescent.discretize.linear.state_space import linear
+from odescent.discretize.programs.program import Program
+
+NAMES = known_methods()
+UNGUARDED = [n for n in NAMES if not known_method(n, True).algorithm.scheme.guarded]
+
+
+def test_every_method_is_looked_at():
+    assert sorted(NAMES) == sorted(od.algorithms()) and len(set(NAMES)) == len(NAMES)
+    assert {"armijo", "adadagrad"} <= {*NAMES} - {*UNGUARDED}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_calls_the_functions_of_its_system_and_scheme(name):
+    known = known_method(name, True)
+    found = functions_of(known.program)
+    assert all(n <= found[sort] for sort, n in known.functions.items())
+    assert bool(known.program.guarded) == known.algorithm.scheme.guarded
+    assert not known.never(known.program) and not known.never(known_method(name, False).program)
+
+
+@pytest.mark.parametrize("name", [n for n in UNGUARDED if known_method(n, True).random])
+def test_what_is_taken_as_random_is_so_whatever_its_parameters(name):
+    """A draw reaches the output with a weight that is not zero, or a call is at a random point."""
+    target = od.algorithm("gradient_descent").tuned
+    for free in (True, False):
+        program = known_method(name, free).program
+        shown = any(_sign(w) for w in _drawn(program)) or excluded_by_laws(target, program)
+        assert program.draws and shown and known_method(name, free).never(target)
+
+
+def test_ensembles_and_values_are_not_taken_as_random():
+    assert not any(known_method(n, True).random for n in ("cbo", "jump_cbo", "zeroth_order"))
+    random = {n for n in NAMES if known_method(n, True).random}
+    assert {"sgd", "baoab", "sketched_gradient_descent", "adahessian"} <= random
+
+
+@pytest.mark.parametrize("name", UNGUARDED)
+def test_a_tuning_changes_values_alone(name):
+    """As many calls and states, linear or not as before, and no symbol that the tuning does not have."""
+    free, bound = known_method(name, True), known_method(name, False)
+    assert free.states == bound.states and free.sorts == bound.sorts
+    assert isinstance(free.form, Program) == isinstance(bound.form, Program)
+    if not isinstance(free.form, Program):
+        assert Counter(free.form.inputs) == Counter(bound.form.inputs)
+        assert bound.form.symbols <= bound.symbols and free.form.symbols <= free.symbols
+    assert {*bound.program.parameters} <= bound.symbols
+
+
+@pytest.mark.parametrize("name", [n for n in UNGUARDED if known_method(n, False).tuned_to_positive])
+def test_tunings_that_are_taken_as_positive_are_so_at_numbers(name):
+    values = known_method(name, False).algorithm.tuning_values
+    at = {"mu": sp.Rational(1, 7), "L": sp.Rational(9, 4)}
+    for e in values.values():
+        assert e.xreplace({s: at.get(s.name, sp.Rational(3, 11)) for s in e.free_symbols}) > 0
+
+
+IRRATIONAL = (sp.sqrt(2) / 3, sp.cbrt(5) / 4, sp.root(3, 5) / 6, sp.sqrt(7) / 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "free"),
+    [(n, free) for free in (False, True) for n in UNGUARDED
+     if not isinstance(known_method(n, free).form, Program) and not nested(known_method(n, free).form)],
+)  # fmt: skip
+def test_no_linear_method_is_apart_from_itself_at_irrational_values(name, free):
+    """Roots of numbers are numbers to elimination first, and unknowns then."""
+    known = known_method(name, free)
+    parameters = [p for p in known.parameters if p in known.form.symbols]
+    values = dict(zip(sorted(parameters, key=str), IRRATIONAL, strict=False))
+    at = known.form.changed({s: 3 * e if s.name == "L" else e for s, e in values.items()})
+    assert not apart(at, known.form, parameters)
+
+
+def test_a_parameter_that_only_scales_a_block_is_not_needed():
+    """So that the method is recognized as it is, with a parameter more."""
+    ball = known_method("heavy_ball", True)
+    assert needed(ball.form, table(ball.form)) == ball.form.symbols
+    x, w = od.blocks("x w")
+    c, h, unit = od.parameters("c h unit")
+    back = (1 - c * h) * w - h / unit * od.Objective("f").grad(x)  # w is the velocity over a unit
+    scaled = od.method({w: back, x: x + h * unit * back}, output=x, init={w: 0})
+    own = linear(scaled.tuned).merged()
+    assert {str(s) for s in own.symbols} == {"c", "h", "unit"}
+    assert {str(s) for s in needed(own, table(own))} == {"c", "h"}
+    found = od.recognize(scaled)
+    assert found.name == "heavy_ball" and found.verdict == "equal"
