@@ -92,7 +92,8 @@ def _found_at(
     values: tuple[tuple[sp.Symbol, sp.Expr], ...],
 ) -> tuple[bool, int]:
     ahead, begin = {s: e for s, e, _ in scalars}, {s: e for s, _, e in scalars}
-    target = TimeVarying(*system, (), inputs, None, None, ahead=ahead, begin=begin)
+    a, b, c, d = system
+    target = TimeVarying(a, b, c, d, (), inputs, None, None, ahead=ahead, begin=begin)
     if not _varies(target):
         return True, memory(target, dict(values))
     try:

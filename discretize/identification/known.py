@@ -105,7 +105,7 @@ class Known:
         """The symbols in its coefficients, and some that cancel; known before its tuning is bound."""
         values = {} if self.free else self.algorithm.tuning_values
         found = (values.get(p, p).free_symbols for p in self.algorithm.program.parameters)
-        return set().union(*found)  # type: ignore[arg-type]
+        return set().union(*found)
 
     @functools.cached_property
     def form(self) -> Form:

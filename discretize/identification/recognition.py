@@ -174,9 +174,11 @@ class _Search:
     def _apart_when_free(self, name: str) -> bool:
         """Whether no values of its free parameters make a method the target; its tuning gives them some of these."""
         free = known_method(name, True)
+        assert isinstance(self.target, StateSpace) and isinstance(free.form, StateSpace)
         if nested(free.form) or not free.tuned_to_positive:
             return False
         for _, renamed in self._renamings(free.form):
+            assert isinstance(renamed, StateSpace)
             parameters = [p for p in free.parameters if p in renamed.symbols]
             found = apart(self.target, renamed, parameters)
             self.apart_when_free[name, renamed.inputs] = found
@@ -189,7 +191,7 @@ class _Search:
         known, free = known_method(name, False), known_method(name, True)
         if self._remembers_more(free, max(_DELAYS) * len(free.program.calls)):
             return
-        if any(isinstance(f, Program) for f in (self.target, free.form)):
+        if isinstance(self.target, Program) or isinstance(free.form, Program):
             return
         if len(set(self.target.inputs)) != len(set(free.form.inputs)):
             return
@@ -204,6 +206,7 @@ class _Search:
         for d in _DELAYS if times == 1 else ():
             if self._remembers_more(free, d * theirs) or self._answered_sooner(free.form, d):
                 continue
+            assert isinstance(known.form, StateSpace)
             if nested(known.form):
                 continue
             if isinstance(known.form, TimeVarying) and isinstance(self.target, TimeVarying):
@@ -217,6 +220,7 @@ class _Search:
 
     def _several(self, name: str, known: Known, times: int) -> None:
         """Several steps of a method put together, or coefficients that are ahead where these have roots in roots."""
+        assert isinstance(self.target, StateSpace) and isinstance(known.form, StateSpace)
         if nested(known.form):
             ways = [(0, times)] if times > 1 else [(d, 1) for d in _DELAYS]
             if not all(self._never_ahead(known, *way) for way in ways):
