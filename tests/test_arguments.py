@@ -171,6 +171,9 @@ def test_names_are_looked_up_and_stand_for_one_object():
         od.OdescentError, match="there is no system or algorithm 'nothing_of_the_kind'"
     ):
         takes(both="nothing_of_the_kind")
+    for find in (od.derive, od.algorithm, od.system, lambda text: takes(both=text)):
+        with pytest.raises(od.OdescentError, match=r"it is an equation; od\.parse_system\(text\)"):
+            find("x'' + x' + grad f(x) = 0")
 
 
 def test_public_functions_are_found_by_other_processes():

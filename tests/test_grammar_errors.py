@@ -74,6 +74,12 @@ WRONG = [
     ("blocks x\n  \x1b[2J", 2, 3, "'\\x1b' has no meaning here"),
     ('provenance "abc\n', 1, 12, "do not end on this line"),
     ("(" * 30, 1, 21, "nested too deeply: more than 20"),
+    ("\\ddot{x} + \\nabla f(x) = 0", 1, 1, "formulas of LaTeX are not read"),
+    ("x' = -∇f(x)", 1, 7, "write grad f(x)"),
+    ("x'' + 3·x' = 0", 1, 8, "write * for a product"),
+    ("x′ = -x", 1, 2, "write ' for a derivative"),
+    ("x'' + x²*x' = 0", 1, 8, "write ^2"),
+    ("d2x/dt2 + 3 dx/dt = 0", 1, 1, "'d2x' begins no statement: write x' and x'' for derivatives"),
     ("system a\nblocks x)", 2, 9, "')' is not what can stand here"),
 ]  # fmt: skip
 

@@ -72,6 +72,7 @@ no node of its own; capitals are tokens, and of those without a rule here the ke
 from __future__ import annotations
 
 import functools
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -211,6 +212,12 @@ _WORDS = {
 }  # fmt: skip
 _OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "HADAMARD", "POW"}
 _SENTENCES = {"FIELD", "BLOCKS", "OUTPUT"}  # what is expected where a statement may begin
+_TYPED = {  # what people type or paste, and how it is written here
+    "\\": "x' for \\dot x, a/b for \\frac{a}{b} and grad f(x) for \\nabla f(x); formulas of LaTeX are not read",
+    "∇": "grad f(x)", "′": "' for a derivative", "’": "' for a derivative", "″": "'' for a second derivative",
+    "·": "* for a product", "×": "* for a product", "⋅": "* for a product", "−": "- with the key of a hyphen",
+    "²": "^2", "³": "^3", "√": "sqrt(x)",
+}  # fmt: skip
 _OPERANDS = {"NAME", "NUMBER", "RPAR", "RSQB"}  # what an operand may end with
 
 
@@ -317,11 +324,13 @@ def _beginning() -> set[str]:
 
 def _character(rest: str) -> str:
     character = rest[:1]
+    shown = repr(character) if character.isprintable() else ascii(character)
+    if character in _TYPED:
+        return f"the character {shown} has no meaning here: write {_TYPED[character]}."
     if character.isdigit() or (character == "." and rest[1:2].isdigit()):
         return "a number ends where a letter follows; write * between them, as in 2*x."
     if character == '"':
         return "the words in double quotes do not end on this line."
-    shown = repr(character) if character.isprintable() else ascii(character)
     hint = "; names are ASCII letters, digits and underscores" if character.isalpha() else ""
     return f"the character {shown} has no meaning here{hint}."
 
@@ -329,6 +338,8 @@ def _character(rest: str) -> str:
 def _sentence(found: Token, last: Token | None, expected: set[str]) -> str:
     starting = not expected.isdisjoint(_SENTENCES)
     if starting and found.type == "NAME" and (last is None or last.end_line != found.line):
+        if re.fullmatch(r"d\d?[A-Za-z]", found):
+            return f"{str(found)!r} begins no statement: write {found[-1]}' and {found[-1]}'' for derivatives."
         statements = {n for n in expected if n.isalpha()} - _OPERATORS - set(_WORDS)
         return str(unknown("statement", str(found), (n.lower() for n in statements)))
     if found.type == "INCREMENT":

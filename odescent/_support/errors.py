@@ -8,6 +8,7 @@ from typing import TypeVar
 
 Name = TypeVar("Name")
 _SHOWN = 8  # names in a sentence
+_READ = {"algorithm", "derivation", "system"}  # what a typed equation may be in the place of
 _LISTED = ("algorithm", "derivation", "map", "objective", "regularizer", "scheme", "system", "task")
 _LONGEST = 40  # characters of a value in a sentence
 
@@ -57,7 +58,9 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
     """
     names = sorted(set(known))
     near = _nearest(str(name), names)
-    if near:
+    if "=" in str(name) and _READ.intersection(kind.split()):
+        hint = "it is an equation; od.parse_system(text) reads it, and od.parse_algorithm(text) with its scheme."
+    elif near:
         hint = "did you mean " + " or ".join(repr(n) for n in near) + "?"
     elif not names:
         hint = "there are none."
