@@ -76,6 +76,10 @@ def test_version():
     ("arguments", "suggestion"),
     [
         (["derve", "nesterov"], "no command 'derve': did you mean 'derive'"),
+        (
+            ["minimize", "rastrigin"],
+            "no command 'minimize'; od.minimize is a function of the Python package",
+        ),
         (["list", "--jsno"], "no option --jsno: did you mean --json"),
         (["--verison"], "did you mean --version"),
         (["list", "algoritms"], "did you mean 'algorithms'"),

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from faults_of_figures import faults
+from scipy import special
 from scipy.linalg import expm
 
 import odescent as od
@@ -193,6 +194,31 @@ def test_planes_of_curvature_of_points_and_of_the_run():
     np.testing.assert_allclose(point, [1, 2, 0.5], atol=1e-12)
     run = draw("run")
     assert run.out_of_plane["gradient_descent"] < through.out_of_plane["gradient_descent"]
+
+
+def test_a_flow_with_a_singular_start_begins_later():
+    """x'' + (3/t) x' + lambda x = 0 is solved by Bessel's functions J_1(s t)/t and Y_1(s t)/t, s^2 = lambda."""
+    ode = od.parse_system("x'' + (3/t)*x' + grad f(x) = 0")
+    with pytest.raises(od.OdescentError, match=r"not finite at the start \(t = 0\).*t0=0.1\.$"):
+        landscape(ode, VALLEY, [1.0, 2.0])
+    shown = landscape({"ode": ode}, VALLEY, [1.0, 2.0], t0=0.5, t1=6.0)
+    times, course = shown.times["ode"][0], shown.flow_courses["ode"]
+    assert times[0] == 0.5 and times[-1] == 6.5
+    for i, (begin, curvature) in enumerate([(1.0, 1.0), (2.0, 4.0)]):
+        s = np.sqrt(curvature)
+        bessel = lambda t, s=s: np.array([special.jv(1, s * t) / t, special.yv(1, s * t) / t])
+        slope = lambda t, s=s: np.array(
+            [-s * special.jv(2, s * t) / t, -s * special.yv(2, s * t) / t]
+        )
+        a, b = np.linalg.solve(np.stack([bessel(0.5), slope(0.5)]), [begin, 0.0])
+        exact = a * bessel(times)[0] + b * bessel(times)[1]
+        np.testing.assert_allclose(course.x[0, :, i], exact, atol=1e-6)
+    assert list(landscape([ode, "nesterov_c"], VALLEY, [1.0, 2.0], t0=0.5).flows) == ["system"]
+    for wrong, said in (({"t0": float("nan")}, "a finite time"), ({"t0": "late"}, "a number")):
+        with pytest.raises(od.OdescentError, match=said):
+            landscape(ode, VALLEY, [1.0, 2.0], **wrong)
+    with pytest.raises(od.OdescentError, match="their clocks say when they do"):
+        landscape("nesterov_c", VALLEY, [1.0, 2.0], t0=0.5)
 
 
 def test_one_start_that_blows_up_leaves_the_others():

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support.errors import OdescentError, expected
-from ..._support.numbers import check_whole, reals
+from ..._support.numbers import check_whole, real, reals
 from ...discretize import Algorithm
 from ...dynamics import Objective, System
 from ..portraits.field import Window, check_window
@@ -34,6 +34,7 @@ def landscape(
     x0: Any = None,
     *,
     steps: int = 50,
+    t0: float = 0.0,
     t1: float | None = None,
     parameters: Mapping[str, Any] | None = None,
     flow: bool | None = None,
@@ -56,6 +57,7 @@ def landscape(
         x0: where they start: an array of shape (d,); many, of shape (n, d); or a dict of blocks to such
             arrays, for methods that have these blocks. By default the objective's own start.
         steps: of the methods.
+        t0: the time at which flows of systems begin; that of a method begins with its clock.
         t1: the time that flows are followed for; by default as long as the steps of their method, or 10.
         parameters: values by name, or by a word for them, for all methods that have them; mu and L default to the
             objective's, and where it has none to the curvatures along a gradient descent from the first start.
@@ -96,7 +98,8 @@ def landscape(
         for n, m in made.items()
         if isinstance(m, PreparedFlow) or (alone if flow is None else flow)
     }
-    flows, solved, more = _flows(wanted, runs, starts, blocks, t1, shown.section, alone)
+    begin = _beginning(t0, wanted)
+    flows, solved, more = _flows(wanted, runs, starts, blocks, begin, t1, shown.section, alone)
     # the window shows all that is drawn, but for what diverges
     project = shown.section.project
     iterates = {n: _projected(r.x, shown.section) for n, r in runs.items()}
@@ -162,9 +165,21 @@ def _plane(
 # flows
 
 
+def _beginning(t0: float, wanted: Mapping[str, PreparedMethod | PreparedFlow]) -> float:
+    """The time at which flows of systems begin, checked."""
+    begin = real(t0)
+    if not np.isfinite(begin):
+        raise expected("t0 of landscape", "a finite time", t0)
+    if begin and not any(isinstance(m, PreparedFlow) for m in wanted.values()):
+        raise OdescentError(
+            "t0 is the time at which flows of systems begin, and there are methods only; their clocks say when they do."
+        )
+    return begin
+
+
 def _flows(
     wanted: Mapping[str, PreparedMethod | PreparedFlow], runs: Mapping[str, MethodOrbits], starts: Starts,
-    blocks: Mapping[str, Starts], t1: float | None, section: Section, alone: bool,
+    blocks: Mapping[str, Starts], t0: float, t1: float | None, section: Section, alone: bool,
 ) -> tuple[dict[str, PreparedFlow], dict[str, FlowOrbits], list[str]]:  # fmt: skip
     """The flows that are drawn, by label, their solutions, and what prevents the others."""
     flows: dict[str, PreparedFlow] = {}
@@ -173,7 +188,7 @@ def _flows(
     for name, m in wanted.items():
         label = name if isinstance(m, PreparedFlow) else "flow" if alone else f"{name}, flow"
         if isinstance(m, PreparedFlow):
-            flow, clock = m, np.array([0.0, 10.0 if t1 is None else t1])
+            flow, clock = m, np.array([t0, t0 + (10.0 if t1 is None else t1)])
         else:
             bound = m.flow()
             if bound is None or t1 == 0:

@@ -90,9 +90,10 @@ def methods_of(methods: Any) -> dict[str, Algorithm | System]:
                 "an algorithm, a system or the name of one",
                 m,
             )
-        label, k = given or "method", 2
+        first = given or ("method" if isinstance(made, Algorithm) else "system")
+        label, k = first, 2
         while label in found:
-            label, k = f"{given or 'method'} {k}", k + 1
+            label, k = f"{first} {k}", k + 1
         found[label] = made
     if not found:
         raise OdescentError("a landscape needs at least one method or system.")

@@ -223,7 +223,7 @@ class PreparedFlow:
         def observed(t: Any, z: Any) -> list[np.ndarray]:
             return in_rows(lambda t, z: seen(t, z, values), np.broadcast_to(t, len(z)), z)
 
-        done = follow(at, flat, *span)
+        done = follow(at, flat, *span, timed=not self.system.autonomous)
         t, z = sampled(done, lambda rows: project(observed(span[0], rows)[0]))
         parts = observed(t.ravel(), z.reshape(-1, z.shape[-1]))
         x, f, velocity = (part.reshape(*t.shape, *part.shape[1:]) for part in parts)

@@ -70,7 +70,7 @@ class Flowed:
         return found
 
 
-def follow(rates: Rates, starts: States, t0: float, t1: float) -> Flowed:
+def follow(rates: Rates, starts: States, t0: float, t1: float, timed: bool = False) -> Flowed:
     """The flow from all starts, solved together by SciPy on a compiled field.
 
     Compiling an adaptive solver takes longer. A start whose flow blows up ends where it does; the others go on.
@@ -80,6 +80,7 @@ def follow(rates: Rates, starts: States, t0: float, t1: float) -> Flowed:
         starts: shape (n, d).
         t0: the time of the starts.
         t1: the end.
+        timed: whether the velocities depend on time.
 
     Raises:
         OdescentError: velocities that are not finite at every start, or too many steps.
@@ -113,8 +114,9 @@ def follow(rates: Rates, starts: States, t0: float, t1: float) -> Flowed:
         going &= np.isfinite(first).all(1)
         end[~going] = t0
         if not going.any():
+            other = f"later, as in t0={t0 + 0.1:g}" if timed else "give t1=0 for no flow"
             raise OdescentError(
-                f"the velocity is not finite at the start (t = {t0:g}); start elsewhere, or give t1=0 for no flow."
+                f"the velocity is not finite at the start (t = {t0:g}); start elsewhere, or {other}."
             )
         while going.any() and t < t1:
             done = solve_ivp(

@@ -202,7 +202,7 @@ def setup(config: Config, task: Task | None = None, optimizer: Any = None) -> Se
     task = _task(config, task)
     if config.devices > len(jax.devices()):
         raise OdescentError(
-            f"devices={config.devices} were requested, but JAX has {len(jax.devices())}."
+            f"devices={config.devices} is more than the {len(jax.devices())} that JAX has."
         )
     rows = task.rows(config).in_precision(np.dtype(config.precision))
 

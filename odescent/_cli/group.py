@@ -99,8 +99,19 @@ class Group(TyperGroup):
         if name in COMMANDS:
             return name, made(name), rest
         if not name.startswith("-") and not ctx.resilient_parsing:
-            raise unknown("command", name, COMMANDS)
+            raise _no_command(name)
         return super().resolve_command(ctx, args)
+
+
+def _no_command(name: str) -> OdescentError:
+    """The error for a word that is no command; some are functions."""
+    import odescent as od
+
+    said = str(unknown("command", name, COMMANDS))
+    if name in od.__all__ and name.islower() and callable(getattr(od, name)):
+        of = "is a function of the Python package"
+        said = f"there is no command {name!r}; od.{name} {of}; see odescent --help."
+    return OdescentError(said)
 
 
 @cache

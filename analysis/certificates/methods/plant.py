@@ -339,7 +339,7 @@ def read_flow(flow: Flow, mu: object, L: object) -> Plant:
     if not low > 0:
         raise NoCertificate(
             "there is no exponential rate over convex functions, mu = 0: some are arbitrarily flat at the "
-            "minimizer; give mu > 0, or bound f of a method by certify(method, mu=0, L=1, horizon=20)."
+            "minimizer; give mu > 0, or bound f along the steps of a method by giving horizon=20."
         )
     if low == high:
         raise OdescentError(f"a flow's rate over F(mu, L) needs mu < L, not {low} = {high}.")

@@ -52,6 +52,7 @@ def run(
     objective: Annotated[str | None, named("objectives")] = None,
     curvature: Number | None = None,
     x0: Point | None = None,
+    t0: Number | None = None,
     steps: Annotated[int, count(1)] = 30,
     window: Annotated[list[list[float]] | None, OptionKind("X0,X1,Y0,Y1", read=_window)] = None,
     with_: list[Annotated[str, named("algorithms", files=".ode")]] | None = None,
@@ -73,6 +74,7 @@ def run(
         objective: The objective.
         curvature: Draw one mode of a quadratic.
         x0: Starting point; by default the objective's.
+        t0: Time at the start of a flow with time in it, over level lines.
         steps: Number of steps, such as 1000 or 1e6.
         window: Ranges of the axes.
         with_: Add the iterates of another algorithm; may be repeated.
@@ -88,6 +90,7 @@ def run(
         odescent portrait heavy_ball --objective himmelblau --out valleys.html
         odescent portrait passive --curvature 1 --set K=3 --set a=0 --set b=2 --slow psi,1/K,3
         odescent portrait heavy_ball --curvature 1 --set step=0.1 --set momentum=0.9
+        odescent portrait "x'' + (3/t)*x' + grad f(x) = 0" --objective quadratic --t0 0.1 --out nesterov.svg
         odescent portrait my_system.ode --curvature 1 --set c=1/2 --out portrait.pdf
         odescent portrait heavy_ball --story --out story
     """
@@ -128,8 +131,13 @@ def run(
         if target is not None and _over_level_lines(system, target, begin):
             if slow is not None:
                 raise OdescentError("--slow needs a state of two numbers, and this one has more.")
+            later = {} if t0 is None else {"t0": float(t0)}
             portrait: Any = od.analysis.landscape(
-                {name: system, **laid}, target, begin, steps=steps, parameters=values, window=window
+                {name: system, **laid}, target, begin, steps=steps, parameters=values, window=window, **later
+            )  # fmt: skip
+        elif t0 is not None:
+            raise OdescentError(
+                "--t0 is for flows with time in them, on a function of two or more variables."
             )
         else:
             portrait = od.analysis.phase_portrait(
