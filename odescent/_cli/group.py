@@ -108,7 +108,7 @@ def _no_command(name: str) -> OdescentError:
     import odescent as od
 
     said = str(unknown("command", name, COMMANDS))
-    if name in od.__all__ and name.islower() and callable(getattr(od, name)):
+    if name in dir(od) and name.islower() and callable(getattr(od, name)):
         of = "is a function of the Python package"
         said = f"there is no command {name!r}; od.{name} {of}; see odescent --help."
     return OdescentError(said)

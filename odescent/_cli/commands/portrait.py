@@ -131,7 +131,7 @@ def run(
         if target is not None and _over_level_lines(system, target, begin):
             if slow is not None:
                 raise OdescentError("--slow needs a state of two numbers, and this one has more.")
-            later = {} if t0 is None else {"t0": float(t0)}
+            later: dict[str, Any] = {} if t0 is None else {"t0": float(t0)}
             portrait: Any = od.analysis.landscape(
                 {name: system, **laid}, target, begin, steps=steps, parameters=values, window=window, **later
             )  # fmt: skip
