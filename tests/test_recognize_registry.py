@@ -10,7 +10,7 @@ import sympy as sp
 import odescent as od
 from odescent.discretize.identification.known import functions_of, known_method, known_methods
 from odescent.discretize.identification.laws import excluded_by_laws
-from odescent.discretize.identification.maps import _drawn, _sign
+from odescent.discretize.identification.maps import _answers_otherwise, _drawn, _sign
 from odescent.discretize.identification.matching import apart, nested
 from odescent.discretize.identification.shared_point import needed, table
 from odescent.discretize.linear.state_space import linear
@@ -42,6 +42,23 @@ def test_what_is_taken_as_random_is_so_whatever_its_parameters(name):
         program = known_method(name, free).program
         shown = any(_sign(w) for w in _drawn(program)) or excluded_by_laws(target, program)
         assert program.draws and shown and known_method(name, free).never(target)
+
+
+@pytest.mark.parametrize("name", [n for n in UNGUARDED if known_method(n, True).bent])
+def test_what_is_taken_as_bent_is_so_whatever_its_parameters(name):
+    """So it is none of the linear methods, whose points are sums of answers: see `_answers_otherwise`."""
+    ball = od.algorithm("heavy_ball").tuned
+    known = known_method(name, True)
+    assert isinstance(known.form, Program) and known.never(ball, linear=True)
+    if not known.random:
+        assert _answers_otherwise(known_method(name, False).program, None)
+
+
+def test_what_may_be_linear_is_not_taken_as_bent():
+    bent = {n for n in NAMES if known_method(n, True).bent}
+    assert {"adam", "rmsprop", "sign_descent", "relativistic", "adagrad_norm"} <= bent
+    assert not bent & {"mkor", "inverse_filter", "m_fac", "barzilai_borwein", "exact_line_search"}
+    assert not bent & {n for n in UNGUARDED if not isinstance(known_method(n, True).form, Program)}
 
 
 def test_ensembles_and_values_are_not_taken_as_random():

@@ -11,7 +11,8 @@ import sympy as sp
 
 from ..._support.work import uncounted
 from ...dynamics.algebra.calculus import oracles_in
-from ...dynamics.algebra.vectors import Expr
+from ...dynamics.algebra.elementwise import Elementwise, slots
+from ...dynamics.algebra.vectors import OPERATORS, Expr, ScalarNode, Vector
 from ...dynamics.samples.sample import samples_in
 from ..equality.time_varying import merged
 from ..faces import Algorithm
@@ -58,13 +59,13 @@ class Known:
     def __init__(self, algorithm: Algorithm, free: bool) -> None:
         self.algorithm, self.free, self.step = algorithm, free, algorithm.step
 
-    def never(self, target: Program) -> bool:
+    def never(self, target: Program, linear: bool = False) -> bool:
         """Whether its system and its scheme say, before they are compiled, that it is not the target.
 
-        It calls more functions, or functions of other arguments, or it is random and the target is not. False is
-        inconclusive.
+        It calls more functions, or functions of other arguments, or it is random and the target is not, or its points
+        bend and those of a ``linear`` target do not. False is inconclusive.
         """
-        if self.random and not target.draws and not target.counts:
+        if (self.random and not target.draws and not target.counts) or (linear and self.bent):
             return True
         mine = functions_of(target)
         return any(n > mine[sort] for sort, n in self.functions.items())
@@ -86,6 +87,24 @@ class Known:
         if a.scheme.guarded or asked & {"ensemble", "value"}:
             return False
         return any(f.noise for f in a.bound.fields.values()) or bool(samples_in(self._read))
+
+    @functools.cached_property
+    def bent(self) -> bool:
+        """Whether points are no affine functions of the answers before: roots, moduli or signs of these are in them.
+
+        The tests prove of each registered method for which this is so that they bend, whatever its parameters. Nothing
+        is said of matrices that learn, which may cancel, and of methods with guards.
+        """
+        a = self.algorithm
+        if a.scheme.guarded or any(b.kind in OPERATORS for b in a.bound.blocks):
+            return False
+        moving: set[sp.Symbol] = {b.symbol for b in a.bound.blocks if b.kind == "scalar"}
+        for e in self._read:
+            terms = e.terms.items() if isinstance(e, Vector) else ()
+            parts = [c for _, c in terms] + [t.body for t, _ in terms if isinstance(t, Elementwise)]
+            if any(_rooted(part, moving) for part in parts):
+                return True
+        return False
 
     @functools.cached_property
     def _read(self) -> list[Expr]:
@@ -150,6 +169,13 @@ def known_method(name: str, free: bool) -> Known:
 
     with uncounted():
         return Known(algorithm(name), free)
+
+
+def _rooted(e: sp.Expr, moving: set[sp.Symbol]) -> bool:
+    """Whether a root, a modulus or a sign of what moves is in a scalar: of inner products, blocks, or entries."""
+    powers = {p for p in e.atoms(sp.Pow) if not p.exp.is_Integer}
+    inside = {*powers, *e.atoms(sp.sign, sp.Abs)}
+    return any(n.has(ScalarNode) or n.free_symbols & {*moving, *slots(2)} for n in inside)
 
 
 def functions_of(program: Program) -> Counter[tuple[bool, int]]:

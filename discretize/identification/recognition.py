@@ -75,7 +75,7 @@ class _Search:
     def within(self, stage: Callable[[str], None], name: str) -> None:
         """A stage for a method, as far as the work goes: where it ends, the method stays open."""
         method = known_method(name, True)
-        if method.never(self.program):
+        if method.never(self.program, not isinstance(self.target, Program)):
             return
         known = method.program
         if known.guarded or self.program.guarded:
