@@ -253,7 +253,9 @@ def test_what_cannot_be_optimized_gets_a_sentence():
     shown = r"of beta1, beta2 and eps, as in to_torch\(params, beta1=0.9, beta2=0.999, eps=1e-8\)"
     with pytest.raises(od.OdescentError, match=shown):  # a sentence to paste: nothing is guessed
         od.algorithm("adam").to_torch([p], lr=0.1)
-    with pytest.raises(od.OdescentError, match="needs the function prox"):
+    with pytest.raises(
+        od.OdescentError, match=r"needs the function prox.*, where prox takes a list of tensors\.$"
+    ):
         od.algorithm("proximal_point").to_torch([p], h=0.1)
     opt = alg.to_torch([p], mu=MU, L=L)
     p.grad = torch.ones(1, dtype=torch.float64).to_sparse()

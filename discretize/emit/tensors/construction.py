@@ -68,7 +68,12 @@ def optimizer(
         wanted = listed([*values_of, *(f"the function {n}" for n in functions)])
         told = dict.fromkeys(LOSS if n in of_loss else n for n in functions)
         shown = ", ".join(map(example, [*missing, *told]))
-        raise OdescentError(f"{who} needs {wanted}, as in to_torch(params, {shown}).")
+        takes = (
+            f", where {listed(list(told))} take{'s' * (len(told) == 1)} a list of tensors"
+            if told
+            else ""
+        )
+        raise OdescentError(f"{who} needs {wanted}, as in to_torch(params, {shown}){takes}.")
     known = {n: given[key] for n, key in named.items() if key in given}
     known |= {n: values[n] for n in BOUNDS if n in values and n not in known}
     check_numbers(known)
