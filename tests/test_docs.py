@@ -117,7 +117,7 @@ def test_the_commands_that_write_a_file_do(
     from odescent.cli import app
 
     monkeypatch.chdir(tmp_path)
-    words = line.split()
+    words = shlex.split(line)
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.stderr
     assert Path(words[words.index("--out") + 1]).is_file()
