@@ -24,7 +24,7 @@ from ...dynamics.algebra.oracles import Oracle
 from ..linear.time_varying_form import MatrixSequence, NotReal, TimeVarying
 from ..linear.witness import Values, samples
 from .elimination import FEW, ORDER, PAIRS, no_solution
-from .impulse_weights import Scalars, Weights, weights
+from .impulse_weights import Scalars, Weights, frozen, weights
 from .shared_point import memory
 
 _STEPS = (3, 4)  # steps that are compared, few first
@@ -54,10 +54,10 @@ def incompatible(
     constant = times == 1 and not (_varies(target) or _varies(known))
 
     def at(values: Values) -> bool:
-        is_real, least = _at(target, values)
+        is_real, states = _at(target, values)
         if not is_real:
             return False
-        least = least if constant else 0
+        least = states if constant else 0
         if least > known.A.rows:
             return True
         for steps in (3,) if later else (1, 2) if times > 1 else _STEPS:
@@ -79,16 +79,14 @@ def incompatible(
 
 def _at(target: TimeVarying, values: Values) -> tuple[bool, int]:
     """Whether the method is defined at these values: nothing is said of it where it is not. And its `memory`."""
-    scalars = tuple((s, e, target.begin[s]) for s, e in target.ahead.items())
-    frozen = tuple(sp.ImmutableMatrix(m) for m in target.system)
-    return _found_at(frozen, target.inputs, scalars, tuple(values.items()))
+    return _found_at(*frozen(target), target.inputs, tuple(values.items()))
 
 
 @kept(64)  # a target is compared with every registered method
 def _found_at(
     system: tuple[sp.ImmutableMatrix, ...],
-    inputs: tuple[Oracle, ...],
     scalars: Scalars,
+    inputs: tuple[Oracle, ...],
     values: tuple[tuple[sp.Symbol, sp.Expr], ...],
 ) -> tuple[bool, int]:
     ahead, begin = {s: e for s, e, _ in scalars}, {s: e for s, _, e in scalars}

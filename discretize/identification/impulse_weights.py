@@ -84,10 +84,14 @@ def weights(
         constant: of a method that does not change only the weights of the first answers are read.
         later: the step with which the coefficients begin.
     """
-    scalars = tuple((s, e, system.begin[s]) for s, e in system.ahead.items())
-    frozen = tuple(sp.ImmutableMatrix(m) for m in system.system)
     order = tuple(sorted(rule.items(), key=lambda p: str(p[0])))
-    return _weights(frozen, scalars, order, below, steps, constant, later)
+    return _weights(*frozen(system), order, below, steps, constant, later)
+
+
+def frozen(system: TimeVarying) -> tuple[tuple[sp.ImmutableMatrix, ...], Scalars]:
+    """The matrices and the scalars of a method, by which what is found of it is kept."""
+    scalars = tuple((s, e, system.begin[s]) for s, e in system.ahead.items())
+    return tuple(sp.ImmutableMatrix(m) for m in system.system), scalars
 
 
 @kept(1024)

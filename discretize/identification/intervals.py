@@ -18,7 +18,7 @@ from ..equality.numbers import apart as differ
 from ..equality.numbers import interval, precise
 from ..linear.time_varying_form import TimeVarying
 from ..linear.witness import samples
-from .impulse_weights import Scalars
+from .impulse_weights import Scalars, frozen
 
 _FEW_DIGITS = 30  # of the target's weights
 _PARTS, _ROUNDS = 32, 4  # of q, at first; how often what is left is cut in eight
@@ -61,8 +61,7 @@ def excluded_by_intervals(
 
 
 def _reader(system: TimeVarying) -> _Weights:
-    scalars = tuple((s, e, system.begin[s]) for s, e in system.ahead.items())
-    return _Weights.of(tuple(sp.ImmutableMatrix(m) for m in system.system), scalars)
+    return _Weights.of(*frozen(system))
 
 
 def _ends(number: Any) -> Interval:

@@ -107,11 +107,10 @@ def _no_command(name: str) -> OdescentError:
     """The error for a word that is no command; some are functions."""
     import odescent as od
 
-    said = str(unknown("command", name, COMMANDS))
     if name in dir(od) and name.islower() and callable(getattr(od, name)):
         of = "is a function of the Python package"
-        said = f"there is no command {name!r}; od.{name} {of}; see odescent --help."
-    return OdescentError(said)
+        return OdescentError(f"there is no command {name!r}; od.{name} {of}; see odescent --help.")
+    return unknown("command", name, COMMANDS)
 
 
 @cache

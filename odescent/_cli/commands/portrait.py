@@ -131,9 +131,8 @@ def run(
         if target is not None and _over_level_lines(system, target, begin):
             if slow is not None:
                 raise OdescentError("--slow needs a state of two numbers, and this one has more.")
-            later: dict[str, Any] = {} if t0 is None else {"t0": float(t0)}
             portrait: Any = od.analysis.landscape(
-                {name: system, **laid}, target, begin, steps=steps, parameters=values, window=window, **later
+                {name: system, **laid}, target, begin, steps=steps, t0=float(t0 or 0), parameters=values, window=window
             )  # fmt: skip
         elif t0 is not None:
             raise OdescentError(
