@@ -48,7 +48,7 @@ def oracles(xp):
         "map_hessian_diagonal": lambda x: xp.diag(Q),
         "partial": lambda x, i: Q[i] @ (x - center),
         # of a batch: the sample and the size enter smoothly, so that every backend has the same
-        "batch": lambda x, u, n: Q @ (x - center) * (1 + (u - 0.5) / (1 + n)),
+        "batch": lambda x, u, n=1: Q @ (x - center) * (1 + (u - 0.5) / (1 + n)),
         "deviation": lambda x, u, n: Q @ (x - center) * (0.05 + u / (1 + n)),
         # two levels: F = (x - center)' Q (x - center) / 2 + |y|^2 / 2, G = (y - x/2)' (I + Q/20) (y - x/2) / 2
         "grad_F_x": lambda x, y: Q @ (x - center),
@@ -286,6 +286,7 @@ KINDS = (
     "douglas_rachford",
     "exact_line_search",
     "extragradient",
+    "federated_averaging",
     "halpern",
     "hessian_aided_momentum",
     "item",
@@ -333,7 +334,7 @@ TREES = {
     "resolvent": lambda t, s: jax.tree.map(lambda x: x / (1 + like(s, x)), t),
     "hvp": lambda t, v: v,
     "jvp": lambda t, v: v,
-    "batch": lambda t, u, n: jax.tree.map(lambda x: x * like(1 + (u - 0.5) / (1 + n), x), t),
+    "batch": lambda t, u, n=1: jax.tree.map(lambda x: x * like(1 + (u - 0.5) / (1 + n), x), t),
     "deviation": lambda t, u, n: jax.tree.map(lambda x: x * like(u / (1 + n), x), t),
     "value": lambda t: sum((jnp.sum(x.astype(float) ** 2) / 2 for x in jax.tree.leaves(t)), 0.0),
     "map": lambda t: t,

@@ -33,7 +33,7 @@ def start(name, seed=3):
     plain = {
         **ORACLES,
         "map_newton": lambda x: 0.1 * x,
-        "batch": lambda x, u, b: (1 + u / b) * x,
+        "batch": lambda x, u, b=1: (1 + u / b) * x,
         "deviation": lambda x, u, b: u / b * x,
     }
     given = {n: listed(plain.get(n, plain.get(n.partition("_")[0]))) for n in asked if n.partition("_")[0] in

@@ -44,7 +44,7 @@ class Oracles(dict[str, Any]):
             "operator": (lambda p, u: TURN @ u) if rest.endswith("_2") else (lambda p: TURN @ p),
             "map": lambda p: p,
             "prox": lambda p, step: p / (1 + step),
-            "batch": lambda p, u, n: GRAD(p) * (1 + (u - 0.5) / n),
+            "batch": lambda p, u, n=1: GRAD(p) * (1 + (u - 0.5) / n),
             "deviation": lambda p, u, n: GRAD(p) / n,
             "value": lambda p: np.sum(p**2 / 2 + np.sin(p / 2) ** 2),  # 0 at 0
             "ensemble": lambda p, alpha, *kernel: p[

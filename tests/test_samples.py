@@ -23,7 +23,7 @@ from odescent.dynamics.flows.evaluate import evaluate
 from odescent.dynamics.flows.quadrature import quadrature
 from odescent.dynamics.samples.laws import LAWS, even_partitions, law_of
 from odescent.dynamics.samples.mean import means_in
-from odescent.dynamics.samples.sample import dimension_of
+from odescent.dynamics.samples.sample import VectorSample, dimension_of
 
 VECTORS = [name for name, law in LAWS.items() if not law.scalar]
 SCALARS = [name.removesuffix("_scalar") for name, law in LAWS.items() if law.scalar]
@@ -262,6 +262,43 @@ def test_bound_samples_are_not_those_of_the_same_name() -> None:
     assert np.allclose(
         number(beside, {}), sum(c * v for c, v in zip(weights, at, strict=True)), rtol=1e-7
     )
+
+
+def nested(z: Vector) -> dict[str, object]:
+    """Expressions in a sample and in the gradient over random rows."""
+    b = f.batch(x, od.sample("u", "uniform"))
+    return {
+        "sketch of a random gradient": od.outer(z, z) * od.inner(z, b) ** 2,
+        "two factors": z * od.inner(z, b) * od.inner(b, w),
+        "a scalar": od.inner(z, b) ** 2 * od.inner(z, w) ** 2,
+        "an operator": od.outer(z, od.apply(od.outer(b, f.grad(x, along=(b,))), z)),
+        "a square": z * od.inner(z, b) ** 3,
+    }
+
+
+@pytest.mark.parametrize("law", VECTORS)
+@pytest.mark.parametrize("name", nested(x))
+def test_two_means_are_taken_in_either_order(law: str, name: str) -> None:
+    """Where one of the two has no closed form, and the other is then within it."""
+    z, u = od.sample("z", law, like=x), od.sample("u", "uniform")
+    e = nested(z)[name]
+    one, other = od.mean(od.mean(e, [u]), [z]), od.mean(od.mean(e, [z]), [u])
+    assert vanishes(one - other)
+    assert not any(isinstance(m.over, VectorSample) for m in means_in(one))
+
+
+def test_gradients_and_transposes_go_through_means() -> None:
+    u, z = od.sample("u", "uniform"), od.sample("z", like=x)
+    b = f.batch(x, u)
+    square = od.mean(od.inner(w, b) ** 2)
+    second = od.mean(od.outer(b, b))
+    assert vanishes(od.gradient(square, w) - 2 * od.apply(second, w))
+    moved = od.mean(od.outer(b, f.grad(x, along=(b,))))
+    assert vanishes(od.transpose(moved) - od.mean(od.outer(f.grad(x, along=(b,)), b)))
+    smooth = od.mean(od.inner(w, f.grad(x + r * z, along=(w,))))
+    assert vanishes(od.gradient(smooth, w) - 2 * od.mean(f.grad(x + r * z, along=(w,))))
+    with pytest.raises(od.OdescentError):
+        od.gradient(second, w)
 
 
 @pytest.mark.parametrize("law", VECTORS)

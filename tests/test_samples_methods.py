@@ -12,6 +12,7 @@ from programs import Machine
 import odescent as od
 from odescent import replay
 from odescent.discretize import weak_modified_equation
+from odescent.discretize.emit import load
 from odescent.discretize.expansion.backward_error import limit_flow
 from odescent.dynamics.algebra.calculus import symbols_of, vanishes
 from odescent.dynamics.algebra.operators import diagonal
@@ -166,7 +167,7 @@ def test_emitted_samples_have_their_law(law: str, target: str) -> None:
     """x+ = x + h (z - g) from zero, where g is zero: mean, covariance and fourth moments of a step."""
     z = od.sample("z", law, like=x)
     method = euler(z - g)
-    module = od.discretize.emit.load(method, target)
+    module = load(method, target)
     zero = lambda p: p * 0
     n = 20_000 if target == "jax" else 4_000
     if target == "jax":
@@ -310,7 +311,7 @@ def test_gradient_transport_without_normalization_is_gradient_descent_seen_at_an
     (variable,) = free
     step = next(s for s in transfer.free_symbols if s.name == "h")
     assert sp.simplify(transfer.subs(variable, z) + step / (z - 1)) == 0
-    module = od.discretize.emit.load(method, "optax")
+    module = load(method, "optax")
     made = module.implicit_gradient_transport(h=0.05, beta=0.8)
     params = jnp.asarray(START)
     state, own = made.init(params), machine(method, h=0.05, beta=0.8)
@@ -328,6 +329,7 @@ def test_gradient_transport_without_normalization_is_gradient_descent_seen_at_an
         "zeroth_order",
         "sketched_gradient_descent",
         "adahessian",
+        "federated_averaging",
         "hessian_aided_momentum",
         "implicit_gradient_transport",
     ],

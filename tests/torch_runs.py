@@ -69,7 +69,7 @@ ORACLES = {
     "prox_f": lambda x, w: (x + w * 1.3) / (1 + w), "prox_r": lambda x, w: x / (1 + 2 * w),
     "hvp": lambda x, v: MATRIX @ v, "value": lambda x: float((x - CENTER) @ MATRIX @ (x - CENTER)) / 2,
     "map_mirror": np.tanh, "map_dual": np.arctanh, "map_newton": lambda x: x - CENTER, "map_steepest": np.tanh,
-    "batch": lambda x, u, b: PLAIN(x) * (1 + u / b), "deviation": lambda x, u, b: PLAIN(x) * (u - 0.4) / b,
+    "batch": lambda x, u, b=1: PLAIN(x) * (1 + u / b), "deviation": lambda x, u, b: PLAIN(x) * (u - 0.4) / b,
 }  # fmt: skip
 
 

@@ -86,6 +86,7 @@ REGISTRY: Registry[Algorithm] = Registry(
         "penalty_bilevel": ("first_order", "Bilevel descent with a penalty"),
         "zeroth_order": ("sampled", "Zeroth-order descent (MeZO)"),
         "sketched_gradient_descent": ("sampled", "Sketched gradient descent"),
+        "federated_averaging": ("sampled", "Federated averaging"),
         "adahessian": ("sampled", "AdaHessian"),
         "implicit_gradient_transport": ("sampled", "Implicit gradient transport"),
         "hessian_aided_momentum": ("sampled", "Hessian-aided momentum"),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import check_choice
+from ..._support.numbers import check_whole
 from ...dynamics.algebra.scalars import parameters
+from ...dynamics.algebra.vectors import blocks, zero
 from ...dynamics.library import system
+from ...dynamics.library.sampled import one_gradient, sketched
 from ...dynamics.samples.sample import sample
 from ..faces import Algorithm
-from ..programs.substeps import Flow, Scheme
+from ..programs.substeps import Flow, Let, Scheme
 from ..step.iteration import STEP
 from .first_order import by_euler
 from .schemes import scheme
@@ -30,6 +33,33 @@ def zeroth_order(law: str = "normal", difference: str = "central") -> Algorithm:
 def sketched_gradient_descent(rows: int = 2) -> Algorithm:
     """x+ = x - h R^T R grad f(x), R of s fresh normal rows: gradient descent of which s numbers are sent; h is free."""
     return by_euler(system("sketched_flow", rows=rows), "sketched_gradient_descent", "song2023")
+
+
+def federated_averaging(
+    clients: int = 2, local_steps: int = 2, rows: int = 0, private: bool = False
+) -> Algorithm:
+    """Each client takes K steps y+ = y - (h/K) g_c(y) from x, and x moves by the mean of what they moved.
+
+    A client is a row of a `FiniteSum`, drawn in every round with replacement; with K ``local_steps``, h/K is the
+    learning rate. With ``rows`` the mean d is sent as R d, R of so many fresh normal rows, and R^T R d is added.
+    ``private`` clips each local gradient to the length bound and adds normals of standard deviation sigma. h, bound
+    and sigma are free.
+    """
+    check_whole("clients", clients, 1, 128)
+    check_whole("local_steps", local_steps, 1, 128)
+    check_whole("rows", rows, 0, 128)
+    x, moved = blocks("x"), zero
+    for c in range(1, clients + 1):
+        u, y = sample(f"u{c}", "uniform"), x
+        for k in range(1, local_steps + 1):
+            noise = sample(f"n{c}_{k}", like=x) if private else None
+            y = y - one_gradient(y, u, noise) * (STEP / local_steps)
+        moved = moved + (y - x) / clients
+    return Algorithm(
+        system("minibatch_flow", private=private),
+        Scheme((Let({x: x + (sketched(moved, rows, like=x) if rows else moved)}),), "local_steps"),
+        name="federated_averaging", reference="song2023" if rows else "mcmahan2017",
+    )  # fmt: skip
 
 
 def adahessian() -> Algorithm:

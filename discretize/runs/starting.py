@@ -11,9 +11,11 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol, asked_in
+from ...dynamics.algebra.vectors import Vector
 from ...dynamics.flows.starts import starting_point
 from ...dynamics.vector_fields.groups import Grouped, Groups, by_group, check_groups
 from ...dynamics.vector_fields.objective import Objective
+from ..programs.program import Program
 from ..step.iteration import Iteration
 
 
@@ -75,8 +77,18 @@ def check_shape(x0: Any, objective: Objective, population: bool) -> None:
         )
 
 
+def _divided_by(program: Program) -> list[set[sp.Basic]]:
+    """For each coefficient of a program the symbols in its denominators."""
+    expressions = program._expressions()
+    scalars = [c for e in expressions for c in (e.terms.values() if isinstance(e, Vector) else [e])]
+    powers = ([p for p in c.atoms(sp.Pow) if p.exp.is_negative] for c in scalars)
+    return [set().union(*(p.base.free_symbols for p in listed)) for listed in powers]
+
+
 def check_resolution(algorithm: Iteration, values: Mapping[str, Any], start: Any) -> None:
     """Refuse a difference along a sample that vanishes in the numbers of the starting point.
+
+    What the program never divides by, such as the size of noise that is added to a point, is no radius.
 
     Args:
         algorithm: with its values as free parameters.
@@ -98,9 +110,12 @@ def check_resolution(algorithm: Iteration, values: Mapping[str, Any], start: Any
     known = {s: sp.Float(float(v)) for s, v in given.items() if np.ndim(v) == 0}
     points = {c.point for c in program.calls}
     points |= {point for e in program._expressions() for _, point in asked_in(e)}
+    below = _divided_by(program)
     for point in points:
         for s in drawn & point.terms.keys():
             radius = point.terms[s]
+            if not any(radius.free_symbols <= symbols for symbols in below):
+                continue
             size = abs(radius.xreplace(known))
             if len(point.terms) > 1 and size.is_number and size < least:
                 raise OdescentError(

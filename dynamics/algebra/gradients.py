@@ -60,6 +60,9 @@ def gradient(expression: Expr, block: Any) -> Expr:
     nodes = {n: sp.Dummy() for n in rate.atoms(ScalarNode) if along in symbols_of(n)}
     opened, total = rate.xreplace(nodes), zero
     for node, dummy in nodes.items():
+        if node.averages:  # the gradient of a mean is the mean of the gradient
+            total = total + node.rebuild(lambda v: gradient(v, along)) * sp.diff(opened, dummy)
+            continue
         a, b = node.arguments
         one, other = (a, b) if along in symbols_of(a) else (b, a)
         total = total + _left(one, other, along) * sp.diff(opened, dummy)
@@ -77,6 +80,8 @@ def _moved(a: Atom, other: Vector, along: VectorSymbol) -> Vector:
         return other
     if isinstance(a, Call) and along not in symbols_of(a.point):
         return _of_call(a, other, along)
+    if a.averages:
+        return a.rebuild(lambda v: _left(v, other, along))
     if isinstance(a, Product):
         moving, fixed = (a.left, a.right) if along in a.left.symbols() else (a.right, a.left)
         if a.kind == "hadamard":

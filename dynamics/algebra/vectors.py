@@ -172,6 +172,7 @@ class Atom(Vector):
     key: tuple[Any, ...]  # identity and order
     arguments: tuple[Vector, ...] = ()
     operates: ClassVar[bool] = False  # whether it can be applied to a vector
+    averages: ClassVar[bool] = False  # whether it is a mean, with which linear maps commute
     solving: bool  # whether it is an inverse or has one in it
 
     def __init__(self, key: tuple[Any, ...]) -> None:
@@ -407,6 +408,7 @@ class ScalarNode(sp.AtomicExpr):
     oracle: Oracle | None
     arguments: tuple[Vector, ...]
     content: tuple[str, ...]
+    averages: ClassVar[bool] = False
     is_commutative = True
     is_real = True
 
@@ -458,9 +460,8 @@ class ScalarNode(sp.AtomicExpr):
 def inner(left: Vector, right: Vector) -> sp.Expr:
     """The inner product, a scalar; self-adjoint Hessians move to a canonical side."""
     _check_vectors("inner", left, right)
-    return sp.Add(
-        *[c * k * _inner(a, b) for a, c in left.terms.items() for b, k in right.terms.items()]
-    )
+    terms = ((a, b, c * k) for a, c in left.terms.items() for b, k in right.terms.items())
+    return sp.Add(*[c * _inner(a, b) for a, b, c in terms])
 
 
 def _inner(a: Atom, b: Atom) -> sp.Expr:
@@ -494,7 +495,6 @@ def blocks(names: str, kind: str = "vector") -> Any:
     if kind not in (kinds := ("vector", "scalar", *OPERATORS, "pytree")):
         raise OdescentError(f"the kind of a block must be one of {', '.join(kinds)}, not {kind!r}.")
     listed = names_in("blocks", names, "x v")
-    found = tuple(
-        sp.Symbol(n, real=True) if kind == "scalar" else VectorSymbol(n, kind) for n in listed
-    )
-    return found[0] if len(found) == 1 else found
+    plain = kind == "scalar"
+    found = [sp.Symbol(n, real=True) if plain else VectorSymbol(n, kind) for n in listed]
+    return found[0] if len(found) == 1 else tuple(found)

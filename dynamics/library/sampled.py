@@ -15,6 +15,7 @@ from ..algebra.vectors import Vector, blocks, inner, zero
 from ..flows.system import System
 from ..samples.sample import sample
 from ..vector_fields.block import Block
+from ..vector_fields.named_maps import named_map
 from ..vector_fields.objective import Objective
 
 Fields: TypeAlias = "dict[str, dict[Any, Any]]"
@@ -43,25 +44,41 @@ def sketched_flow(rows: int = 2) -> System:
 
     Mean and covariance are those of the mean of s central differences along normals.
     """
-    check_whole("rows", rows, 1, 16)
+    check_whole("rows", rows, 1, 128)
     x = blocks("x")
-    g = Objective("f").grad(x)
-    total: Vector = zero
-    for i in range(1, rows + 1):
-        z = sample(f"z{i}", like=x)
-        total = total + z * (inner(z, g) / rows)
     return System(
-        {"descent": {x: -total}}, output=x, name="sketched_flow", references=("song2023",)
-    )
+        {"descent": {x: -sketched(Objective("f").grad(x), rows, like=x)}}, output=x,
+        name="sketched_flow", references=("song2023",),
+    )  # fmt: skip
 
 
-def minibatch_flow() -> System:
-    """x' = -(the gradient over a batch of rows that a uniform sample picks): gradient flow, in the mean."""
+def sketched(v: Vector, rows: int, like: Vector) -> Vector:
+    """R^T R v, R of so many independent normal rows of variance 1/rows."""
+    samples = [sample(f"z{i}", like=like) for i in range(1, rows + 1)]
+    return sum((z * (inner(z, v) / rows) for z in samples), zero)
+
+
+def minibatch_flow(private: bool = False) -> System:
+    """x' = -(the gradient over a batch of rows that a uniform sample picks): gradient flow, in the mean.
+
+    Where it is ``private``, this gradient is clipped to the length bound, and normals of standard deviation sigma are
+    added to its entries; the mean is then the flow of the clipped gradients.
+    """
     x, u = blocks("x"), sample("u", "uniform")
     return System(
-        {"descent": {x: -Objective("f").batch(x, u)}}, output=x, name="minibatch_flow",
-        references=("robbins1951",),
+        {"descent": {x: -one_gradient(x, u, sample("n", like=x) if private else None)}},
+        output=x, name="minibatch_flow", references=("robbins1951", *["abadi2016"] * private),
     )  # fmt: skip
+
+
+def one_gradient(x: Vector, u: sp.Expr, noise: Vector | None) -> Vector:
+    """The gradient over the rows that u picks; with noise, clipped to the length bound, plus sigma times the noise."""
+    g = Objective("f").batch(x, u)
+    if noise is None:
+        return g
+    bound, sigma = parameters("bound sigma")
+    clipped: Vector = named_map("ball", r=bound)(g)
+    return clipped + sigma * noise
 
 
 def gradient_of_batch(x: Vector, batched: bool) -> tuple[Vector, Fields, list[Block]]:

@@ -20,7 +20,16 @@ from ..._support.arguments import checked
 from ..._support.errors import NotCarried, OdescentError
 from ..algebra.calculus import change, derivative, nothing, substitute, symbols_of, tidy
 from ..algebra.gradients import gradient
-from ..algebra.products import Product, Unary, apply, factors_of, hadamard, outer
+from ..algebra.products import (
+    Identity,
+    Product,
+    Unary,
+    apply,
+    factors_of,
+    hadamard,
+    outer,
+    transpose,
+)
 from ..algebra.trees import READERS, WRITERS, from_tree, tree
 from ..algebra.vectors import (
     Argument,
@@ -43,6 +52,7 @@ from .monomials import (
     degree_of_scalar,
     degree_of_term,
     half_fixed,
+    operator_on,
     signs_squared,
     unfolded,
 )
@@ -95,10 +105,10 @@ def _of_scalar(m: sp.Expr, s: Bound) -> sp.Expr:
         with contextlib.suppress(NotCarried):
             number: sp.Expr = _polynomial(m, degree, s)
             return number
+    if (exchanged := _inside_first(m, None, s)) is not None:
+        return exchanged
     if (parts := _by_parts(m, None, s)) is not None:
         return mean_over(parts, s)
-    if isinstance(m, MeanScalar) and (exchanged := _exchanged(m, s)) is not None:
-        return exchanged
     if (found := half_fixed(m, s)) is not None:
         fixed, moving, rest = found
         return inner(fixed, mean_over(moving * rest, s))
@@ -121,6 +131,8 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
         with contextlib.suppress(NotCarried):
             closed: Vector = _polynomial(a * m, degree, s)
             return closed
+    if (exchanged := _inside_first(m, a, s)) is not None:
+        return exchanged
     if (parts := _by_parts(m, a, s)) is not None:
         return mean_over(parts, s)
     if (moved := _taken_out(m, a, s)) is not None:
@@ -134,10 +146,19 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
     return opaque
 
 
-def _exchanged(node: Any, s: Bound) -> Any:
-    """The mean over s of one over another sample, s first; None where s would stay under E with the other."""
+def _inside_first(m: sp.Expr, a: Atom | None, s: Bound) -> Any:
+    """The mean over s of a term with a factor that is a mean over another sample, s first; None where it has none."""
+    for factor in sp.Mul.make_args(m):
+        if isinstance(factor, MeanScalar) and s in factor.symbols():
+            rest: Any = m / factor if a is None else a * (m / factor)
+            return _exchanged(factor, s, rest)
+    return None
+
+
+def _exchanged(node: Any, s: Bound, rest: Any = sp.S.One) -> Any:
+    """The mean over s of one over another sample, times the rest, s first; None where s would stay under E with it."""
     body, other = _opened(node.body, node.over)
-    within = mean_over(body, s)
+    within = mean_over(rest * body, s)
     if any(other in n.symbols() for n in means_in(within)):
         return None
     return mean_over(within, other)
@@ -225,6 +246,14 @@ def _taken_out(m: sp.Expr, a: Atom, s: Bound) -> Vector | None:
         if fixed(a.right):
             product = apply if a.kind == "apply" else outer
             return product(inside(a.left), a.right)
+        if a.kind == "outer":
+            for side in (a.left, a.right):
+                if (found := operator_on(side, fixed)) is None:
+                    continue
+                operator, v = found
+                left = side is a.left
+                within = inside(outer(v, a.right) if left else outer(a.left, v))
+                return apply(operator, within) if left else apply(within, transpose(operator))
     if isinstance(a, MeanVector):  # the mean over both, in the other order
         body, other = a.opened()
         inner_mean: Any = inside(body)
@@ -336,6 +365,7 @@ class MeanVector(Atom):
 
     __slots__ = ("arguments", "body", "over")
     made_of = ("body", "over")
+    averages = True
 
     def __init__(self, body: Vector, over: Bound) -> None:
         self.body, self.over, self.arguments = body, over, (body,)
@@ -352,6 +382,17 @@ class MeanVector(Atom):
     def opened(self) -> tuple[Vector, Bound]:
         """The body with a free sample, and this sample."""
         return _opened(self.body, self.over)
+
+    def transposed(self) -> Vector:
+        return self.rebuild(transpose)
+
+    def paired(self, other: Atom) -> sp.Expr | None:
+        """The trace of a mean is the mean of the trace."""
+        if not isinstance(other, Identity):
+            return None
+        body, free = self.opened()
+        traced: sp.Expr = mean_over(inner(body, other), free)
+        return traced
 
     def changed(self, change: Callable[[Any], Any]) -> Vector:
         return self.rebuild(change)  # its sample is not shown to what changes it
@@ -376,6 +417,7 @@ class MeanScalar(ScalarNode):
 
     body: sp.Expr
     over: Bound
+    averages = True
 
     def __new__(cls, body: sp.Expr, over: Bound) -> MeanScalar:
         node: MeanScalar = super().__new__(cls, "mean", ())

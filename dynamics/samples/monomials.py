@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import sympy as sp
 
 from ..algebra.calculus import change, symbols_of
 from ..algebra.elementwise import Elementwise, slots
+from ..algebra.gradients import jacobian_of
 from ..algebra.operators import OracleDerivative
 from ..algebra.products import Product, Unary, factors_of
-from ..algebra.vectors import Argument, Call, Expr, ScalarNode, Vector, zero
+from ..algebra.vectors import Argument, Call, Expr, ScalarNode, Vector, VectorSymbol, call, zero
 from .contraction import product_of
 from .sample import ScalarSample, VectorSample, samples_in
 
@@ -75,6 +76,19 @@ def half_fixed(m: sp.Expr, s: Bound) -> tuple[Vector, Vector, sp.Expr] | None:
         return None
     one, moving, factor = min(found, key=lambda item: str(item[-1]))
     return one, moving, m / factor
+
+
+def operator_on(v: Vector, fixed: Callable[[Vector], bool]) -> tuple[Vector, Vector] | None:
+    """A fixed operator and what it is applied to, which is not: A u, or a derivative at a fixed point along u."""
+    if isinstance(v, Product) and v.kind == "apply" and fixed(v.left):
+        return v.left, v.right
+    if isinstance(v, Call) and fixed(v.point) and not v.parameters:
+        moving = [d for d in v.directions if not fixed(d)]
+        if len(moving) == 1 and not isinstance(moving[0], Argument):
+            unit = VectorSymbol("unit~0")
+            along = [unit if d == moving[0] else d for d in v.directions]
+            return jacobian_of(call(v.oracle, v.point, along), unit), moving[0]
+    return None
 
 
 def degree_of_scalar(m: sp.Expr, s: Bound) -> int | None:

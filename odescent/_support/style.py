@@ -64,7 +64,7 @@ METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         COLORS[2]: (
             "nesterov_sc", "nesterov_look_ahead", "adagrad", "underdamped_langevin", "underdamped_exact",
             "mirror_cbo", "proximal_gradient", "newton", "iterative_newton", "zeroth_order",
-            "barzilai_borwein", "penalty_bilevel", "adadagrad_norm",
+            "barzilai_borwein", "penalty_bilevel", "adadagrad_norm", "federated_averaging",
         ),
         COLORS[3]: (
             "triple_momentum", "proximal_point", "sgd", "baoab", "jump_cbo", "ogda", "coordinate_descent", "nag_flow",
