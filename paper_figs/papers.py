@@ -114,6 +114,7 @@ PAPERS: Mapping[str, Paper] = {
             "samples.adahessian",
             "samples.transport",
             "samples.growing_batches",
+            "samples.clients",
         ),
     ),
 }

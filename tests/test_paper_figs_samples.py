@@ -9,7 +9,7 @@ from paper_of_figures import check_claims_and_drawing, perturb, wrong
 
 import odescent as od
 from odescent import paper_figs as pf
-from odescent.paper_figs.samples import directions, sketch, transport
+from odescent.paper_figs.samples import clients, directions, sketch, transport
 
 FIGURES = {f.name: f for _, f in pf.find(["samples"])}
 SMALLER: dict[str, dict[str, Any]] = {
@@ -19,6 +19,15 @@ SMALLER: dict[str, dict[str, Any]] = {
     "units": {"grid": [0.01, 0.03, 0.3, 3.0, 10.0, 30.0]},
     "transport": {},
     "growing_batches": {"seeds": 1, "fixed": {"8": 20000, "64": 8000}},
+    "clients": {
+        "picked": 3,
+        "steps": 3,
+        "rates": [0.0625, 0.25, 0.5, 4.0],
+        "sizes": [0.02, 0.08],
+        "pixels": [2, 4],
+        "rows": 17,
+        "goal": 1.9,
+    },
 }
 
 
@@ -82,6 +91,25 @@ def test_the_mean_of_one_row_sketches_is_a_sketch_of_many_rows():
     wanted = (np.outer(g, g) + g @ g * np.eye(3)) / s
     assert np.abs(made.mean(0) - g).max() < 5 * np.sqrt(wanted.max() / n)
     assert np.abs(np.cov(made.T) - wanted).max() < 0.05 * wanted.max()
+
+
+def test_one_local_step_too_many_is_seen(monkeypatch: pytest.MonkeyPatch):
+    method = od.algorithm
+
+    def algorithm(wanted: str, **options: Any) -> od.Algorithm:
+        more = options.get("local_steps", 1) > 1
+        return method(wanted, **{**options, "local_steps": options["local_steps"] + more})
+
+    f, d = clients.clients_of_digits(4, 2, 0.1, 4)
+    best, sizes = clients.minimizer(f, d), [0.02, 0.08]
+    predicted = clients.shift_per_step(f, 3, best)
+    moved, beside = clients.shifts(f, 3, sizes, best)
+    assert moved[0] == pytest.approx(sizes[0] * predicted, rel=0.05) and beside[0] < moved[0] / 20
+    away = clients.errors_of_round(f, 3, sizes, best + 0.1)[0]
+    monkeypatch.setattr(od, "algorithm", algorithm)
+    moved, beside = clients.shifts(f, 3, sizes, best)
+    assert beside[0] > moved[0] / 10
+    assert clients.errors_of_round(f, 3, sizes, best + 0.1)[0] > 10 * away
 
 
 def test_the_largest_step_is_where_the_mean_starts_to_grow():

@@ -12,6 +12,7 @@ from ...dynamics.library import system
 from ...dynamics.library.sampled import one_gradient, sketched
 from ...dynamics.samples.sample import sample
 from ..faces import Algorithm
+from ..programs.stages import at
 from ..programs.substeps import Flow, Let, Scheme
 from ..step.iteration import STEP
 from .first_order import by_euler
@@ -55,9 +56,12 @@ def federated_averaging(
             noise = sample(f"n{c}_{k}", like=x) if private else None
             y = y - one_gradient(y, u, noise) * (STEP / local_steps)
         moved = moved + (y - x) / clients
+    steps = [Let({x: x + moved})]
+    if rows:
+        begun = at(x)
+        steps.append(Let({x: begun + sketched(x - begun, rows, like=x)}))
     return Algorithm(
-        system("minibatch_flow", private=private),
-        Scheme((Let({x: x + (sketched(moved, rows, like=x) if rows else moved)}),), "local_steps"),
+        system("minibatch_flow", private=private), Scheme(tuple(steps), "local_steps"),
         name="federated_averaging", reference="song2023" if rows else "mcmahan2017",
     )  # fmt: skip
 
