@@ -73,12 +73,12 @@ def minibatch_flow(private: bool = False) -> System:
 
 def one_gradient(x: Vector, u: sp.Expr, noise: Vector | None) -> Vector:
     """The gradient over the rows that u picks; with noise, clipped to the length bound, plus sigma times the noise."""
-    g = Objective("f").batch(x, u)
+    g: Vector = Objective("f").batch(x, u)
     if noise is None:
         return g
     bound, sigma = parameters("bound sigma")
-    clipped: Vector = named_map("ball", r=bound)(g)
-    return clipped + sigma * noise
+    private: Vector = named_map("ball", r=bound)(g) + sigma * noise
+    return private
 
 
 def gradient_of_batch(x: Vector, batched: bool) -> tuple[Vector, Fields, list[Block]]:

@@ -131,7 +131,8 @@ def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
         with contextlib.suppress(NotCarried):
             closed: Vector = _polynomial(a * m, degree, s)
             return closed
-    if (exchanged := _inside_first(m, a, s)) is not None:
+    exchanged: Vector | None = _inside_first(m, a, s)
+    if exchanged is not None:
         return exchanged
     if (parts := _by_parts(m, a, s)) is not None:
         return mean_over(parts, s)

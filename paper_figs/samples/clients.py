@@ -188,7 +188,7 @@ def compute_clients(
     slope = shift_per_step(f, steps, best)
     f, d = clients_of_digits(each, classes, ridge, pixels[0])
     low = float(f.fun(minimizer(f, d)))
-    kept = {"clients": picked, "local_steps": steps}
+    kept: dict[str, Any] = {"clients": picked, "local_steps": steps}
     private = {"bound": bound, "sigma": sigma}
     found = {
         "one": losses(f, d, rounds, rates, seed, clients=picked, local_steps=1),
