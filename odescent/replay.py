@@ -193,15 +193,20 @@ def rows(m: Any, columns: bool = False) -> list[Any]:
     return [*zip(*listed, strict=True)] if columns else listed
 
 
-def inverse(m: Any) -> Any:
-    """The inverse of a matrix, by elimination with the largest pivots."""
-    left = [[*row, *unit] for row, unit in zip(rows(m), rows(FUNCTIONS["identity"]()), strict=True)]
-    for k in range(SIZE):
+def eliminated(left: list[list[Number]]) -> list[list[Number]]:
+    """The rows of A^-1 B from those of A and B side by side, by elimination with the largest pivots."""
+    for k in range(len(left)):
         left[k:] = sorted(left[k:], key=lambda row: -abs(row[k]))
         left[k] = [a / left[k][k] for a in left[k]]
-        for i in {*range(SIZE)} - {k}:
+        for i in {*range(len(left))} - {k}:
             left[i] = [a - left[i][k] * b for a, b in zip(left[i], left[k], strict=True)]
-    return Vector(a for row in left for a in row[SIZE:])
+    return [row[len(left) :] for row in left]
+
+
+def inverse(m: Any) -> Any:
+    """The inverse of a matrix."""
+    both = zip(rows(m), rows(FUNCTIONS["identity"]()), strict=True)
+    return Vector(a for row in eliminated([[*row, *unit] for row, unit in both]) for a in row)
 
 
 def rational(text: str) -> Number:
@@ -226,6 +231,7 @@ class World:
         self.scale = Number(random.Random(f"{seed} scale").choice((1, 2)))
         self.drawn: dict[str, Vector] = {}
         self.weights: dict[Any, list[Number]] = {}  # of oracles, by where they are taken
+        self.roots: dict[Any, list[Any]] = {}  # of equations, by their symbols' values
         self.until, self.inside, self.slots = until, False, dict[str, int]()
 
     def draw(self, what: Any, count: int, signed: bool = False) -> Vector:
@@ -258,7 +264,7 @@ class World:
         return Vector(whole)
 
     def oracle(self, kind: str, of: Any, point: Any, along: Any = (), extra: Any = ()) -> Any:
-        """D^k of a sum of exp(a . x + b . p + c), of its gradient, or of a sum of u exp(...) or its adjoint."""
+        """D^k of |x|^2/2 + sum of exp(a . x + b . p + c), of its gradient, or of a sum of u exp(...) or its adjoint."""
         total: Any = Number(0) if kind == "value" else Vector()
         name, several, slot = of if isinstance(of, list) else (of, [], "")
         family = [kind * (kind in ("prox", "named")), name]
@@ -275,7 +281,43 @@ class World:
             weight *= prod((dot(*pair) for pair in sides), start=Number(1))
             factor = Vector(slope[part]) if kind in ("grad", "prox", "vjp", "named") else other
             total += weight if kind == "value" else factor * weight
+        if kind == "grad" and len(along) < 2:
+            return total + Vector((along[0] if along else point)[part])
+        if kind == "value" and len(along) < 3:
+            total += dot(*[*along, point, point][:2]) / (1 if along else 2)
         return total
+
+    def root(self, which: str, unknowns: Any, equations: Any, env: Env) -> Any:
+        """One of the unknowns that solve equations, by Newton's method with differences, from zero.
+
+        Gradients of convex functions, as those of `oracle` are, have one root.
+        """
+        if (known := self.roots.get(key := (json.dumps(equations), *env.items()))) is not None:
+            return known[int(which)]
+        sizes = [SIZE if u[0] == "block" else 1 for u in unknowns]
+        ends = [*itertools.accumulate(sizes)]
+
+        def parts(flat: list[Number]) -> list[Any]:
+            cut = zip(unknowns, ends, sizes, strict=True)
+            return [Vector(flat[e - n : e]) if u[0] == "block" else flat[e - 1] for u, e, n in cut]
+
+        def left(flat: list[Number]) -> list[Number]:
+            at = {**env, **{json.dumps(u): v for u, v in zip(unknowns, parts(flat), strict=True)}}
+            made = ([*v] if isinstance(v := self(e, at), Vector) else [v] for e in equations)
+            return [a for v, n in zip(made, sizes, strict=True) for a in v or [Number(0)] * n]
+
+        found, enough = [Number(0)] * ends[-1], Number(10) ** (40 - decimal.getcontext().prec)
+        for _ in range(60):
+            value, near = left(found), range(len(found))
+            beside = [left([a + self.step * (i == j) for i, a in enumerate(found)]) for j in near]
+            table = [[*((b[i] - value[i]) / self.step for b in beside), value[i]] for i in near]
+            moves = [row[0] for row in eliminated(table)]
+            share = 1 / max(Number(1), *map(abs, moves))
+            found = [a - share * m for a, m in zip(found, moves, strict=True)]
+            if max(map(abs, moves)) < enough:
+                self.roots[key] = parts(found)
+                return self.roots[key][int(which)]
+        raise decimal.InvalidOperation  # another point is tried
 
     def place(self, slot: str) -> slice:
         """Where an argument of a function of several is in the vector of all of them."""
@@ -332,6 +374,8 @@ class World:
         word, *rest = tree
         if word == "mean":
             return self.mean(rest[0], rest[1], env)
+        if word == "root":
+            return self.root(rest[0], rest[1], rest[3], env)
         if word in ("symbol", "block", "slot", "sample", "scalar sample"):
             return env[key] if (key := json.dumps(tree)) in env else self.symbol(tree)
         if word == "sum":

@@ -57,6 +57,7 @@ def oracles(xp):
         "grad_G_y": lambda x, y: y - x / 2 + Q @ (y - x / 2) / 20,
         "hvp_G_x_y": lambda x, y, v: -(v + Q @ v / 20) / 2,
         "hvp_G_y_y": lambda x, y, v: v + Q @ v / 20,
+        "value_F": lambda x, y: (x - center) @ Q @ (x - center) / 2 + y @ y / 2,
     }
     return known, xp.asarray(x0)
 

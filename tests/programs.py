@@ -81,7 +81,8 @@ class Machine:
         return function(*[env[n] for n in names], *[self._node(node, env) for node in nodes])
 
     def _node(self, node: ScalarNode, env: Mapping[str, Any]) -> Any:
-        arguments = [self.evaluate(a, env) for a in node.arguments]
+        several = node.oracle is not None and node.oracle.args
+        arguments = [] if several else [self.evaluate(a, env) for a in node.arguments]
         if node.kind == "inner" and self.population:  # one for each particle
             return np.sum(arguments[0] * arguments[1], axis=-1, keepdims=True)
         if node.kind == "inner":
@@ -90,6 +91,9 @@ class Machine:
         oracle = self.oracles[node.oracle.name]
         if self.population:
             return np.array([[oracle(p)] for p in arguments[0]])
+        if node.oracle.args:
+            place = {slot: self.evaluate(v, env) for slot, v in by_slot(node.arguments[0]).items()}
+            return oracle(*(place[slot] for slot in node.oracle.args))
         return oracle(*arguments)
 
     def evaluate(self, e: Any, env: Mapping[str, Any]) -> Any:

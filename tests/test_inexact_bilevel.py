@@ -161,3 +161,147 @@ def test_values_of_one_of_several_functions_stand_in_guards() -> None:
 @pytest.mark.parametrize("name", ["accurate", "certain_decrease"])
 def test_the_controllers_are_public(name: str) -> None:
     assert name in od.discretize.controllers.__all__
+
+
+class Curved:
+    """G = |A^(1/2) (y - B x)|^2/2 and a lower level that is no quadratic where ``bend`` is not 0."""
+
+    def __init__(self, seed: int, bend: float) -> None:
+        rng = np.random.default_rng(seed)
+        m = rng.normal(size=(4, 4))
+        self.A = m @ m.T / 4 + np.eye(4) / 2
+        self.B, self.t, self.bend = rng.normal(size=(4, 4)) / 2, rng.normal(size=4), bend
+        curvature = np.linalg.eigvalsh(self.A)
+        # |sin'''| <= 1: with y the second derivatives of bend sum sin(y) change by bend at most
+        self.constants = {
+            "mu": curvature[0] - bend, "L": curvature[-1] + bend, "M": max(bend, 1e-9), "L_F": 1.0,
+            "K": float(np.linalg.norm(self.A @ self.B, 2)), "h": 1.0,
+        }  # fmt: skip
+        self.levels = {
+            "F": lambda x, y: jnp.sum((y - self.t) ** 2) / 2 + jnp.sum(x**2) / 20,
+            "G": lambda x, y: (y - self.B @ x) @ self.A @ (y - self.B @ x) / 2 + bend * jnp.sum(jnp.sin(y)),
+        }  # fmt: skip
+
+    def lower(self, x: Any) -> tuple[np.ndarray, np.ndarray]:
+        """The minimizer, by Newton's method, and the Hessian there."""
+        y = self.B @ x
+        for _ in range(50):
+            bent = self.A - self.bend * np.diag(np.sin(y))
+            y = y - np.linalg.solve(bent, self.slope(x, y))
+        return y, bent
+
+    def slope(self, x: Any, y: Any) -> np.ndarray:
+        return self.A @ (y - self.B @ x) + self.bend * np.cos(y)
+
+    def exact(self, x: Any) -> tuple[float, np.ndarray]:
+        y, bent = self.lower(x)
+        v = np.linalg.solve(bent, y - self.t)
+        return np.sum((y - self.t) ** 2) / 2 + np.sum(x**2) / 20, x / 10 + self.B.T @ self.A @ v
+
+    def by_hand(self, x: np.ndarray, steps: int) -> list[np.ndarray]:
+        """The registered method in NumPy, from its docstring."""
+        mu, L, M, L_F, K, h = (self.constants[n] for n in ("mu", "L", "M", "L_F", "K", "h"))
+        y, v, eps, delta, s, found = np.zeros(4), np.zeros(4), 1.0, 1.0, 1.0, [x]
+
+        def rested(x: Any, y: Any) -> Any:
+            while True:
+                y = y - self.slope(x, y) / L
+                if self.slope(x, y) @ self.slope(x, y) <= (mu * eps) ** 2:
+                    return y
+
+        def of_value(y: Any) -> Any:
+            return np.linalg.norm(y - self.t) * eps + L_F * eps**2 / 2
+
+        def loss(x: Any, y: Any) -> Any:
+            return np.sum((y - self.t) ** 2) / 2 + np.sum(x**2) / 20
+
+        for _ in range(steps):
+            y = rested(x, y)
+            bent = self.A - self.bend * np.diag(np.sin(y))
+            while True:
+                v = v - (bent @ v - (y - self.t)) / L
+                if np.sum((bent @ v - (y - self.t)) ** 2) <= delta**2:
+                    break
+            z, changed = x / 10 + self.B.T @ self.A @ v, (L_F + M * np.linalg.norm(v)) * eps
+            if changed + (K + M * eps) * (delta + changed) / mu > np.linalg.norm(z) / 2:
+                eps, delta = eps / 2, delta / 2
+            else:
+                value, noise, promised, trial = (
+                    loss(x, y),
+                    of_value(y),
+                    h * s * z @ z / 10,
+                    x - h * s * z,
+                )
+                y = rested(trial, y)
+                noise += of_value(y)
+                if loss(trial, y) + noise <= value - promised:
+                    x, s, eps, delta = trial, 2 * s, 2 * eps, 2 * delta
+                elif 2 * noise <= promised:
+                    s = s / 2
+                else:
+                    eps, delta = eps / 2, delta / 2
+            found.append(x)
+        return found
+
+
+@pytest.mark.parametrize("bend", [0.0, 0.2])
+def test_the_registered_method_is_its_docstring(bend: float) -> None:
+    problem, begin = Curved(1, bend), np.array([2.0, -1.0, 1.0, 3.0])
+    done = od.algorithm("inexact_bilevel").run(problem.levels, begin, 60, **problem.constants)
+    wanted = np.array(problem.by_hand(begin, 60))
+    assert len(np.unique(wanted, axis=0)) > 10
+    np.testing.assert_allclose(done.x, wanted, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("bend", [0.0, 0.2])
+def test_accepted_steps_decrease_and_hypergradients_are_as_near_as_claimed(
+    seed: int, bend: float
+) -> None:
+    """Of the upper level along the minimizer, by exact solves: true decrease in every step that moves."""
+    problem, begin = Curved(seed, bend), 3 * np.random.default_rng(seed).normal(size=4)
+    done = od.algorithm("inexact_bilevel").run(problem.levels, begin, 80, **problem.constants)
+    x, s, z = (np.asarray(a) for a in (done.x, done.states["s"], done.states["z"]))
+    moved = [k for k in range(len(x) - 1) if np.any(x[k + 1] != x[k])]
+    assert len(moved) > 8
+    for k in moved:
+        (before, slope), (after, _) = problem.exact(x[k]), problem.exact(x[k + 1])
+        assert after <= before - s[k] * z[k + 1] @ z[k + 1] / 10 * (1 - 1e-9) + 1e-14
+        assert np.linalg.norm(z[k + 1] - slope) <= np.linalg.norm(z[k + 1]) / 2 + 1e-12
+    assert np.linalg.norm(problem.exact(x[-1])[1]) < 0.02 * np.linalg.norm(problem.exact(x[0])[1])
+
+
+def test_the_limit_is_the_flow_of_the_hypergradient() -> None:
+    """Loops that end near a fixed point are at it, an implicit function, in limits and modified equations."""
+    method, (x, y, u) = od.algorithm("inexact_bilevel"), od.blocks("x y u")
+    s = next(b.symbol for b in method.system.blocks if b.name == "s")
+    limit = method.consistent_with().drift[x] * (1 / s)
+    F, G = (od.Objective(n, args=("x", "y")) for n in ("F", "G"))
+    lowest = od.root(G.grad(x, y, wrt="y"), y)
+    fall = od.dynamics.derivative(F.value(x, lowest), {x: u})
+    assert od.dynamics.vanishes(fall + od.inner(limit, u))
+
+
+def test_a_loop_at_a_fixed_point_has_a_modified_equation() -> None:
+    """Implicit Euler by an inner loop is implicit Euler, to the order of its modified equation."""
+    x, y, h = *od.blocks("x y"), od.parameters("h")
+    f, tol = od.Objective("f"), od.parameters("tol")
+    left = y - x + h * f.grad(y)
+
+    def method(fixed: bool) -> od.Algorithm:
+        loop = od.Repeat(
+            [od.Let({y: y - left / 2})], od.inner(left, left) <= tol**2, 100, fixed_point=fixed
+        )
+        flow = od.System(
+            {"descent": {x: -f.grad(x)}}, blocks=[od.Block("x"), od.Block("y", role="memory")], output=x
+        )  # fmt: skip
+        return od.Algorithm(flow, od.Scheme((od.Let({y: x}), loop, od.Let({x: y}))), step=h)
+
+    made, known = method(True), od.Algorithm(od.system("gradient_flow"), "implicit_euler", step=h)
+    assert od.dynamics.vanishes(
+        made.modified_equation(2).drift[x] - known.modified_equation(2).drift[x]
+    )
+    with pytest.raises(od.OdescentError, match="moves y in every iteration"):
+        method(False).consistent_with()
+    derivation = made.derivation()
+    assert derivation.verified and "ends at the fixed point of its iteration" in str(derivation)

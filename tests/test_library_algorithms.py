@@ -29,6 +29,7 @@ LEVELS: dict[str, Any] = {
     "grad_G_y": lambda x, y: y - x / 2,
     "grad_G_x_y": lambda x, y, v: -v / 2,
     "grad_G_y_y": lambda x, y, v: v,
+    "value_F": lambda x, y: x @ x / 2 + y @ y / 2,
 }
 
 

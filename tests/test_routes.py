@@ -41,6 +41,7 @@ PAPERS = {  # by route, where it is not the one on passivity
     "lag": "1906.03532",
     "implicit": "2506.13710",
     "implicit_bilevel": "2201.13409",
+    "inexact_bilevel": "2308.10098",
     "penalty_bilevel": "2301.10945",
 }
 T = sp.Symbol("T", positive=True)

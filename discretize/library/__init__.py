@@ -84,6 +84,7 @@ REGISTRY: Registry[Algorithm] = Registry(
         "m_fac": ("window", "M-FAC"),
         "implicit_bilevel": ("first_order", "Bilevel descent with an adjoint"),
         "penalty_bilevel": ("first_order", "Bilevel descent with a penalty"),
+        "inexact_bilevel": ("first_order", "Inexact bilevel descent"),
         "zeroth_order": ("sampled", "Zeroth-order descent (MeZO)"),
         "sketched_gradient_descent": ("sampled", "Sketched gradient descent"),
         "federated_averaging": ("sampled", "Federated averaging"),

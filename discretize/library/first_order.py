@@ -9,21 +9,25 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import blocks, inner
+from ...dynamics.algebra.vectors import Vector, blocks, inner
 from ...dynamics.flows.system import System
 from ...dynamics.library import system
+from ...dynamics.library.bilevel import F, G, hypergradient
+from ...dynamics.vector_fields.block import Block, start
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.system import L, mu
 from .. import controllers
 from ..faces import Algorithm
+from ..programs.control import Repeat
 from ..programs.stages import at
-from ..programs.substeps import Flow, Scheme
+from ..programs.substeps import Flow, Let, Scheme
 from ..step.iteration import STEP
 from .schemes import scheme
 
 x, f = blocks("x"), Objective("f")
 s = sp.Symbol("s", real=True)
 _TRIAL = Flow("descent", "explicit")
+_MOST = 100_000  # steps of an inner solve
 _STEPS = {"1/L": 1 / L, "2/(L+mu)": 2 / (L + mu)}
 
 
@@ -137,3 +141,55 @@ def penalty_bilevel() -> Algorithm:
     Their steps are h/epsilon and h/(rho epsilon).
     """
     return by_euler(system("penalty_bilevel"), "penalty_bilevel", "kwon2023")
+
+
+def inexact_bilevel() -> Algorithm:
+    """x+ = x - h s z with z = F_x - G_xy v, where y minimizes G and v solves G_yy v = F_y to two accuracies.
+
+    Both are found by gradient steps 1/L, to |y - y*| <= eps and to a residual of delta. G is mu-strongly convex and
+    L-smooth in y, |G_xy| is at most K, and with y the second derivatives of G change by at most M, the gradient of F by
+    L_F. So |z - grad F(x, y*(x))| is at most (L_F + M |v|) eps + (K + M eps)(delta + (L_F + M |v|) eps)/mu. Where that
+    exceeds |z|/2 the accuracies are halved. A step is accepted if F falls by h s |z|^2/10 whatever the errors of its
+    values, and s, eps and delta double; else x stays, and what is to blame is halved. They begin with 1.
+    """
+    y, v, z = blocks("y v z")
+    begun = {
+        n: sp.Symbol(n, real=True) for n in ("eps", "delta", "s", "value", "noise", "promised")
+    }
+    eps, delta, size, value, noise, promised = begun.values()
+    K, L_F, M = parameters("K L_F M")
+    target, slope = F.grad(x, y, wrt="y"), G.grad(x, y, wrt="y")
+    rest = G.grad(x, y, wrt="y", along=({"y": v},)) - target
+    slow = F.grad(x, y, wrt="x") - G.grad(x, y, wrt="x", along=({"y": v},))
+    changed = L_F + M * sp.sqrt(inner(v, v))
+    error = changed * eps + (K + M * eps) * (delta + changed * eps) / mu
+    of_value = sp.sqrt(inner(target, target)) * eps + L_F * eps**2 / 2
+
+    def solved(block: Vector, residual: Vector, most: sp.Expr) -> Repeat:
+        return Repeat(
+            [Let({block: block - residual / L})],
+            inner(residual, residual) <= most**2,
+            _MOST,
+            fixed_point=True,
+        )
+
+    both = [eps, delta]
+    judged = controllers.certain_decrease(
+        (value, F.value(x, y)), (noise, of_value), promised, size, both, [x]
+    )
+    enough = sp.Rational(1, 10) * STEP * size * inner(z, z)
+    kept = Let({value: F.value(x, y), noise: of_value, promised: enough})
+    trial = [kept, Let({x: x - STEP * size * z}), solved(y, slope, mu * eps), *judged]
+    memory = [Block(n, role="memory") for n in ("y", "v", "z")]
+    scalars = [
+        Block(n, "scalar", "coefficient", sp.Integer(n in ("eps", "delta", "s"))) for n in begun
+    ]
+    flow = System(
+        {"upper": {x: -size * hypergradient()}}, blocks=[Block("x"), *memory, *scalars], output=x,
+        init={x: start}, name="hypergradient_flow", references=("salehi2025",),
+    )  # fmt: skip
+    found = (solved(y, slope, mu * eps), solved(v, rest, delta), Let({z: slow}))
+    return Algorithm(
+        flow, Scheme((*found, *controllers.accurate(error, z, both, trial)), "inexact"),
+        name="inexact_bilevel", reference="salehi2025",
+    )  # fmt: skip

@@ -61,6 +61,7 @@ REGISTRY = Derivations(
         "m_fac/window": "methods.window:m_fac",
         "implicit_bilevel/reduction": "methods.bilevel:implicit_bilevel",
         "penalty_bilevel/reduction": "methods.bilevel:penalty_bilevel",
+        "inexact_bilevel/reduction": "methods.bilevel:inexact_bilevel",
         "adaptive_regularized_newton/implicit": "methods.regularized:adaptive_regularized_newton",
     },
 )

@@ -124,6 +124,26 @@ BILEVEL: Notation = (
     (r"h", r"is the step"),
 )
 
+INEXACT: Notation = (
+    *(pair for pair in BILEVEL if pair[0] not in (r"\sigma", r"\epsilon, \rho", r"y, z")),
+    (r"y", r"is the lower variable"),
+    (r"z", r"is the inexact hypergradient, and $w$ an error"),
+    (r"\mu, L", r"bound the curvature of $G$ in $y$, $K$ its mixed derivative"),
+    (
+        r"L_F, M",
+        r"are Lipschitz constants, of the gradient of $F$ and of the second derivatives of $G$",
+    ),
+    (
+        r"\varepsilon, \delta",
+        r"are the accuracies of the lower level and of the adjoint",
+    ),
+    (r"s", r"is the scale of the step"),
+    (
+        r"\mathrm{value}, \mathrm{noise}, \mathrm{promised}",
+        r"are the upper value before the step, the bound of its error, and the gain that is asked for",
+    ),
+)
+
 REGULARIZED: Notation = (
     *_OBJECTIVE,
     (r"t", r"is a time"),

@@ -11,12 +11,35 @@ import sympy as sp
 from ..._support.errors import NotCarried
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, substitute, vanishes
+from ...dynamics.algebra.vectors import Expr, Vector
 from ...dynamics.flows.system import System
+from ...dynamics.implicit.making import root
 from ...dynamics.vector_fields.block import Block
 from ..programs.bindings import chained
 from ..programs.program import Program
-from ..programs.substeps import Let, Repeat, Scheme, Select, inside_of, without
+from ..programs.substeps import Let, Repeat, Scheme, Select, Step, inside_of, replaced, without
 from .sizes import no_limit
+
+
+def at_rest(step: Step) -> Step:
+    """A loop that ends near a fixed point as the assignment of that point, an implicit function; others as they are."""
+    if not isinstance(step, Repeat):
+        return step
+    if not step.fixed_point:
+        return replaced(step, [at_rest(s) for s in step.steps])
+    after: dict[Symbol, Expr] = {}
+    for part in step.steps:
+        if not isinstance(part, Let) or part.read or part.save:
+            return step
+        after |= {s: substitute(e, after) for s, e in part.assign.items()}
+    found = root({s: _plain(e - s) for s, e in after.items()})
+    return Let(found, save=step.save)
+
+
+def _plain(e: Expr) -> Expr:
+    """An equation without a factor that all of its terms have, such as the length of a step."""
+    factors = {abs(c) for c in e.terms.values()} if isinstance(e, Vector) else set()
+    return e * (1 / factors.pop()) if len(factors) == 1 else e
 
 
 class Ways(Rendered):
@@ -130,6 +153,7 @@ class Ways(Rendered):
     def _held(self, held: set[Symbol], size: sp.Expr | None = None) -> Program:
         """The program of one way through the scheme, where guards accept, with some blocks held."""
         way = self.scheme.branch(True) if self.scheme.guarded else self.scheme
+        way = Scheme([at_rest(s) for s in way.steps], way.name, way.reference)
         once = self._compiled(without(way.unrolled(), held), size)
         if not any(isinstance(s, Repeat) and s.until is not None for s in way.every):
             return once

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from ..algebra.calculus import substitute
+from ..algebra.direct_sums import jacobian
+from ..algebra.operators import linear_solve
 from ..algebra.scalars import parameters
-from ..algebra.vectors import blocks
+from ..algebra.vectors import Vector, blocks
 from ..flows.system import System
+from ..implicit.making import root
 from ..vector_fields.objective import Objective
 
 F, G = Objective("F", args=("x", "y")), Objective("G", args=("x", "y"))
+
+
+def hypergradient() -> Vector:
+    """The gradient of F(x, y*(x)), F_x - G_xy v, where y* minimizes G and v solves G_yy v = F_y."""
+    x, y, v = blocks("x y v")
+    slope = G.grad(x, y, wrt="y")
+    adjoint = linear_solve(jacobian(slope, y), F.grad(x, y, wrt="y"))
+    upper = F.grad(x, y, wrt="x") - G.grad(x, y, wrt="x", along=({"y": v},))
+    found: Vector = substitute(substitute(upper, {v: adjoint}), {y: root(slope, y)})
+    return found
 
 
 def implicit_bilevel() -> System:

@@ -54,7 +54,7 @@ METHOD_COLORS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         COLORS[0]: (
             "gradient_descent", "inertial_newton", "unadjusted_langevin", "relativistic", "leimkuhler_matthews",
             "polar_cbo", "douglas_rachford", "sor", "accelerated_mirror_descent", "m_fac",
-            "armijo",
+            "armijo", "inexact_bilevel",
         ),
         COLORS[1]: (
             "heavy_ball", "item", "rmsprop", "annealed_langevin", "obabo", "consensus_freezing", "extragradient",

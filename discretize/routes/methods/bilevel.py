@@ -16,10 +16,11 @@ from ....dynamics.algebra.vectors import Vector, blocks, inner
 from ....dynamics.library.bilevel import F, G
 from ...faces import Algorithm, Derivation
 from ...library.first_order import implicit_bilevel as by_adjoint
+from ...library.first_order import inexact_bilevel as by_accuracy
 from ...library.first_order import penalty_bilevel as by_penalty
 from ...proof.direct import checked_steps
 from ...proof.steps import Claim, Equation, Step
-from ..notation import BILEVEL
+from ..notation import BILEVEL, INEXACT, Notation
 
 x, y, v, z, u, w = blocks("x y v z u w")
 sigma = parameters("sigma")
@@ -123,11 +124,86 @@ def penalty_bilevel() -> Derivation:
     )
 
 
+def inexact_bilevel() -> Derivation:
+    """From the errors of an inexact hypergradient to a step that its guards certify."""
+    method = by_accuracy()
+    graph, adjoint, hyper = _graph()
+    curvature, slow = jacobian(Gy, y), Fx - _mixed(v)
+
+    def along(e: Vector) -> Vector:
+        """The derivative as y moves by u, with v held."""
+        return derivative(e, {y: u})
+
+    residual = Step(
+        "An adjoint with a residual",
+        r"Where $v$ leaves the residual $G_{yy} v - F_y = w$, the slow field $z = F_x - G_{xy} v$ is off by $e_1$. "
+        r"With $|G_{xy}| \le K$ and $G_{yy} \ge \mu$ that is at most $K |w|/\mu$.",
+        (Claim("v", adjoint + linear_solve(curvature, w)), Claim("e_1", -_mixed(linear_solve(curvature, w)))),
+        lambda c: {
+            "the residual": Equation(apply(curvature, c["v"]) - Fy, w),
+            "the slow field": Equation(substitute(slow, {v: c["v"]}), hyper + c["e_1"]),
+        },
+        assumes=CURVED,
+    )  # fmt: skip
+    beside = Step(
+        "A lower level beside its minimizer",
+        r"As $y$ moves by $u$ the solution $v$ of the adjoint equation moves by $v'$, and the slow field by $e_2$. "
+        r"With the Lipschitz constant $L_F$ of the gradient of $F$, and $M$ of the second derivatives of $G$, $|v'|$ "
+        r"is at most $(L_F + M |v|) |u|/\mu$, and $|e_2|$ at most $(L_F + M |v|) |u| + K |v'|$: the bound of "
+        r"the first guard is that of $e_1 + e_2$ and of their product.",
+        (
+            Claim("v'", linear_solve(curvature, along(Fy) - along(apply(curvature, v)))),
+            Claim("e_2", along(slow) - _mixed(z)),
+        ),
+        lambda c: {
+            "the adjoint equation as y moves": Equation(
+                along(apply(curvature, v) - Fy) + apply(curvature, c["v'"]), Fy * sp.S.Zero
+            ),
+            "the slow field as y moves": Equation(
+                substitute(derivative(slow, {y: u, v: z}), {z: c["v'"]}),
+                substitute(c["e_2"], {z: c["v'"]}),
+            ),
+        },
+        assumes=CURVED,
+    )  # fmt: skip
+    angle = Step(
+        "What the first guard certifies",
+        r"Where $|z - \Phi| \le |z|/2$, the inner product $p$ of $z$ and $\Phi$ is at least $|z|^2/2$: $-z$ descends.",
+        (Claim("p", inner(z, z) - inner(z, w)),),
+        lambda c: {"with w for the error of z": Equation(c["p"], inner(z, z - w))},
+        kind="finding",
+    )
+    before, after, e, e_plus = (sp.Symbol(n, real=True) for n in ("a", "b", "e", "e_+"))
+    decrease = Step(
+        "What the second guard certifies",
+        r"Of the upper objective along the minimizer $a + e$ and $b + e_+$ are the values before and after a step, "
+        r"and $a$ and $b$ what is evaluated. They fall by $D$. Where $b$ is at most $a - q$ less the bounds of both "
+        r"errors, "
+        r"$D$ is at least $q$, the gain that is promised: every accepted step decreases $F(x, y^\star(x))$.",
+        (Claim("D", before - after + e - e_plus),),
+        lambda c: {"the fall": Equation(c["D"], (before + e) - (after + e_plus))},
+        kind="finding",
+    )
+    return _derived(
+        method,
+        "Accuracies of the lower level and of the adjoint are two states, and guards certify each step.",
+        (graph, residual, beside, angle, decrease),
+        "2308.10098",
+        "salehi2025",
+        INEXACT,
+    )
+
+
 def _derived(
-    method: Algorithm, summary: str, first: tuple[Step, ...], paper: str, key: str
+    method: Algorithm,
+    summary: str,
+    first: tuple[Step, ...],
+    paper: str,
+    key: str,
+    notation: Notation = BILEVEL,
 ) -> Derivation:
     steps = (*first, *checked_steps(method))
     return Derivation(
-        str(method.name), "reduction", summary, steps, method, references=(key,), notation=BILEVEL,
+        str(method.name), "reduction", summary, steps, method, references=(key,), notation=notation,
         provenance=f"{_OWN}arXiv:{paper}.",
     )  # fmt: skip
