@@ -287,37 +287,49 @@ class World:
             total += dot(*[*along, point, point][:2]) / (1 if along else 2)
         return total
 
-    def root(self, which: str, unknowns: Any, equations: Any, env: Env) -> Any:
+    def root(self, which: str, unknowns: Any, equations: Any, minimized: Any, env: Env) -> Any:
         """One of the unknowns that solve equations, by Newton's method with differences, from zero.
 
-        Gradients of convex functions, as those of `oracle` are, have one root.
+        Gradients of convex functions, as those of `oracle` are, have one root; where a scalar is minimized it is least.
         """
-        if (known := self.roots.get(key := (json.dumps(equations), *env.items()))) is not None:
+        key = (json.dumps([unknowns, equations, minimized]), *env.items())
+        if (known := self.roots.get(key)) is not None:
             return known[int(which)]
         sizes = [SIZE if u[0] == "block" else 1 for u in unknowns]
         ends = [*itertools.accumulate(sizes)]
+        near = range(ends[-1])
 
         def parts(flat: list[Number]) -> list[Any]:
             cut = zip(unknowns, ends, sizes, strict=True)
             return [Vector(flat[e - n : e]) if u[0] == "block" else flat[e - 1] for u, e, n in cut]
 
-        def left(flat: list[Number]) -> list[Number]:
-            at = {**env, **{json.dumps(u): v for u, v in zip(unknowns, parts(flat), strict=True)}}
-            made = ([*v] if isinstance(v := self(e, at), Vector) else [v] for e in equations)
-            return [a for v, n in zip(made, sizes, strict=True) for a in v or [Number(0)] * n]
+        def at(flat: list[Number], trees: Any) -> list[Any]:
+            own = {json.dumps(u): v for u, v in zip(unknowns, parts(flat), strict=True)}
+            return [self(tree, {**env, **own}) for tree in trees]
 
-        found, enough = [Number(0)] * ends[-1], Number(10) ** (40 - decimal.getcontext().prec)
+        def left(flat: list[Number]) -> list[Number]:
+            made = zip(at(flat, equations), sizes, strict=True)
+            listed = (([*v] or [Number(0)] * n) if isinstance(v, Vector) else [v] for v, n in made)
+            return [a for v in listed for a in v]
+
+        def beside(flat: list[Number]) -> list[list[Number]]:
+            return [[a + self.step * (i == j) for i, a in enumerate(flat)] for j in near]
+
+        found, enough = [Number(0)] * len(near), Number(10) ** (40 - decimal.getcontext().prec)
         for _ in range(60):
-            value, near = left(found), range(len(found))
-            beside = [left([a + self.step * (i == j) for i, a in enumerate(found)]) for j in near]
-            table = [[*((b[i] - value[i]) / self.step for b in beside), value[i]] for i in near]
-            moves = [row[0] for row in eliminated(table)]
+            value, moved = left(found), [left(p) for p in beside(found)]
+            slopes = [[*((b[i] - value[i]) / self.step for b in moved), value[i]] for i in near]
+            moves = [row[0] for row in eliminated(slopes)]
             share = 1 / max(Number(1), *map(abs, moves))
             found = [a - share * m for a, m in zip(found, moves, strict=True)]
             if max(map(abs, moves)) < enough:
-                self.roots[key] = parts(found)
-                return self.roots[key][int(which)]
-        raise decimal.InvalidOperation  # another point is tried
+                break
+        asked = [minimized] if minimized else []
+        values = [v for p in (found, *beside(found)) for v in at(p, asked)]
+        if max(map(abs, moves)) >= enough or (values and min(values) < values[0]):
+            raise decimal.InvalidOperation  # another point is tried
+        self.roots[key] = parts(found)
+        return self.roots[key][int(which)]
 
     def place(self, slot: str) -> slice:
         """Where an argument of a function of several is in the vector of all of them."""
@@ -375,7 +387,7 @@ class World:
         if word == "mean":
             return self.mean(rest[0], rest[1], env)
         if word == "root":
-            return self.root(rest[0], rest[1], rest[3], env)
+            return self.root(rest[0], rest[1], rest[3], rest[4], env)
         if word in ("symbol", "block", "slot", "sample", "scalar sample"):
             return env[key] if (key := json.dumps(tree)) in env else self.symbol(tree)
         if word == "sum":

@@ -154,6 +154,29 @@ def test_implicit_functions_replay_and_others_do_not() -> None:
     assert tried >= 3
 
 
+def test_roots_of_other_unknowns_and_maxima_are_no_minima() -> None:
+    y = od.blocks("y")
+    F, G = (od.Objective(n, args=("x", "y")) for n in ("F", "G"))
+    lowest, slope = od.argmin(G.value(x, y), y), G.grad(x, y, wrt="y")
+    same = {
+        "a root": (lowest, od.root(slope, y)),
+        "twice the equation": (od.root(slope, y), od.root(slope * 2, y)),
+        "at it": (substitute(slope, {y: lowest}), slope * 0),
+    }
+    other = {
+        "a maximum": (lowest, od.argmin(-G.value(x, y), y)),
+        "another function": (lowest, od.argmin(F.value(x, y), y)),
+        "another unknown": (od.root(slope - F.grad(x, y, wrt="x"), y), od.root(slope - F.grad(x, y, wrt="x"), x)),
+        "not at it": (substitute(slope, {y: lowest * 2}), slope * 0),
+    }  # fmt: skip
+    for sides in (same, other):
+        for name, (left, right) in sides.items():
+            step = Step(
+                "Roots", "", (Claim("a", left),), lambda c, r=right: {"b": Equation(c["a"], r)}
+            )
+            assert refuted(written(step)) == (sides is other), name
+
+
 def test_a_plant_of_ones_own_replays() -> None:
     u, p = od.blocks("u p")
     derivation = od.immerse(

@@ -225,7 +225,8 @@ def _limit_only(algorithm: Iteration) -> Step:
     what = "drift, beside its noise" if _noisy(algorithm) else "flow"
     what += ", in the mean over its samples" if algorithm.program.samples else ""
     way = " where its guards accept" if algorithm.scheme.guarded else ""
-    rests = any(isinstance(s, Repeat) and s.fixed_point for s in algorithm.scheme.every)
+    loops = [s for s in algorithm.scheme.every if isinstance(s, Repeat) and s.until is not None]
+    rests = any(s.fixed_point for s in loops)
     return Step(
         "Limit flow",
         f"As ${algorithm.step} \\to 0$ the scheme ({algorithm.scheme}){way} follows this {what}, which is the system's"

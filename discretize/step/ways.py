@@ -25,7 +25,7 @@ def at_rest(step: Step) -> Step:
     """A loop that ends near a fixed point as the assignment of that point, an implicit function; others as they are."""
     if not isinstance(step, Repeat):
         return step
-    if not step.fixed_point:
+    if not step.fixed_point or step.until is None:
         return replaced(step, [at_rest(s) for s in step.steps])
     after: dict[Symbol, Expr] = {}
     for part in step.steps:
