@@ -161,7 +161,7 @@ class Ways(Rendered):
         twice = self._compiled(without(way.unrolled(2), held), size)
         first, second = once.update_map(1), twice.update_map(1)
         loop = next(s for s in way.every if isinstance(s, Repeat) and s.until is not None)
-        for s in {*first} | {*second}:
+        for s in sorted({*first} | {*second}, key=str):
             if not vanishes(first.get(s, s) - second.get(s, s)):
                 raise NotCarried(
                     f"the loop until {loop.until} moves {s} in every iteration, so that a step has no expansion in "

@@ -248,13 +248,14 @@ def _taken_out(m: sp.Expr, a: Atom, s: Bound) -> Vector | None:
             product = apply if a.kind == "apply" else outer
             return product(inside(a.left), a.right)
         if a.kind == "outer":
-            for side in (a.left, a.right):
-                if (found := operator_on(side, fixed)) is None:
-                    continue
-                operator, v = found
-                left = side is a.left
-                within = inside(outer(v, a.right) if left else outer(a.left, v))
-                return apply(operator, within) if left else apply(within, transpose(operator))
+            with contextlib.suppress(NotCarried):
+                if (found := operator_on(a.left, fixed)) is not None:
+                    return apply(found[0], inside(outer(found[1], a.right)))
+            with contextlib.suppress(
+                NotCarried
+            ):  # such as an operator whose transpose is not known
+                if (found := operator_on(a.right, fixed)) is not None:
+                    return apply(inside(outer(a.left, found[1])), transpose(found[0]))
     if isinstance(a, MeanVector):  # the mean over both, in the other order
         body, other = a.opened()
         inner_mean: Any = inside(body)

@@ -147,21 +147,22 @@ def inexact_bilevel() -> Derivation:
     )  # fmt: skip
     beside = Step(
         "A lower level beside its minimizer",
-        r"As $y$ moves by $u$ the solution $v$ of the adjoint equation moves by $v'$, and the slow field by $e_2$. "
+        r"As $y$ moves by $u$ the solution $v$ of the adjoint equation moves by $v'$, and the slow field by $e_2$, "
+        r"where $w$ is $v'$. "
         r"With the Lipschitz constant $L_F$ of the gradient of $F$, and $M$ of the second derivatives of $G$, $|v'|$ "
         r"is at most $(L_F + M |v|) |u|/\mu$, and $|e_2|$ at most $(L_F + M |v|) |u| + K |v'|$: the bound of "
         r"the first guard is that of $e_1 + e_2$ and of their product.",
         (
             Claim("v'", linear_solve(curvature, along(Fy) - along(apply(curvature, v)))),
-            Claim("e_2", along(slow) - _mixed(z)),
+            Claim("e_2", along(slow) - _mixed(w)),
         ),
         lambda c: {
             "the adjoint equation as y moves": Equation(
                 along(apply(curvature, v) - Fy) + apply(curvature, c["v'"]), Fy * sp.S.Zero
             ),
             "the slow field as y moves": Equation(
-                substitute(derivative(slow, {y: u, v: z}), {z: c["v'"]}),
-                substitute(c["e_2"], {z: c["v'"]}),
+                substitute(derivative(slow, {y: u, v: w}), {w: c["v'"]}),
+                substitute(c["e_2"], {w: c["v'"]}),
             ),
         },
         assumes=CURVED,
@@ -178,8 +179,7 @@ def inexact_bilevel() -> Derivation:
         "What the second guard certifies",
         r"Of the upper objective along the minimizer $a + e$ and $b + e_+$ are the values before and after a step, "
         r"and $a$ and $b$ what is evaluated. They fall by $D$. Where $b$ is at most $a - q$ less the bounds of both "
-        r"errors, "
-        r"$D$ is at least $q$, the gain that is promised: every accepted step decreases $F(x, y^\star(x))$.",
+        r"errors, $D$ is at least the promised gain $q$: every accepted step decreases $F(x, y^\star(x))$.",
         (Claim("D", before - after + e - e_plus),),
         lambda c: {"the fall": Equation(c["D"], (before + e) - (after + e_plus))},
         kind="finding",
