@@ -51,3 +51,24 @@ def test_listings_name_what_is_needed():
 def test_latex_is_no_module():
     with pytest.raises(od.OdescentError, match="is text, not a module"):
         load(od.algorithm("adam"), "latex")
+
+
+@pytest.mark.parametrize("name", od.algorithms())
+def test_what_is_drawn_has_its_law(name: str) -> None:
+    """Signs are no normals, and a batch is that which its sample picks."""
+    program, text = od.algorithm(name).program, latex(od.algorithm(name))
+    if not program.draws:
+        pytest.skip("it draws nothing")
+    assert sorted(re.findall(r"\\sim (.*?) \\\\", text)) == sorted(
+        [d.drawn_from.latex for d in program.draws]
+        + re.findall(r"\\sim (\\mathrm\{Poisson\}.*?) \\\\", text)
+    )
+    assert ("uniform" in {d.law for d in program.draws}) == ("U(0, 1)" in text)
+    assert ("rademacher" in {d.law for d in program.draws}) == (r"\{-1, 1\}" in text)
+
+
+def test_two_batches_are_told_apart() -> None:
+    text = latex(od.algorithm("federated_averaging"))
+    assert r"\nabla f_{B(u_{1,k})}(x_{k})" in text and r"\nabla f_{B(u_{2,k})}(x_{k})" in text
+    sized = latex(od.algorithm("adadagrad"))
+    assert r"\nabla f_{B(u_{k}, b_{k})}(x_{k})" in sized and r"\sigma_{B(u_{k}, b_{k})}" in sized

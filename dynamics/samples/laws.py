@@ -164,7 +164,7 @@ def _uniform(a: sp.Expr, b: sp.Expr) -> sp.Expr:
 
 
 _LISTED = (
-    Law("normal", "standard normal", "N(0, I)", r"N(0, I)", lambda xi: xi, _normal_entry),
+    Law("normal", "standard normal", "N(0, I)", r"\mathcal{N}(0, I)", lambda xi: xi, _normal_entry),
     Law(
         "rademacher",
         "independent signs, each as likely as the other",
@@ -202,7 +202,7 @@ _LISTED = (
         "normal_scalar",
         "standard normal",
         "N(0, 1)",
-        r"N(0, 1)",
+        r"\mathcal{N}(0, 1)",
         lambda xi: xi,
         _normal_entry,
         scalar=True,

@@ -112,8 +112,7 @@ class _Step:
         rows: list[tuple[str, str]] = []
         for i in instructions:
             if isinstance(i, Draw):
-                spread = "I" if isinstance(i.target, VectorSymbol) else "1"
-                rows.append((self.target(i), rf"\sim \mathcal{{N}}(0, {spread})"))
+                rows.append((self.target(i), rf"\sim {i.drawn_from.latex}"))
             elif isinstance(i, Count):
                 rows.append((self.target(i), rf"\sim \mathrm{{Poisson}}({self.show(i.mean)})"))
             elif isinstance(i, Assign):
@@ -200,7 +199,7 @@ class _Step:
         elif i.directions and i.oracle.form.field:
             head = f"D{of}"
         else:
-            head = i.oracle.latex(of, ", ".join(show(presentable(p)) for p in i.parameters))
+            head = i.oracle.latex(of, ", ".join(map(self.show, i.parameters)))
         return f"{head}({point}){along}"
 
 
