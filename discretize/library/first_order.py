@@ -175,11 +175,12 @@ def inexact_bilevel() -> Algorithm:
 
     both = [eps, delta]
     judged = controllers.certain_decrease(
-        (value, F.value(x, y)), (noise, of_value), promised, size, both, [x]
+        (value, F.value(x, y)), (noise, 0), promised, size, both, [x]
     )
     enough = sp.Rational(1, 10) * STEP * size * inner(z, z)
     kept = Let({value: F.value(x, y), noise: of_value, promised: enough})
-    trial = [kept, Let({x: x - STEP * size * z}), solved(y, slope, mu * eps), *judged]
+    moved = (Let({x: x - STEP * size * z}), solved(y, slope, mu * eps))
+    trial = [kept, *moved, Let({noise: noise + of_value}), *judged]
     memory = [Block(n, role="memory") for n in ("y", "v", "z")]
     scalars = [
         Block(n, "scalar", "coefficient", sp.Integer(n in ("eps", "delta", "s"))) for n in begun

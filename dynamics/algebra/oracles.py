@@ -58,7 +58,8 @@ KINDS = {
         orders=1, component="partial", product="hvp", implicit="prox", declared="objective",
     ),
     "batch": Form(
-        "g", "{kind} {of}", r"\nabla {of}_{{B({inside})}}", r"minibatch gradient of ${of}$", declared="objective", mean="grad",
+        "g", "{kind} {of}", r"\nabla {of}_{{B({inside})}}", r"minibatch gradient of ${of}$",
+        declared="objective", mean="grad",
     ),
     "deviation": Form(
         "s", "{kind} {of}", r"\sigma_{{B({inside})}} {of}", r"standard deviation of the minibatch gradient of ${of}$",

@@ -24,6 +24,7 @@ from ..printing.lines import WIDTH, bare, tupled, width, wrapped
 from ..printing.printer import Printer
 
 LONGEST = 100  # the wider of the two usual line lengths
+_LETTERS = "abcdefghjkmnpqrstuvwxyz"  # those that no linter takes for another
 IMPORTS = """
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -189,10 +190,20 @@ class JaxModule(ModuleWriter):
         if isinstance(value, VectorSymbol):
             return [head + called(value.name)]
         symbols = sorted(value.free_symbols, key=lambda s: (s.name in late, bare(s.name)))
-        trees = [called(s.name) for s in symbols if isinstance(s, VectorSymbol)]
+        vectors = [s.name for s in symbols if isinstance(s, VectorSymbol)]
+        trees = [called(n) for n in vectors]
         scalars = [s.name for s in symbols if not isinstance(s, VectorSymbol)]
-        body = Printer(JNP, called).vector(value)
-        fun = f"lambda {', '.join([*(called(s) for s in scalars), *trees])}: {body}"
+
+        def written(named: Called) -> str:
+            given = ", ".join(map(named, [*scalars, *vectors]))
+            return f"lambda {given}: {Printer(JNP, named).vector(value)}"
+
+        fun = written(called)
+        alone = width(head) - width(head.lstrip()) + width(f"    {fun},")  # on a line of its own
+        if (
+            self.room < alone <= self.room + LONGEST - WIDTH
+        ):  # which the two usual line lengths would write differently
+            fun = written(dict(zip([*scalars, *vectors], _LETTERS, strict=False)).__getitem__)
         if not scalars and not self.casts:
             return self._call(head, "jax.tree.map", [fun, *trees])
         given = ", ".join(self.name(s) for s in scalars) + ("," if len(scalars) == 1 else "")
@@ -242,11 +253,11 @@ class JaxModule(ModuleWriter):
 
     def loop(self, first: str, to_step: list[str], read: str) -> list[str]:
         draws = self.low.step.draws
-        given = ", ".join([*to_step, *(["jax.random.fold_in(key, i)"] if draws else [])])
+        given = [*to_step, *(["jax.random.fold_in(key, i)"] if draws else [])]
         return [
             "",
             f"    def body(state: State, {'i: Array' if draws else '_: None'}) -> tuple[State, PyTree]:",
-            f"        state = step({given})",
+            *wrapped("state = step", given, indent="        "),
             f"        return state, {read}",
             "",
             f"    state = {first}",

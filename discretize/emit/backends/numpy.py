@@ -26,7 +26,7 @@ from ..modules.module_writer import Called, ModuleWriter
 from ..modules.numpy_helpers import HELPERS
 from ..modules.python_loops import loop_lines
 from ..printing.language import MATH, NUMPY
-from ..printing.lines import indented, width, wrapped
+from ..printing.lines import WIDTH, indented, width, wrapped
 from ..printing.printer import Printer
 
 IMPORTS = """
@@ -160,14 +160,16 @@ class NumpyModule(ModuleWriter):
         ]
 
     def loop(self, first: str, to_step: list[str], read: str) -> list[str]:
-        given = ", ".join([*to_step, *(["rng"] if self.low.step.draws else [])])
+        given = [*to_step, *(["rng"] if self.low.step.draws else [])]
+        measured = any(r.measures for r in (self.low.step, *self.low.outputs.values()))
+        later = 12 if measured else 8  # how much further all of it is indented
         one = [
             'with np.errstate(over="ignore", invalid="ignore"):',
-            f"    state = step({given})",
+            *wrapped("state = step", given, indent="    ", room=WIDTH - later),
             f"    xs[i] = {read}",
         ]
         # Python's own numbers raise where NumPy's are not finite
-        if any(r.measures for r in (self.low.step, *self.low.outputs.values())):
+        if measured:
             one = [
                 "try:",
                 *indented(one),
