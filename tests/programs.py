@@ -92,8 +92,7 @@ class Machine:
         if self.population:
             return np.array([[oracle(p)] for p in arguments[0]])
         if node.oracle.args:
-            place = {slot: self.evaluate(v, env) for slot, v in by_slot(node.arguments[0]).items()}
-            return oracle(*(place[slot] for slot in node.oracle.args))
+            return oracle(*self._places(node.oracle.args, node.arguments[0], env))
         return oracle(*arguments)
 
     def evaluate(self, e: Any, env: Mapping[str, Any]) -> Any:
@@ -203,11 +202,15 @@ class Machine:
 
     def _several(self, i: CallOracle, env: Mapping[str, Any]) -> Any:
         """A call of a function of several arguments; its oracle is named by the slots of the directions too."""
-        place = {slot: self.evaluate(v, env) for slot, v in by_slot(i.point).items()}
         along = [next(iter(by_slot(d).items())) for d in i.directions]
         name = "_".join((i.oracle.name, *(slot for slot, _ in along)))
         directions = [self.evaluate(d, env) for _, d in along]
-        return self.oracles[name](*(place[slot] for slot in i.oracle.args), *directions)
+        return self.oracles[name](*self._places(i.oracle.args, i.point, env), *directions)
+
+    def _places(self, slots: Sequence[str], point: Vector, env: Mapping[str, Any]) -> list[Any]:
+        """The values of a function's arguments, in their order."""
+        place = {slot: self.evaluate(v, env) for slot, v in by_slot(point).items()}
+        return [place[slot] for slot in slots]
 
     def _call(self, i: CallOracle, env: Mapping[str, Any]) -> Any:
         if i.oracle.args:

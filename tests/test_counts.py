@@ -80,7 +80,8 @@ def counts_agree(algorithm: od.Algorithm, steps: int = 12) -> od.discretize.Traj
 
 
 PROGRAMS = {n: od.algorithm(n).program for n in od.algorithms()}
-# those of batches are counted in test_growing_batches.py, those of two levels in test_inexact_bilevel.py
+# those of batches are counted in test_growing_batches.py, the values of two levels in
+# test_inexact_bilevel.py
 GUARDED = [
     n for n, p in PROGRAMS.items()
     if p.guarded and not p.draws and not any(c.oracle.args for c in p.calls)

@@ -102,7 +102,7 @@ def test_one_local_step_too_many_is_seen(monkeypatch: pytest.MonkeyPatch):
 
     f, d = clients.clients_of_digits(4, 2, 0.1, 4)
     best, sizes = clients.minimizer(f, d), [0.02, 0.08]
-    predicted = clients.shift_per_step(f, 3, best)
+    predicted = float(np.linalg.norm(clients.shift_per_step(f, 3, best)))
     moved, beside = clients.shifts(f, 3, sizes, best)
     assert moved[0] == pytest.approx(sizes[0] * predicted, rel=0.05) and beside[0] < moved[0] / 20
     away = clients.errors_of_round(f, 3, sizes, best + 0.1)[0]

@@ -12,6 +12,7 @@ import odescent as od
 from ..claims import Claim, above, at_most, below, between, exactly, near
 from ..drawing import fitted_order, legend_under, letter, look_of, panels, slopes
 from ..entry import PaperFigure, Result
+from .directions import softmax_loss
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,7 +25,6 @@ def clients_of_digits(each: int, classes: int, ridge: float, pixel: int = 1) -> 
 
     Client c has rows of the digits c, ..., c + classes - 1, modulo ten. A pixel is the mean of so many by so many.
     """
-    import jax
     import jax.numpy as jnp
     from sklearn.datasets import load_digits
 
@@ -36,11 +36,7 @@ def clients_of_digits(each: int, classes: int, ridge: float, pixel: int = 1) -> 
     picked = [[rows[(c + i % classes) % 10].pop() for i in range(each)] for c in range(10)]
     data = jnp.asarray(X[picked]), jnp.asarray(found.target[picked])
 
-    def loss(w: Any, client: Any) -> Any:
-        z = client[0] @ w.reshape(X.shape[1], 10)
-        fit = jax.nn.logsumexp(z, 1) - jnp.take_along_axis(z, client[1][:, None], 1)[:, 0]
-        return jnp.mean(fit) + ridge / 2 * jnp.sum(w * w)
-
+    loss = lambda w, client: softmax_loss(w, client[0], client[1], ridge)
     return od.FiniteSum("f", loss, data), 10 * X.shape[1]
 
 
@@ -93,6 +89,15 @@ def drift_of_clients(f: Any, x: Any) -> Any:
     return jnp.mean(jax.vmap(own)(f.data), 0)
 
 
+def shift_per_step(f: Any, steps: int, best: Any) -> Any:
+    """How the point of rest moves by h, as the modified equation says."""
+    import jax
+    import jax.numpy as jnp
+
+    bent = jnp.linalg.solve(jax.hessian(f.fun)(best), drift_of_clients(f, best))
+    return bent * (steps - 1) / (2 * steps)
+
+
 def shifts(f: Any, steps: int, sizes: list[float], best: Any) -> tuple[np.ndarray, np.ndarray]:
     """How far the point of rest of the mean round is from the minimizer, and from where it is predicted, by h."""
     import jax
@@ -101,9 +106,7 @@ def shifts(f: Any, steps: int, sizes: list[float], best: Any) -> tuple[np.ndarra
     mean = round_of_all(f, steps)
     moved = jax.jit(lambda x, h: mean(x, h) - x)
     slope = jax.jit(jax.jacobian(moved))
-    bend = jax.hessian(f.fun)(best)
-    predicted = jnp.linalg.solve(bend, drift_of_clients(f, best)) * (steps - 1) / (2 * steps)
-    found = []
+    predicted, found = shift_per_step(f, steps, best), []
     for h in sizes:
         x = best + h * predicted
         for _ in range(12):
@@ -185,7 +188,7 @@ def compute_clients(
     off = errors_of_round(f, steps, sizes, away)
     moved, beside = shifts(f, steps, sizes, best)
     still, _ = shifts(f, 1, sizes[-1:], best)
-    slope = shift_per_step(f, steps, best)
+    slope = float(np.linalg.norm(shift_per_step(f, steps, best)))
     f, d = clients_of_digits(each, classes, ridge, pixels[0])
     low = float(f.fun(minimizer(f, d)))
     kept: dict[str, Any] = {"clients": picked, "local_steps": steps}
@@ -239,15 +242,6 @@ def compute_clients(
         },
         claims,
     )
-
-
-def shift_per_step(f: Any, steps: int, best: Any) -> float:
-    """How far the point of rest moves by h, as the modified equation says."""
-    import jax
-    import jax.numpy as jnp
-
-    bent = jnp.linalg.solve(jax.hessian(f.fun)(best), drift_of_clients(f, best))
-    return float(jnp.linalg.norm(bent)) * (steps - 1) / (2 * steps)
 
 
 def draw_clients(data: Mapping[str, Any]) -> Figure:

@@ -23,7 +23,6 @@ _COORDINATES = "all coordinates"
 
 def digits(rows: int, ridge: float = 0.0) -> tuple[Callable[[Any], Any], int]:
     """The loss of softmax regression on the first digits, with ridge/2 |w|^2, and the number of its weights."""
-    import jax
     import jax.numpy as jnp
     from sklearn.datasets import load_digits
 
@@ -31,12 +30,17 @@ def digits(rows: int, ridge: float = 0.0) -> tuple[Callable[[Any], Any], int]:
     X = jnp.asarray(np.column_stack([found.data / 16, np.ones(len(found.target))])[:rows])
     y = jnp.asarray(found.target[:rows])
 
-    def loss(w: Any) -> Any:
-        z = X @ w.reshape(X.shape[1], 10)
-        fit = jax.nn.logsumexp(z, 1) - jnp.take_along_axis(z, y[:, None], 1)[:, 0]
-        return jnp.mean(fit) + ridge / 2 * jnp.sum(w * w)
+    return lambda w: softmax_loss(w, X, y, ridge), 10 * int(X.shape[1])
 
-    return loss, 10 * int(X.shape[1])
+
+def softmax_loss(w: Any, X: Any, y: Any, ridge: float) -> Any:
+    """The mean loss of softmax regression on rows with ten classes, with ridge/2 |w|^2."""
+    import jax
+    import jax.numpy as jnp
+
+    z = X @ w.reshape(X.shape[1], 10)
+    fit = jax.nn.logsumexp(z, 1) - jnp.take_along_axis(z, y[:, None], 1)[:, 0]
+    return jnp.mean(fit) + ridge / 2 * jnp.sum(w * w)
 
 
 def moved(name: str, oracle: Any, numbers: tuple[float, ...], **options: Any) -> Any:

@@ -200,9 +200,8 @@ class JaxModule(ModuleWriter):
 
         fun = written(called)
         alone = width(head) - width(head.lstrip()) + width(f"    {fun},")  # on a line of its own
-        if (
-            self.room < alone <= self.room + LONGEST - WIDTH
-        ):  # which the two usual line lengths would write differently
+        # between the two usual line lengths each would write it differently
+        if self.room < alone <= self.room + LONGEST - WIDTH:
             fun = written(dict(zip([*scalars, *vectors], _LETTERS, strict=False)).__getitem__)
         if not scalars and not self.casts:
             return self._call(head, "jax.tree.map", [fun, *trees])
