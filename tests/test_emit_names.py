@@ -4,7 +4,9 @@ import builtins
 import keyword
 
 import jax
+import numpy as np
 import pytest
+import sympy as sp
 from attacks_on_emitted import (
     MORE,
     ROLES,
@@ -18,6 +20,7 @@ from attacks_on_emitted import (
     words,
 )
 
+import odescent as od
 from odescent.discretize.emit.lowering.names import Naming, collisions, scopes
 from odescent.discretize.emit.printing.lines import MARK
 
@@ -85,6 +88,21 @@ def test_keywords_builtins_and_what_python_takes_for_one_name(target):
 @pytest.mark.parametrize("target", TARGETS)
 def test_names_that_are_made_of_others(target, names):
     assert the_same_or_a_sentence(target, **names)
+
+
+@pytest.mark.parametrize("word", ["c", "a", "rng", "state", "draw", "tree", "leaf", "start"])
+def test_a_function_and_a_parameter_of_one_name(word):
+    """Each becomes another name in the module, and a run finds the function all the same."""
+    weight, x = sp.Symbol(word, positive=True), od.blocks("x")
+    first, second = od.Map(word), od.Map("other")
+    drift = -weight * first.vjp(x, first(x)) - second.vjp(x, second(x))
+    method = od.Algorithm(od.System({"all": {x: drift}}), od.scheme("explicit_euler"))
+    functions = {word: lambda x: 2 * x, "other": lambda x: x**2}
+    run = method.run(functions, np.ones(3), 4, h=0.1, **{word: 0.3})
+    at = np.ones(3)
+    for _ in range(4):
+        at = at - 0.1 * (0.3 * 4 * at + 2 * at**3)
+    np.testing.assert_allclose(run.x[-1], at, rtol=1e-13)
 
 
 def test_a_collision_is_seen_where_it_would_be():

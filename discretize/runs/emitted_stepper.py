@@ -22,6 +22,7 @@ from ...dynamics.vector_fields.groups import Grouped, in_one_pass, joined
 from ...dynamics.vector_fields.objective import Objective
 from ..emit import called, load
 from ..emit.lowering.coefficients import in_order
+from ..emit.lowering.names import ORACLE
 from ..programs import draws
 from ..step.iteration import Iteration
 
@@ -175,4 +176,7 @@ def oracles_for(
     ]
     others = {"state", "c", "draw", "key", "x0", *_more_starts(module)}
     names = [n for n in dict.fromkeys(asked) if n not in others]
-    return {n: oracle_of(who or "the algorithm", objective, n) for n in names}
+    meant = {
+        new: n.removeprefix(ORACLE) for n, new in called(module).items() if n.startswith(ORACLE)
+    }
+    return {n: oracle_of(who or "the algorithm", objective, meant.get(n, n)) for n in names}

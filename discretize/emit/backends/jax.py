@@ -20,11 +20,12 @@ from ..modules.coefficient_function import traced_coefficients
 from ..modules.jax_helpers import EACH, HELPERS
 from ..modules.module_writer import Called, ModuleWriter
 from ..printing.language import JNP
-from ..printing.lines import WIDTH, bare, tupled, width, wrapped
+from ..printing.lines import MARK, WIDTH, bare, tupled, width, wrapped
 from ..printing.printer import Printer
 
 LONGEST = 100  # the wider of the two usual line lengths
-_LETTERS = "abcdefghjkmnpqrstuvwxyz"  # those that no linter takes for another
+# marked as the program's own names; c is the argument with the coefficients, i, l and o are taken for digits
+_LETTERS = [letter + MARK for letter in "abdefghjkmnpqrstuvwxyz"]
 IMPORTS = """
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias

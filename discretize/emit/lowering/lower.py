@@ -46,7 +46,9 @@ def oracle_arguments(oracles: set[Oracle], naming: Naming) -> dict[Oracle, str]:
     listed = sorted(oracles, key=lambda o: o.name)
 
     def full(o: Oracle) -> str:
-        return in_argument(f"{o.kind}_{naming.safe(o.of)}", o.slot and naming.safe(o.slot))
+        made = in_argument(f"{o.kind}_{naming.safe(o.of)}", o.slot and naming.safe(o.slot))
+        naming.oracles[in_argument(f"{o.kind}_{o.of}", o.slot)] = made
+        return made
 
     own = {o: f"_{o.of}" for o in listed if o.form.registered}
     return {o: o.kind if o in plain else full(o) for o in listed} | own

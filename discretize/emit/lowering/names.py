@@ -26,6 +26,7 @@ from ...programs.program import Program
 from ..printing.lines import MARK, bare
 
 PLAIN = frozenset({"mu", "L"})  # the printers know these parameters by name
+ORACLE = "the oracle "  # what an oracle became is kept under this and its name
 _ROUNDS = 12
 
 
@@ -49,12 +50,14 @@ class Naming:
         mark: part of every such name while its module is printed.
         known: parameters that the printer knows by name, which carry no mark.
         given: every name of the program, and what it became.
+        oracles: every oracle that is called by its function, and its argument.
     """
 
     avoid: frozenset[str] = frozenset()
     mark: str = ""
     known: frozenset[str] = PLAIN
     given: dict[str, str] = field(default_factory=dict)
+    oracles: dict[str, str] = field(default_factory=dict)
 
     def safe(self, name: str, taken: Iterable[str] = ()) -> str:
         """The name in the module: with an underscore more where it has a meaning of its own there."""
@@ -153,7 +156,8 @@ def without_collisions(
             raise NotCarried(bare(str(refusal))) from None
         more = collisions(text, naming) if python else set()
         if more <= avoid:
-            return bare(text), {n: bare(new) for n, new in naming.given.items()}
+            asked = {ORACLE + n: new for n, new in naming.oracles.items()}
+            return bare(text), {n: bare(new) for n, new in (naming.given | asked).items()}
         avoid |= more
     raise OdescentError(
         "the names of this algorithm collide with those of its emitted source; rename its parameters and blocks."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...._support.errors import OdescentError, listed, unknown
 from ...step.words import example
+from ..lowering.names import ORACLE
 from ..stability import BOUNDS, check_numbers, warn_if_unstable
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ def optimizer(
     asked = {n: p for n, p in signature(made).parameters.items() if p.kind == p.KEYWORD_ONLY}
     oracles = [n for n, p in asked.items() if p.default is p.empty]
     given: dict[str, Any] = {}
+    renamed = {
+        n.removeprefix(ORACLE): new for n, new in given_names.items() if n.startswith(ORACLE)
+    }
+    values = {renamed.get(n, n) if n not in named else n: value for n, value in values.items()}
     # one function of the tensors is enough: values are its own, products of its Hessian are differentiated
     of_loss = [n for n in oracles if n in {"value", HESSIAN} and n not in values]
     if of_loss and LOSS in values and LOSS not in {*named, *asked}:
