@@ -14,6 +14,7 @@ from hand_loops import quadratic
 import odescent as od
 from odescent.discretize.emit import load, source, targets
 from odescent.discretize.emit.backend import needs
+from odescent.discretize.emit.transform.coupled import is_coupled, placed
 
 SETTINGS = {
     "mu": 1.0,
@@ -65,6 +66,14 @@ def oracles(xp):
 def starts(takes, x0):
     """Where further blocks of a run begin that ask for it."""
     return {n: x0 / 2 for n in takes if n in ("y0", "z0", "v0")}
+
+
+def in_spaces(alg, x0):
+    """The parameters: x0, or one array for each space of the method by its block, as `starts` has them."""
+    if not is_coupled(alg.tuned):
+        return x0
+    halved = jax.tree.map(lambda a: a / 2, x0)
+    return {b.name: halved if i else x0 for i, b in enumerate(placed(alg.tuned))}
 
 
 def ensembles(xp):
@@ -177,15 +186,16 @@ def extra_arguments(opt, known, params):
 def run_optax(alg, steps, problem=None):
     module, (known, params) = load(alg, "optax"), problem_of(jnp, problem)
     noise = {"key": jax.random.key(KEY)} if alg.tuned.draws else {}
-    opt = alg.to_optax(**numbers(alg), **noise)
+    opt, params = alg.to_optax(**numbers(alg), **noise), in_spaces(alg, params)
     asked = inspect.signature(module.eval_params).parameters
     more = {n: chosen(known, n) for n in asked if n not in ("state", "params")}
 
     @jax.jit
     def step(params, state):
         given = extra_arguments(opt, known, params)
-        updates, state = opt.update(known["grad"](params), state, params, **given)
-        return params + updates, state
+        gradient = params if isinstance(params, dict) else known["grad"](params)
+        updates, state = opt.update(gradient, state, params, **given)
+        return jax.tree.map(jnp.add, params, updates), state
 
     state, rows = opt.init(params), []
     for _ in range(steps + 1):
@@ -341,6 +351,14 @@ TREES = {
     "map": lambda t: t,
     "map_mirror": lambda t: jax.tree.map(jnp.sinh, t),
     "map_dual": lambda t: jax.tree.map(jnp.arcsinh, t),
+    # two levels: F = |x|^2 / 2 + |y|^2 / 2, G = |y|^2 / 2
+    "grad_F_x": lambda x, y: x,
+    "grad_F_y": lambda x, y: y,
+    "grad_G_x": lambda x, y: jax.tree.map(jnp.zeros_like, x),
+    "grad_G_y": lambda x, y: y,
+    "hvp_G_x_y": lambda x, y, v: jax.tree.map(jnp.zeros_like, x),
+    "hvp_G_y_y": lambda x, y, v: v,
+    "value_F": lambda x, y: TREES["value"](x) + TREES["value"](y),
 }  # oracles of |x|^2 / 2 on any tree
 
 

@@ -11,7 +11,16 @@ import numpy as np
 import optax
 import optax.tree_utils as otu
 import pytest
-from emitted_runs import KINDS, TREES, carries, extra_arguments, made, numbers, update
+from emitted_runs import (
+    KINDS,
+    TREES,
+    carries,
+    extra_arguments,
+    in_spaces,
+    made,
+    numbers,
+    update,
+)
 from hand_loops import MU, L, quadratic
 
 import odescent as od
@@ -265,7 +274,7 @@ def test_shapes_alone_and_the_value_are_taken_as_by_optax(name):
     """optax's own test_init_with_abstract_input and test_optimizers_accept_extra_args, over every method."""
     if not carries(name, "optax"):
         pytest.skip("the optax backend refuses it")
-    opt, params = opt_of(name), tree()
+    opt, params = opt_of(name), in_spaces(od.algorithm(name), tree())
     shapes = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), params)
     state = opt.init(params)
     abstract = opt.init(shapes)

@@ -97,6 +97,40 @@ def _typed(fun: Callable[..., Any], params: Any) -> Callable[..., Any]:
         return fun(*(_cast(x, params) if tree else x for x, tree in pairs))
 
     return call
+
+
+def _blocks(params: Any, *names: str) -> list[Any]:
+    """The tree of each block; ValueError where the parameters are others."""
+    keyed = isinstance(params, dict)
+    if not keyed or {*params} != {*names}:
+        given = ", ".join(map(str, params)) if keyed else type(params).__name__
+        wanted = ", ".join(names)
+        raise ValueError(f"the parameters must be a dict with the keys {wanted}, not {given}.")
+    return [params[n] for n in names]
+
+
+def _shapes(tree: Any) -> Any:
+    """The structure and the shapes of the leaves."""
+    leaves, structure = jax.tree.flatten(tree)
+    return structure, [jnp.shape(leaf) for leaf in leaves]
+
+
+def _typed_each(fun: Callable[..., Any], *spaces: Any) -> Callable[..., Any]:
+    """The function, called in the types of the parameters of the same shapes."""
+
+    def typed(x: Any) -> Any:
+        alike = [s for s in spaces if _shapes(s) == _shapes(x)]
+        return _cast(x, alike[0]) if alike else x
+
+    return lambda *given: fun(*map(typed, given))
+
+
+def _update(tree: Any, params: Any, name: str) -> Any:
+    """The tree in the types of the parameters that it moves, whose shapes it must have."""
+    if _shapes(tree) != _shapes(params):
+        given, wanted = (jax.tree.map(jnp.shape, t) for t in (tree, params))
+        raise ValueError(f"{name} moves by {given}, and its parameters are {wanted}.")
+    return _cast(tree, params)
 ''')
     | {name: JAX[name] for name in _SHARED}
     | solve_functions("jax")

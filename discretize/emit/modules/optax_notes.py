@@ -59,3 +59,22 @@ def notes(made: Plan, parameters: bool, arguments: list[str], noisy: bool) -> st
     text += _STATE + _HYPER if parameters else ""
     text += "The algorithm's output is eval_params(state, params). "
     return text + _TYPES.format("the parameters" if made.gradient is None else "the gradients")
+
+
+def notes_on_blocks(keys: list[str], parameters: bool, arguments: list[str], noisy: bool) -> str:
+    """The contract of a transformation whose parameters are a dict by block, in sentences.
+
+    Args:
+        keys: of the dict.
+        parameters, arguments, noisy: as of `notes`.
+
+    Returns:
+        one paragraph.
+    """
+    text = f"The parameters are a dict with a tree for each of {', '.join(keys)}, which updates move together. "
+    text += "The gradients that update is given are not read. "
+    text += f"It needs the extra arguments {', '.join(arguments)}. " if arguments else ""
+    text += "The noise of step k comes from fold_in(key, k). " if noisy else ""
+    text += _STATE + _HYPER if parameters else ""
+    text += "The algorithm's output is eval_params(state, params), a tree. "
+    return text + _TYPES.format("the parameters")

@@ -36,7 +36,8 @@ def extra_arguments(made: Plan, naming: Naming) -> dict[Oracle, str]:
     named = oracle_arguments(set(asked), naming)
     for oracle, points in asked.items():
         plain = named[oracle] == VALUE.name and points == {PARAMS}
-        if oracle.kind in ("grad", "operator", "value") and not plain:
+        alone = oracle.kind in ("grad", "operator", "value") and not oracle.args
+        if alone and not plain:  # functions of several arguments have names of their own
             named[oracle] += "_fn"
     return named
 

@@ -1,0 +1,221 @@
+"""Emitted optax transformations of methods whose blocks lie in several spaces, beside the package's own runs."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import sympy as sp
+
+import odescent as od
+from odescent.discretize.emit import called, load
+from odescent.discretize.emit.lowering.names import ORACLE
+
+RNG = np.random.default_rng(3)
+MIX, X0, Y0 = RNG.normal(size=(4, 3)), RNG.normal(size=3), RNG.normal(size=4)
+BILEVEL = {"h": 0.002, "epsilon": 0.02, "rho": 0.4, "sigma": 0.5, "mu": 0.4, "L": 6.0}
+
+
+def upper(x, y):
+    return jnp.sum((y - 1) ** 2) / 2 + jnp.sum(x**2) / 20
+
+
+def lower(x, y):
+    return jnp.sum((y - MIX @ x) ** 2) / 2 + jnp.sum(y**4) / 12
+
+
+def oracle(functions, name, slots=("x", "y")):
+    """What an extra argument is called after: the derivative of a function in one argument, along another one."""
+    kind, of, *places = name.split("_")
+    f, where = functions[of], [slots.index(p) for p in places]
+    if kind == "value":
+        return f
+    slope = jax.grad(f, where[0])
+    if kind == "grad":
+        return slope
+
+    def along(x, y, v):
+        line = lambda z: slope(*(z if i == where[1] else p for i, p in enumerate((x, y))))
+        return jax.jvp(line, ((x, y)[where[1]],), (v,))[1]
+
+    return along
+
+
+def asked(opt):
+    takes = inspect.signature(opt.update).parameters.values()
+    return [p.name for p in takes if p.kind is p.KEYWORD_ONLY]
+
+
+def iterate(opt, params, given, steps):
+    """All parameters, the start first, and the last state."""
+    state, rows = opt.init(params), [params]
+    update = jax.jit(lambda state, params: opt.update(params, state, params, **given))
+    for _ in range(steps):
+        updates, state = update(state, params)
+        params = optax.apply_updates(params, updates)
+        rows.append(params)
+    return rows, state
+
+
+@pytest.mark.parametrize("name", ["implicit_bilevel", "penalty_bilevel", "inexact_bilevel"])
+def test_bilevel_methods_are_their_runs(name):
+    """Decision for decision where a step is guarded."""
+    method = od.algorithm(name)
+    x, y = (b.symbol for b in method.tuned.blocks[:2])
+    values = {p.name: BILEVEL.get(p.name, 0.3) for p in method.tuned.parameters}
+    functions = {"F": upper, "G": lower}
+    run = method.run(functions, {x: X0, y: Y0}, 40, **values)
+    opt = method.to_optax(**values)
+    given = {n: oracle(functions, n) for n in asked(opt)}
+    rows, state = iterate(opt, {"x": jnp.asarray(X0), "y": jnp.asarray(Y0)}, given, 40)
+    np.testing.assert_allclose([r["x"] for r in rows], run.x, atol=1e-13)
+    np.testing.assert_allclose([r["y"] for r in rows], run.states["y"], atol=1e-13)
+    assert np.ptp(run.x[:, 0]) > 1e-3
+    np.testing.assert_array_equal(load(method, "optax").eval_params(state, rows[-1]), rows[-1]["x"])
+    assert not {"x", "y"} & {*state._fields}  # the parameters are held once
+
+
+def constrained(size):
+    """A heavy ball in x and ascent in the multiplier of a constraint c(x) = 0, which lies in a space of its own.
+
+    ``size`` gives the step; the output is between two points.
+    """
+    x, v, lam = od.blocks("x v lam")
+    friction, f, c = sp.Symbol("gam", positive=True), od.Objective("f"), od.Map("c")
+    force = -f.grad(x) - c.vjp(x, lam)
+    flow = od.System({"all": {x: v, v: force - friction * v, lam: c(x)}}, output=x + v / 3)
+    return od.Algorithm(flow, od.scheme("explicit_euler"), **size)
+
+
+def bound(x):
+    """Two numbers that are to be zero, of a tree."""
+    return {"sum": jnp.sum(x["w"]) - x["b"], "first": jnp.sinh(x["w"][0, :1]) - 0.5}
+
+
+def energy(x):
+    return jnp.sum((x["w"] - 0.3) ** 2) + x["b"] ** 4 / 4
+
+
+TREE = {"w": jnp.asarray(RNG.normal(size=(2, 3))), "b": jnp.asarray(0.7)}
+DUAL = {"sum": jnp.asarray(0.1), "first": jnp.asarray([-0.2])}
+OF_TREES = {
+    "grad_fn": jax.grad(energy), "map_c": bound, "vjp_c": lambda x, lam: jax.vjp(bound, x)[1](lam)[0],
+}  # fmt: skip
+
+
+def by_hand(steps, h, gam):
+    """The same in plain lines."""
+    x, lam = TREE, DUAL
+    v = jax.tree.map(jnp.zeros_like, x)
+    rows = [(x, lam, v)]
+    for k in range(steps):
+        step = h(k) if callable(h) else h
+        force = jax.tree.map(lambda a, b: -a - b, OF_TREES["grad_fn"](x), OF_TREES["vjp_c"](x, lam))
+        ahead = jax.tree.map(lambda lam, c, step=step: lam + step * c, lam, bound(x))
+        x, v, lam = (
+            jax.tree.map(lambda x, v, step=step: x + step * v, x, v),
+            jax.tree.map(lambda v, a, step=step: v + step * (a - gam * v), v, force),
+            ahead,
+        )
+        rows.append((x, lam, v))
+    return rows
+
+
+def same(one, other, **tolerance):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, **tolerance), one, other)
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_trees_of_two_structures_by_hand(scheduled):
+    method, h = (
+        constrained({}),
+        (lambda k: 0.05 / (1 + jnp.asarray(k, float))) if scheduled else 0.05,
+    )
+    opt = method.to_optax(h=h, gam=0.5)
+    rows, state = iterate(opt, {"x": TREE, "lam": DUAL}, OF_TREES, 30)
+    for row, (x, lam, _) in zip(rows, by_hand(30, h, 0.5), strict=True):
+        same(row, {"x": x, "lam": lam}, rtol=1e-12)
+    if not scheduled:
+        x, _, v = by_hand(30, h, 0.5)[-1]
+        found = load(method, "optax").eval_params(state, rows[-1])
+        same(found, jax.tree.map(lambda x, v: x + v / 3, x, v), rtol=1e-12)
+
+
+def test_it_finds_the_constrained_minimum():
+    """At rest the gradient of the Lagrangian is zero, and so are the constraints."""
+    opt = constrained({}).to_optax(h=0.02, gam=8.0)
+    params = {"x": TREE, "lam": DUAL}
+
+    def once(_, both):
+        updates, state = opt.update(both[0], both[1], both[0], **OF_TREES)
+        return optax.apply_updates(both[0], updates), state
+
+    last, _ = jax.lax.fori_loop(0, 60_000, once, (params, opt.init(params)))
+    same(bound(last["x"]), jax.tree.map(jnp.zeros_like, DUAL), atol=1e-10)
+    pull = OF_TREES["vjp_c"](last["x"], last["lam"])
+    same(
+        jax.tree.map(jnp.add, OF_TREES["grad_fn"](last["x"]), pull),
+        jax.tree.map(jnp.zeros_like, TREE),
+        atol=1e-9,
+    )
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+def test_types_are_those_of_each_tree_and_memory_is_float32_at_least(dtype):
+    """Functions are called in the types of the parameters, each tree in its own."""
+    cast = lambda t, d: jax.tree.map(lambda a: a.astype(d), t)
+    params, seen = {"x": cast(TREE, dtype), "lam": cast(DUAL, "float64")}, set()
+
+    def pulled(x, lam):
+        seen.add((x["w"].dtype.name, lam["sum"].dtype.name))
+        return cast(jax.vjp(bound, cast(x, "float64"))[1](lam)[0], dtype)
+
+    def slope(x):
+        seen.add(x["w"].dtype.name)
+        return jax.grad(energy)(x)
+
+    given = {**OF_TREES, "vjp_c": pulled, "grad_fn": slope}
+    opt = constrained({}).to_optax(h=0.05, gam=0.5)
+    state = opt.init(params)
+    assert {a.dtype.name for a in jax.tree.leaves(state.v)} == {"float32"}
+    for _ in range(2):
+        updates, state = opt.update(params, state, params, **given)
+        types = [[a.dtype for a in jax.tree.leaves(t)] for t in (updates, params)]
+        assert types[0] == types[1]
+        assert {a.dtype.name for a in jax.tree.leaves(state.v)} == {"float32"}
+        params = optax.apply_updates(params, updates)
+    assert seen == {dtype, (dtype, "float64")}
+
+
+def test_what_is_wrong_is_said():
+    opt = constrained({}).to_optax(h=0.05, gam=0.5)
+    with pytest.raises(ValueError, match="must be a dict with the keys x, lam, not x, mu"):
+        opt.init({"x": TREE, "mu": DUAL})
+    with pytest.raises(ValueError, match="must be a dict with the keys x, lam, not tuple"):
+        opt.init((TREE, DUAL))
+    params = {"x": TREE, "lam": DUAL}
+    state = opt.init(params)
+    with pytest.raises(ValueError, match="this step reads the parameters"):
+        opt.update(params, state, **OF_TREES)
+    with pytest.raises(TypeError, match="vjp_c"):
+        opt.update(params, state, params, grad_fn=OF_TREES["grad_fn"], map_c=bound)
+    other = {**OF_TREES, "map_c": lambda x: jnp.zeros(3)}
+    with pytest.raises(ValueError, match=r"lam moves by \(3,\), and its parameters are"):
+        opt.update(params, state, params, **other)
+
+
+def test_a_method_with_a_name_of_the_module_for_a_block():
+    """Blocks called as what the module contains: the keys stay a person's own."""
+    c, params = od.blocks("c params")
+    f = od.Objective("f", args=("c", "params"))
+    drift = {c: -f.grad(c, params, wrt="c"), params: -2 * f.grad(c, 2 * params, wrt="params")}
+    method = od.Algorithm(od.System({"all": drift}, output=c), od.scheme("explicit_euler"))
+    value = lambda a, b: jnp.sum((a - 1) ** 2) / 2 + jnp.sum(b**2) * jnp.sum(a) / 9
+    opt = method.to_optax(h=0.1)
+    renamed = {new: n.removeprefix(ORACLE) for n, new in called(load(method, "optax")).items()}
+    given = {n: oracle({"f": value}, renamed[n], ("c", "params")) for n in asked(opt)}
+    rows, _ = iterate(opt, {"c": jnp.asarray(X0), "params": jnp.asarray(Y0)}, given, 5)
+    run = method.run({"f": value}, {c: X0, params: Y0}, 5, h=0.1)
+    np.testing.assert_allclose([r["c"] for r in rows], run.x, rtol=1e-13)
