@@ -14,7 +14,7 @@ import sympy as sp
 import odescent as od
 from odescent.discretize.emit import called, load
 from odescent.discretize.emit.backends.optax import modules
-from odescent.discretize.emit.backends.torch import _Module as TorchModule
+from odescent.discretize.emit.backends.torch import module as torch_module
 from odescent.discretize.emit.lowering.domains import lowered_of
 from odescent.discretize.emit.lowering.names import Naming
 
@@ -35,7 +35,7 @@ def tried(name, backend, renamed, count):
         (made,) = modules(alg, naming).values()
         low = made.low
     elif backend == "torch":
-        low = TorchModule(alg, naming).body.low
+        low = torch_module(alg, naming).body.low
     else:
         low = lowered_of(alg, naming)
     fields = {s.name: e for s, e in low.coefficients.fields.items()}

@@ -223,8 +223,13 @@ def run_torch(alg, steps, problem=None):
     asked = inspect.signature(optimizer_class(alg).__init__).parameters
     found = {n: chosen(known, n) for n in asked if n != "params"}
     given = {n: _on_lists(f) for n, f in found.items() if f is not None and n not in numbers(alg)}
-    params = [torch.tensor(np.asarray(x0), requires_grad=True)]
-    opt, rows = alg.to_torch(params, **numbers(alg), **given), []
+    begun = in_spaces(alg, np.asarray(x0))
+    if isinstance(begun, dict):
+        groups = [{"group": n, "params": [torch.tensor(v)]} for n, v in begun.items()]
+        params = [g["params"][0].requires_grad_() for g in groups]
+    else:
+        groups = params = [torch.tensor(begun, requires_grad=True)]
+    opt, rows = alg.to_torch(groups, **numbers(alg), **given), []
 
     def closure():
         point = params[0].detach().numpy()

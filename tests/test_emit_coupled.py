@@ -1,5 +1,6 @@
 """Emitted optax transformations of methods whose blocks lie in several spaces, beside the package's own runs."""
 
+import copy
 import inspect
 
 import jax
@@ -219,3 +220,134 @@ def test_a_method_with_a_name_of_the_module_for_a_block():
     rows, _ = iterate(opt, {"c": jnp.asarray(X0), "params": jnp.asarray(Y0)}, given, 5)
     run = method.run({"f": value}, {c: X0, params: Y0}, 5, h=0.1)
     np.testing.assert_allclose([r["c"] for r in rows], run.x, rtol=1e-13)
+
+
+# PyTorch: a group of parameters for each space
+
+
+def losses_in_torch():
+    torch = pytest.importorskip("torch")
+    mix = torch.tensor(MIX)
+    return {
+        "F": lambda x, y: ((y[0] - 1) ** 2).sum() / 2 + (x[0] ** 2).sum() / 20,
+        "G": lambda x, y: ((y[0] - mix @ x[0]) ** 2).sum() / 2 + (y[0] ** 4).sum() / 12,
+    }
+
+
+def in_groups(**lists):
+    torch = pytest.importorskip("torch")
+    made = lambda a: torch.tensor(np.asarray(a), requires_grad=True)
+    return [{"group": n, "params": [made(a) for a in listed]} for n, listed in lists.items()]
+
+
+@pytest.mark.parametrize("name", ["implicit_bilevel", "penalty_bilevel", "inexact_bilevel"])
+def test_bilevel_methods_are_their_runs_in_torch(name):
+    """Of two losses, whose partial derivatives the module takes; decision for decision where a step is guarded."""
+    method = od.algorithm(name)
+    x, y = (b.symbol for b in method.tuned.blocks[:2])
+    values = {p.name: BILEVEL.get(p.name, 0.3) for p in method.tuned.parameters}
+    run = method.run({"F": upper, "G": lower}, {x: X0, y: Y0}, 40, **values)
+    groups = in_groups(x=[X0], y=[Y0])
+    opt = method.to_torch(groups, **losses_in_torch(), **values)
+    for k in range(41):
+        for group, rows in zip(groups, (run.x, run.states["y"]), strict=True):
+            found = group["params"][0].detach().numpy()
+            np.testing.assert_allclose(found, rows[k], atol=1e-12)
+        opt.step()
+
+
+def of_lists():
+    """The oracles of the constrained problem on lists of tensors: w in two parts, and b."""
+    torch = pytest.importorskip("torch")
+
+    def tensors(listed):
+        w = torch.cat([listed[0], listed[1]])
+        return w, listed[2]
+
+    def value(listed):
+        w, b = tensors(listed)
+        return ((w - 0.3) ** 2).sum() + b**4 / 4
+
+    def bounds(listed):
+        w, b = tensors(listed)
+        return [w.sum() - b, torch.sinh(w[0, :1]) - 0.5]
+
+    def pulled(listed, lam):
+        with torch.enable_grad():
+            at = [x.detach().requires_grad_() for x in listed]
+            total = sum((c * m).sum() for c, m in zip(bounds(at), lam, strict=True))
+            return torch.autograd.grad(total, at, materialize_grads=True)
+
+    return {"f": value, "map_c": bounds, "vjp_c": pulled}
+
+
+def constrained_groups():
+    w = np.asarray(TREE["w"])
+    return in_groups(x=[w[:1], w[1:], TREE["b"]], lam=[DUAL["sum"], DUAL["first"]])
+
+
+def held(groups):
+    first, second, b = (p.detach().numpy() for p in groups[0]["params"])
+    lam = [p.detach().numpy() for p in groups[1]["params"]]
+    return {"w": np.concatenate([first, second]), "b": b}, {"sum": lam[0], "first": lam[1]}
+
+
+def test_lists_of_tensors_by_hand_and_a_schedule():
+    torch = pytest.importorskip("torch")
+    groups = constrained_groups()
+    opt = constrained({}).to_torch(groups, h=0.05, gam=0.5, **of_lists())
+    planned = torch.optim.lr_scheduler.LambdaLR(opt, lambda k: 1 / (1 + k))
+    rows = by_hand(25, lambda k: 0.05 / (1 + k), 0.5)
+    for x, lam, v in rows:
+        found = held(groups)
+        same(found[0], x, rtol=1e-12)
+        same(found[1], lam, rtol=1e-12)
+        with opt.eval_params():
+            same(held(groups)[0], jax.tree.map(lambda x, v: x + v / 3, x, v), rtol=1e-12)
+        same(held(groups)[0], x, rtol=1e-12)
+        opt.step()
+        planned.step()
+
+
+def test_a_restored_optimizer_goes_on_where_it_was():
+    torch = pytest.importorskip("torch")
+    groups = constrained_groups()
+    opt = constrained({}).to_torch(groups, h=0.05, gam=0.5, **of_lists())
+    for _ in range(5):
+        opt.step()
+    others = constrained_groups()
+    for group, other in zip(groups, others, strict=True):
+        for p, q in zip(group["params"], other["params"], strict=True):
+            q.data.copy_(p)
+    again = constrained({}).to_torch(others, h=0.01, gam=0.5, **of_lists())
+    again.load_state_dict(copy.deepcopy(opt.state_dict()))
+    for _ in range(5):
+        opt.step()
+        again.step()
+    same(held(groups), held(others), rtol=0)
+    assert torch.is_tensor(groups[0]["params"][0])
+
+
+def test_what_is_wrong_in_torch_is_said_and_nothing_moves():
+    torch = pytest.importorskip("torch")
+    method, given = constrained({}), {"h": 0.05, "gam": 0.5}
+    groups = constrained_groups()
+    with pytest.raises(ValueError, match='no parameter group has the key "group": lam'):
+        method.to_torch(groups[:1], **given, **of_lists())
+    with pytest.raises(ValueError, match='needs a key "group": x or lam'):
+        method.to_torch([torch.zeros(3, requires_grad=True)], **given, **of_lists())
+    with pytest.raises(od.OdescentError, match=r"as in to_torch\(params, .*f=\.\.\."):
+        method.to_torch(groups, **given)
+    before = held(constrained_groups())
+    wrong = {**of_lists(), "map_c": lambda x: [torch.zeros(3), torch.zeros(3)]}
+    opt = method.to_torch(groups, **given, **wrong)
+    with pytest.raises(ValueError, match="tensors of the shapes"):
+        opt.step()
+    same(held(groups), before, rtol=0)
+    opt = method.to_torch(groups, **given, **of_lists())
+    opt.param_groups[1]["lr"] = 0.1
+    with pytest.raises(ValueError, match="lr must be the same in all groups"):
+        opt.step()
+    opt.param_groups[0]["lr"] = opt.param_groups[1]["lr"] = 0.0
+    opt.step()
+    same(held(groups), before, rtol=0)

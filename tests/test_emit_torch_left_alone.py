@@ -9,8 +9,8 @@ import pytest
 import odescent as od
 
 torch = pytest.importorskip("torch")
-from emitted_runs import carries, optimizer_class  # noqa: E402
-from torch_runs import ORACLES, values  # noqa: E402
+from emitted_runs import optimizer_class  # noqa: E402
+from torch_runs import ORACLES, skip_what_is_refused, values  # noqa: E402
 
 FUNCTIONS = {"grad", "operator"}
 
@@ -68,8 +68,7 @@ def gradients(name):
 
 @pytest.mark.parametrize("name", od.algorithms())
 def test_what_has_no_gradient_does_not_move(name):
-    if not carries(name, "torch"):
-        pytest.skip("the torch backend refuses it")
+    skip_what_is_refused(name)
     params, opt, _ = start(name)
     before = [p.detach().clone() for p in params]
     closure, count = closure_of(opt, params, begin=2)

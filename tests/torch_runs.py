@@ -10,6 +10,7 @@ from emitted_runs import carries, optimizer_class
 from hand_loops import MU, L, quadratic
 
 import odescent as od
+from odescent.discretize.emit.transform.coupled import is_coupled
 
 torch.set_num_threads(1)
 ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
@@ -95,13 +96,16 @@ def value_of(params):
 @functools.cache
 def carried():
     """Names of the registered algorithms that the backend carries."""
-    return [n for n in od.algorithms() if carries(n, "torch")]
+    apart = [n for n in od.algorithms() if not is_coupled(od.algorithm(n).tuned)]
+    return [n for n in apart if carries(n, "torch")]
 
 
 def skip_what_is_refused(name):
     """What is carried is asked when a test runs, not when tests are collected: emitting takes its time."""
     if not carries(name, "torch"):
         pytest.skip("the torch backend refuses it")
+    if is_coupled(od.algorithm(name).tuned):
+        pytest.skip("its parameters are in several groups, see test_emit_coupled")
 
 
 def made(name, params, **options):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ...step.iteration import Iteration
 
 
-class CoupledModule(TransformationModule):
+class CoupledTransformation(TransformationModule):
     """Prints a factory whose parameters are several trees by name, one for each space of the method.
 
     Args:

@@ -20,12 +20,10 @@ from ..modules.coefficient_function import traced_coefficients
 from ..modules.jax_helpers import EACH, HELPERS
 from ..modules.module_writer import Called, ModuleWriter
 from ..printing.language import JNP
-from ..printing.lines import MARK, WIDTH, bare, tupled, width, wrapped
+from ..printing.lines import LETTERS, WIDTH, bare, tupled, width, wrapped
 from ..printing.printer import Printer
 
 LONGEST = 100  # the wider of the two usual line lengths
-# marked as the program's own names; c is the argument with the coefficients, i, l and o are taken for digits
-_LETTERS = [letter + MARK for letter in "abdefghjkmnpqrstuvwxyz"]
 IMPORTS = """
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
@@ -203,7 +201,7 @@ class JaxModule(ModuleWriter):
         alone = width(head) - width(head.lstrip()) + width(f"    {fun},")  # on a line of its own
         # between the two usual line lengths each would write it differently
         if self.room < alone <= self.room + LONGEST - WIDTH:
-            fun = written(dict(zip([*scalars, *vectors], _LETTERS, strict=False)).__getitem__)
+            fun = written(dict(zip([*scalars, *vectors], LETTERS, strict=False)).__getitem__)
         if not scalars and not self.casts:
             return self._call(head, "jax.tree.map", [fun, *trees])
         given = ", ".join(self.name(s) for s in scalars) + ("," if len(scalars) == 1 else "")

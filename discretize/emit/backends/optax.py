@@ -33,7 +33,7 @@ from ..transform.extra_arguments import extra_arguments
 from ..transform.groups import by_group
 from ..transform.linear import plan_with_oracles
 from ..transform.plan import Plan
-from .coupled_optax import CoupledModule
+from .coupled_optax import CoupledTransformation
 from .optax_module import TransformationModule
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def modules(algorithm: Iteration, naming: Naming) -> dict[str, TransformationMod
         given = zip(algorithm.tuned.blocks, whole.blocks, strict=True)
         own = {new.name: b.name for b, new in given}
         keys = {b.name: own[b.name] for b in placed(whole)}
-        return {"": CoupledModule(algorithm, plan, lowering, factory, keys)}
+        return {"": CoupledTransformation(algorithm, plan, lowering, factory, keys)}
     programs = {n: naming.program(p) for n, p in by_group(algorithm.tuned).items()}
     plans = {n: plan_with_oracles(p) for n, p in programs.items()}
     lowerings = _lowerings(algorithm, plans, whole, naming)

@@ -105,7 +105,8 @@ def _blocks(params: Any, *names: str) -> list[Any]:
     if not keyed or {*params} != {*names}:
         given = ", ".join(map(str, params)) if keyed else type(params).__name__
         wanted = ", ".join(names)
-        raise ValueError(f"the parameters must be a dict with the keys {wanted}, not {given}.")
+        message = f"the parameters must be a dict with the keys {wanted}, not {given}."
+        raise ValueError(message)
     return [params[n] for n in names]
 
 

@@ -80,6 +80,14 @@ def _number(generator: torch.Generator | None) -> float:
     return float(torch.randn((), generator=generator, dtype=kind, device=device))
 
 
+def _normal(like: list[Tensor], generator: torch.Generator | None) -> list[Tensor]:
+    """A standard normal sample of the shapes and types of these."""
+    return [
+        torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
+        for x in like
+    ]
+
+
 def _seed(generator: torch.Generator | None) -> int:
     """The seed of a sample, which is drawn again from it."""
     device = "cpu" if generator is None else generator.device
@@ -154,6 +162,30 @@ def hessian_products(
             return _slopes(slope, at, False)
 
     return products
+
+
+def partial_derivative(
+    loss: Callable[..., Tensor], slot: int, along: int | None = None
+) -> Callable[..., list[Tensor]]:
+    """The gradient of a loss of several lists in one of them.
+
+    With ``along`` its derivative along a direction in another one, which comes last.
+    """
+
+    def derivative(*given: list[Tensor]) -> list[Tensor]:
+        points = given if along is None else given[:-1]
+        with torch.enable_grad():
+            at = [[x.detach().requires_grad_() for x in point] for point in points]
+            value = loss(*at)
+            if along is None:
+                return _slopes(value, at[slot], False)
+            pairs = zip(_slopes(value, at[along], True), given[-1], strict=True)
+            slope = _summed([torch.sum(g * v) for g, v in pairs])
+            if not slope.requires_grad:  # of a linear loss
+                return [torch.zeros_like(x) for x in at[slot]]
+            return _slopes(slope, at[slot], False)
+
+    return derivative
 
 
 def _part(whole: list[Tensor], place: int, like: list[Any]) -> list[Tensor]:

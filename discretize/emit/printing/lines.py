@@ -8,6 +8,9 @@ from collections.abc import Sequence
 WIDTH = 88  # ruff's default; every line also fits the wider settings
 # Part of each name of the program until its module is done. It sorts before what else a name may go on with.
 MARK = "0\u01c3"
+# Names of a function's arguments, marked as the program's own; c is the argument with the coefficients, and i, l and o
+# are taken for digits.
+LETTERS = [letter + MARK for letter in "abdefghjkmnpqrstuvwxyz"]
 
 
 def bare(name: str) -> str:

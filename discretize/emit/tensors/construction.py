@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from inspect import signature
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from ...._support.errors import OdescentError, listed, unknown
 from ...step.words import example
 from ..lowering.names import ORACLE
 from ..stability import BOUNDS, check_numbers, warn_if_unstable
+from ..transform.coupled import is_coupled
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -48,6 +50,12 @@ def optimizer(
     asked = {n: p for n, p in signature(made).parameters.items() if p.kind == p.KEYWORD_ONLY}
     oracles = [n for n, p in asked.items() if p.default is p.empty]
     given: dict[str, Any] = {}
+    losses = _losses(algorithm, oracles, given_names)
+    used = {of for of, _ in losses.values() if of in values}
+    for name, (of, derived) in losses.items():
+        if of in used and name not in values:
+            values = {**values, name: derived(module, values[of])}
+    values = {n: value for n, value in values.items() if n not in used}
     renamed = {
         n.removeprefix(ORACLE): new for n, new in given_names.items() if n.startswith(ORACLE)
     }
@@ -64,14 +72,16 @@ def optimizer(
         elif name in named:
             given[named[name]] = value
         elif name not in BOUNDS:
-            known_names = [*named, *asked, *([LOSS] if of_loss else [])]
+            known_names = [*named, *asked, *([LOSS] if of_loss else []), *dict(losses.values())]
             raise unknown(f"parameter of {who} called", name, known_names)
     missing = [n if n not in asked else key for n, key in named.items() if key not in given]
     functions = [n for n in oracles if n not in given]
     if missing or functions:
         values_of = [f"a value of {listed(missing)}"] if missing else []
         wanted = listed([*values_of, *(f"the function {n}" for n in functions)])
-        told = dict.fromkeys(LOSS if n in of_loss else n for n in functions)
+        told = dict.fromkeys(
+            LOSS if n in of_loss else losses[n][0] if n in losses else n for n in functions
+        )
         shown = ", ".join(map(example, [*missing, *told]))
         takes = (
             f", where {listed(list(told))} take{'s' * (len(told) == 1)} a list of tensors"
@@ -95,3 +105,35 @@ def optimizer(
     except KeyError as error:
         raise OdescentError(f"to_torch: every group of parameters needs the key {error}.") from None
     return done
+
+
+def _losses(
+    algorithm: Iteration, oracles: list[str], names: Mapping[str, str]
+) -> dict[str, tuple[str, Callable[[ModuleType, Any], Any]]]:
+    """The loss of lists of tensors that determines an oracle of a method in several spaces, and how it does."""
+    if not is_coupled(algorithm.tuned):
+        return {}
+    taken = {*oracles, *(s.name for s in algorithm.tuned.parameters)}
+    found: dict[str, tuple[str, Callable[[ModuleType, Any], Any]]] = {}
+    for o in algorithm.tuned.oracles:
+        if o.of in taken or o.kind not in ("grad", "value"):
+            continue
+        of = names.get(o.of, o.of)
+        slots = {names.get(a, a): i for i, a in enumerate(o.args)}
+        # by the name of an argument, the places in which the loss is differentiated
+        places: dict[str, tuple[int, ...]] = {
+            f"value_{of}": (),
+            f"grad_{of}": (0,),
+            f"hvp_{of}": (0, 0),
+        }
+        places |= {f"grad_{of}_{a}": (i,) for a, i in slots.items()}
+        places |= {f"hvp_{of}_{a}_{b}": (i, j) for a, i in slots.items() for b, j in slots.items()}
+        if len(algorithm.tuned.oracles) == 1 or not o.args:
+            places |= {kind: places[f"{kind}_{of}"] for kind in ("value", "grad", HESSIAN)}
+        known = {n: p for n, p in places.items() if n in oracles}
+        found |= {n: (o.of, partial(_derived, p)) for n, p in known.items() if n not in found}
+    return found
+
+
+def _derived(places: tuple[int, ...], module: ModuleType, loss: Any) -> Any:
+    return module.partial_derivative(loss, *places) if places else loss

@@ -28,7 +28,7 @@ from ..lowering.statements import (
 )
 from ..modules.python_loops import loop_lines
 from ..printing.language import NUMPY
-from ..printing.lines import WIDTH, width, wrapped
+from ..printing.lines import LETTERS, WIDTH, width, wrapped
 from ..printing.printer import Printer
 
 _TENSORS = replace(NUMPY, prefix="torch.", functions={"arctan": "torch.atan"})
@@ -41,9 +41,17 @@ class ListWriter:
         lists: the list of each vector, by name; what is made is added.
         scalars: prints numbers.
         gradient: the argument of Asks for gradients, which are taken where the parameters are; empty if none may be.
+        like: a list in the space of each vector, by name, where there are several spaces.
     """
 
-    def __init__(self, lists: Mapping[str, str], scalars: Printer, gradient: str = "") -> None:
+    def __init__(
+        self,
+        lists: Mapping[str, str],
+        scalars: Printer,
+        gradient: str = "",
+        like: Mapping[str, str] | None = None,
+    ) -> None:
+        self.like = like
         self.lists, self.scalars, self.gradient = dict(lists), scalars, gradient
         self.outside = set(self.lists.values())
         self.repeated: set[str] = set()  # numbers that an iteration makes
@@ -61,7 +69,7 @@ class ListWriter:
             pair = f"{self.lists[s.left.name]}, {self.lists[s.right.name]}"
             return [f"{indent}{self._number(s.target)} = _inner({pair})"]
         if isinstance(s, VectorLet):
-            value = self._each(s.value)
+            value = self.each(s.value, indent)
             return wrapped(f"{self._made(s.target)} = {value[0]}", value[1:], "", indent)
         if isinstance(s, Ask):
             return self._ask(s, indent)
@@ -76,7 +84,9 @@ class ListWriter:
             if isinstance(s, PartLet):
                 arguments = [given[0], str(s.place), f"[{', '.join(given[1:])}]"]
                 return wrapped(f"{self._made(s.target)} = _part", arguments, "", indent)
-            return [f"{indent}{self._made(s.target)} = [torch.zeros_like(x) for x in {given[0]}]"]
+            return [
+                f"{indent}{self._made(s.target)} = [torch.zeros_like(tensor) for tensor in {given[0]}]"
+            ]
         if isinstance(s, ChooseLet):
             return self._choose(s, indent)
         if isinstance(s, LoopLet):
@@ -95,16 +105,23 @@ class ListWriter:
         """The list of a vector that is made here."""
         return self.lists.setdefault(target.name, f"{self.scalars.names(target.name)}_list")
 
-    def _each(self, value: Vector) -> list[str]:
-        """A function that makes a vector tensor by tensor, and its arguments."""
+    def each(self, value: Vector, indent: str = "") -> list[str]:
+        """A function that makes a vector tensor by tensor, and its arguments; short where a line has no room."""
         names = sorted(v.name for v in value.free_symbols if isinstance(v, VectorSymbol))
         if not names:
             like = next(iter(self.lists.values()))
             return ["_each", "torch.zeros_like", like]
-        body = Printer(_TENSORS, self.scalars.names).vector(value)
         bound = sorted({s.name for s in value.free_symbols} & self.repeated)
-        given = ", ".join([*names, *(f"{n}={n}" for n in bound)])
-        return ["_each", f"lambda {given}: {body}", *(self.lists[n] for n in names)]
+
+        def written(called: Mapping[str, str]) -> str:
+            named = Printer(_TENSORS, lambda n: called.get(n) or self.scalars.names(n))
+            given = [*(called.get(n, n) for n in names), *(f"{n}={n}" for n in bound)]
+            return f"lambda {', '.join(given)}: {named.vector(value)}"
+
+        function = written({})
+        if width(f"{indent}    {function},") > WIDTH:
+            function = written(dict(zip(names, LETTERS, strict=False)))
+        return ["_each", function, *(self.lists[n] for n in names)]
 
     def _ask(self, s: Ask, indent: str) -> list[str]:
         if self.gradient and s.argument == self.gradient:
@@ -112,18 +129,23 @@ class ListWriter:
             return [
                 f"{indent}torch._foreach_copy_(params, {point})",
                 f"{indent}yield True",
-                f"{indent}{self._made(s.target)} = [x.clone() for x in _gradients(params, group)]",
+                f"{indent}{self._made(s.target)} = [tensor.clone() for tensor in _gradients(params, group)]",
             ]
         given = [f"list({self.lists[v.name]})" for v in s.vectors]
         given += [self.scalars.scalar(e) for e in s.scalars]
         if isinstance(s.target, sp.Symbol):
             return wrapped(f"{self._number(s.target)} = float", [asked(s, given)], "", indent)
-        of = self.lists[s.vectors[-1].name]
+        if self.like is not None and s.target.name not in self.like:  # in a space without a block
+            return [
+                f"{indent}{self._made(s.target)} = [tensor.clone() for tensor in {asked(s, given)}]"
+            ]
+        of = self.lists[s.vectors[-1].name] if self.like is None else self.like[s.target.name]
         return wrapped(f"{self._made(s.target)} = _alike", [of, asked(s, given)], "", indent)
 
     def solve(self, s: SolveLet, indent: str) -> list[str]:
         """The product of the operator as a function, and the solve with it."""
-        inside = ListWriter({**self.lists, s.along.name: f"{s.along.name}_list"}, self.scalars)
+        lists = {**self.lists, s.along.name: f"{s.along.name}_list"}
+        inside = ListWriter(lists, self.scalars, like=self.like)
         along = inside.lists[s.along.name]
         deeper = indent + "    "
         lines = ["", f"{indent}def {s.function}({along}: list[Tensor]) -> list[Tensor]:"]
@@ -133,7 +155,7 @@ class ListWriter:
         if isinstance(value, VectorSymbol):
             lines.append(f"{deeper}return {inside.lists[value.name]}")
         else:
-            function, *given = inside._each(value)
+            function, *given = inside.each(value, deeper)
             lines += wrapped(f"return {function}", given, "", deeper)
         function, arguments = s.solution(self.lists.__getitem__, self.scalars.scalar)
         solved = wrapped(f"{self._made(s.target)} = {function}", arguments, "", indent)
@@ -178,18 +200,19 @@ class ListWriter:
         """The assignment of several values at once; a list from outside is copied, so that no tensor has two names."""
         pairs = [(t, v) for t, v in zip(targets, values, strict=True) if t != v]
         left = [self.lists[t.name] if isinstance(t, VectorSymbol) else self._number(t) for t, _ in pairs]  # fmt: skip
-        right = [self._value(v) for _, v in pairs]
+        right = [self.value(v) for _, v in pairs]
         line = f"{indent}{', '.join(left)} = {', '.join(right)}"
         if not pairs or width(line) <= WIDTH or len(pairs) == 1:
             return [line] if pairs else []
         return wrapped(f"{', '.join(left)} = ", right, "", indent)
 
-    def _value(self, value: Expr) -> str:
+    def value(self, value: Expr) -> str:
+        """A value as the list or the number that it is; what was there before is copied."""
         if not isinstance(value, Vector):
             return self.scalars.scalar(value)
         assert isinstance(value, VectorSymbol)
         held = self.lists[value.name]
-        return f"[x.clone() for x in {held}]" if held in self.outside else held
+        return f"[tensor.clone() for tensor in {held}]" if held in self.outside else held
 
 
 def asked(s: Ask, given: list[str]) -> str:

@@ -14,8 +14,9 @@ from .plan import Plan
 
 
 def is_coupled(program: Program) -> bool:
-    """Whether there are blocks in several spaces, which are no groups of parameters that move by themselves."""
-    return len(_spaces(program)) > 1 and not groups_of(program)
+    """Whether blocks lie in several spaces, or functions of several are called; groups that move apart are no such."""
+    several = len(_spaces(program)) > 1 or any(o.args for o in program.oracles)
+    return several and not groups_of(program)
 
 
 def placed(program: Program) -> tuple[Block, ...]:
