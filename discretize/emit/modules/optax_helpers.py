@@ -127,7 +127,7 @@ def _typed_each(fun: Callable[..., Any], *spaces: Any) -> Callable[..., Any]:
 
 
 def _update(tree: Any, params: Any, name: str) -> Any:
-    """The tree in the types of the parameters that it moves, whose shapes it must have."""
+    """The tree in the types of the parameters that it moves, which have its shapes."""
     if _shapes(tree) != _shapes(params):
         given, wanted = (jax.tree.map(jnp.shape, t) for t in (tree, params))
         raise ValueError(f"{name} moves by {given}, and its parameters are {wanted}.")
