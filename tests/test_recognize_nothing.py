@@ -3,6 +3,7 @@
 import dataclasses
 import random
 
+import mpmath
 import pytest
 import sympy as sp
 import unregistered
@@ -229,6 +230,21 @@ def test_two_steps_of_a_method_are_not_kept_apart_from_it(name):
     point = sp.Matrix(twice.D)
     point[1, 0] *= 2
     assert never_ahead(dataclasses.replace(twice, D=point), known, parameters, 0, 2)
+
+
+@pytest.mark.parametrize("x", ["1/3", "-5", "10**9", "sqrt(2)/10**6", "-10**40", "exp(3)"])
+def test_arc_tangents_are_held(x):
+    """By an interval of many digits, beside twice as many."""
+    found = real(sp.atan(sp.sympify(x), evaluate=False))
+    with mpmath.workdps(320):
+        exact = mpmath.atan(mpmath.mpf(sp.sympify(x).evalf(320)))
+        low, high = map(mpmath.mp.make_mpf, found._mpi_)
+        assert low < exact < high and high - low < mpmath.mpf(10) ** -140
+
+
+def test_a_method_with_arc_tangents_is_none_of_those_without():
+    found = od.recognize(unregistered.METHODS["the arc tangent"]())
+    assert found.verdict == "different" and not found.undecided, found.reason
 
 
 def test_a_method_of_gradients_is_no_method_with_inverses_of_hessians():

@@ -62,6 +62,40 @@ def test_what_may_be_linear_is_not_taken_as_bent():
     assert not bent & {n for n in UNGUARDED if not isinstance(known_method(n, True).form, Program)}
 
 
+@pytest.mark.parametrize("name", [n for n in NAMES if known_method(n, True).straight])
+def test_what_is_taken_as_straight_is_linear(name):
+    """So it is none of the methods that bend."""
+    assert not any(isinstance(known_method(name, free).form, Program) for free in (True, False))
+    assert known_method(name, True).never(od.algorithm("adam").tuned, bends=True)
+
+
+def test_what_bends_is_not_taken_as_straight():
+    straight = {n for n in NAMES if known_method(n, True).straight}
+    assert {"heavy_ball", "nesterov_c", "ogm", "item", "proximal_gradient"} <= straight
+    assert not straight & {
+        "mkor",
+        "barzilai_borwein",
+        "exact_line_search",
+        "newton",
+        "cbo",
+        "armijo",
+    }
+    assert not straight & {n for n in UNGUARDED if known_method(n, True).bent}
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if known_method(n, True).quiet])
+def test_what_is_taken_as_quiet_draws_nothing(name):
+    program = known_method(name, True).program
+    assert not (program.draws or program.counts or program.asks_at_random)
+    assert known_method(name, True).never(od.algorithm("baoab").tuned, noisy=True)
+
+
+def test_what_is_drawn_is_not_taken_as_quiet():
+    loud = {n for n in NAMES if not known_method(n, True).quiet}
+    assert loud >= {n for n in NAMES if known_method(n, True).program.draws}
+    assert {"sgd", "cbo", "jump_cbo", "zeroth_order", "federated_averaging", "adadagrad"} <= loud
+
+
 def test_ensembles_and_values_are_not_taken_as_random():
     assert not any(known_method(n, True).random for n in ("cbo", "jump_cbo", "zeroth_order"))
     random = {n for n in NAMES if known_method(n, True).random}

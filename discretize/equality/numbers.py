@@ -124,6 +124,8 @@ def _transcendental(e: sp.Expr, value: Callable[[sp.Expr], Number]) -> Number:
     }
     if e is sp.pi or e is sp.E:
         return mpmath.iv.pi if e is sp.pi else mpmath.iv.e
+    if e.func is sp.atan:
+        return _arc_tangent(interval(value(e.args[0])))
     if e.func not in known:
         written = e.rewrite(sp.exp)
         if written.atoms(e.func):
@@ -133,6 +135,24 @@ def _transcendental(e: sp.Expr, value: Callable[[sp.Expr], Number]) -> Number:
     if e.func is sp.log and not inside.a > 0:
         raise NoNumber("the logarithm of what may be negative")
     return known[e.func](inside)
+
+
+def _arc_tangent(x: Number) -> Number:
+    """An interval that holds the arc tangents of one: its ends have tangents beyond those of x, which is checked.
+
+    Raises:
+        NoNumber: its ends were not found to these digits.
+    """
+    import mpmath
+
+    iv = mpmath.iv
+    with mpmath.workprec(iv.prec + 10):
+        ends = [mpmath.atan(mpmath.mpf(side)) for side in (x.a, x.b)]
+        wider = mpmath.ldexp(1, 8 - iv.prec)
+        low, high = iv.mpf(ends[0] - wider), iv.mpf(ends[1] + wider)
+    if not (iv.sin(low) < x.a * iv.cos(low) and iv.sin(high) > x.b * iv.cos(high)):
+        raise NoNumber("an arc tangent to these digits")
+    return iv.mpf([low.a, high.b])
 
 
 def _power(base: Number, exponent: Number) -> Number:

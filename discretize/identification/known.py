@@ -12,7 +12,14 @@ import sympy as sp
 from ..._support.work import uncounted
 from ...dynamics.algebra.calculus import oracles_in
 from ...dynamics.algebra.elementwise import Elementwise, slots
-from ...dynamics.algebra.vectors import OPERATORS, Expr, ScalarNode, Vector
+from ...dynamics.algebra.vectors import (
+    OPERATORS,
+    Call,
+    Expr,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+)
 from ...dynamics.samples.sample import samples_in
 from ..equality.time_varying import merged
 from ..faces import Algorithm
@@ -59,13 +66,23 @@ class Known:
     def __init__(self, algorithm: Algorithm, free: bool) -> None:
         self.algorithm, self.free, self.step = algorithm, free, algorithm.step
 
-    def never(self, target: Program, linear: bool = False) -> bool:
+    def never(
+        self, target: Program, linear: bool = False, bends: bool = False, noisy: bool = False
+    ) -> bool:
         """Whether its system and its scheme say, before they are compiled, that it is not the target.
 
-        It calls more functions, or functions of other arguments, or it is random and the target is not, or its points
-        bend and those of a ``linear`` target do not. False is inconclusive.
+        It calls more functions, or functions of other arguments, or one of the two is random or bends and the other
+        does not. False is inconclusive.
+
+        Args:
+            target: the given method.
+            linear: whether its points are affine in the answers before.
+            bends: whether they are not; where both are False it is not known.
+            noisy: whether its output is random, whatever its parameters.
         """
-        if (self.random and not target.draws and not target.counts) or (linear and self.bent):
+        if (self.random and not target.draws and not target.counts) or (noisy and self.quiet):
+            return True
+        if (linear and self.bent) or (bends and self.straight):
             return True
         mine = functions_of(target)
         return any(n > mine[sort] for sort, n in self.functions.items())
@@ -105,6 +122,24 @@ class Known:
             if any(_rooted(part, moving) for part in parts):
                 return True
         return False
+
+    @functools.cached_property
+    def quiet(self) -> bool:
+        """Whether nothing in it is drawn, whatever its parameters: no noise, no samples, no ensembles, no batches."""
+        a, asked = self.algorithm, {o.kind for e in self._read for o in oracles_in(e)}
+        noise = any(f.noise for f in a.bound.fields.values()) or bool(samples_in(self._read))
+        return not noise and asked <= {"grad", "operator", "value", "hvp", "jvp", "map", "vjp"}
+
+    @functools.cached_property
+    def straight(self) -> bool:
+        """Whether nothing is drawn and points are affine in answers: weights are parameters and numbers of the step.
+
+        The tests prove of each registered method for which this is so that its step is linear.
+        """
+        a = self.algorithm
+        if not self.quiet or a.scheme.guarded or (a.size is not None and a.size.has(ScalarNode)):
+            return False
+        return all(map(_affine, self._read))
 
     @functools.cached_property
     def _read(self) -> list[Expr]:
@@ -176,6 +211,26 @@ def _rooted(e: sp.Expr, moving: set[sp.Symbol]) -> bool:
     powers = {p for p in e.atoms(sp.Pow) if not p.exp.is_Integer}
     inside = {*powers, *e.atoms(sp.sign, sp.Abs)}
     return any(n.has(ScalarNode) or n.free_symbols & {*moving, *slots(2)} for n in inside)
+
+
+def _affine(e: Expr) -> bool:
+    """Whether an expression is affine in blocks and answers, its points as well, with weights free of them."""
+    if not isinstance(e, Vector):
+        return not e.has(ScalarNode)
+    asked = ("grad", "operator")
+    return all(
+        not c.has(ScalarNode)
+        and (
+            isinstance(a, VectorSymbol)
+            or (
+                isinstance(a, Call)
+                and a.oracle.kind in asked
+                and not (a.directions or a.parameters or a.oracle.args)
+                and _affine(a.point)
+            )
+        )
+        for a, c in e.terms.items()
+    )
 
 
 def functions_of(program: Program) -> Counter[tuple[bool, int]]:

@@ -57,8 +57,7 @@ def kept_apart(
         return ""  # nor several steps of it
     noisy, other = (bool(p.draws or p.counts) for p in (target, known))
     if noisy != other:
-        reached = _drawn(target if noisy else known)
-        if any(_sign(w) or (noisy and not is_zero(w)) for w in reached):
+        if output_is_random(target, True) if noisy else output_is_random(known):
             return ""
         return "" if excluded_by_laws(target, known) else "with noise, which may vanish"
     if noisy:
@@ -75,6 +74,16 @@ def kept_apart(
             if way():
                 return ""
     return "not linear: compared as expressions only"
+
+
+def output_is_random(program: Program, at_generic: bool = False) -> bool:
+    """Whether draws reach the output, whatever the parameters or at generic values of these; True is exact."""
+    return any(_sign(w) or (at_generic and not is_zero(w)) for w in _drawn(program))
+
+
+def bends_at_numbers(target: Program) -> bool:
+    """Whether a point of the target bends at numbers for its parameters; True is exact, see `bends`."""
+    return bends(target.bind(next(samples(target.parameters))))
 
 
 def sorts(p: Program) -> list[list[tuple[int, ...]]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,6 +12,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.arguments import checked
+from ..._support.errors import NotCarried
 from ..._support.work import TooMuchWork, done, limited, uncounted
 from ...dynamics.algebra.oracles import Oracle
 from ..equality.equivalence import compare_linear
@@ -23,7 +26,7 @@ from ..linear.time_varying_form import TimeVarying
 from ..programs.program import Program
 from .answers import told_apart
 from .known import Form, Known, form, known_method, known_methods
-from .maps import kept_apart, sorts
+from .maps import bends_at_numbers, kept_apart, output_is_random, sorts
 from .matching import apart, conditions, excluded_exactly, nested, never_ahead, solutions, varying
 from .other_values import other_values
 from .recognized import Recognition, called, start_phrase, time_scale
@@ -72,10 +75,29 @@ class _Search:
         self.apart_when_free: dict[tuple[str, tuple[Oracle, ...]], bool] = {}
         self.left = _ALL
 
+    @functools.cached_property
+    def bends(self) -> bool:
+        """Whether a point is not affine in the answers before, at numbers."""
+        if self.program.guarded or self.noisy:
+            return False
+        with uncounted(), contextlib.suppress(NotCarried, ArithmeticError):
+            return bends_at_numbers(self.program)
+        return False
+
+    @functools.cached_property
+    def noisy(self) -> bool:
+        """Whether draws reach the output at generic values of the parameters."""
+        if self.program.guarded or not (self.program.draws or self.program.counts):
+            return False
+        with uncounted(), contextlib.suppress(NotCarried, ArithmeticError):
+            return output_is_random(self.program, True)
+        return False
+
     def within(self, stage: Callable[[str], None], name: str) -> None:
         """A stage for a method, as far as the work goes: where it ends, the method stays open."""
         method = known_method(name, True)
-        if method.never(self.program, not isinstance(self.target, Program)):
+        linear = not isinstance(self.target, Program)
+        if method.never(self.program, linear, not linear and self.bends, self.noisy):
             return
         known = method.program
         if known.guarded or self.program.guarded:
