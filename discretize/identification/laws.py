@@ -25,6 +25,7 @@ from ..linear.state_space import explicit_proximal
 from ..programs.program import Program
 from .answers import SLOPES, PositiveEquations, asked_at, at_numbers, differ, named
 from .elimination import FEW, PAIRS
+from .shared_point import value
 
 _CALLS = (2, 3, 4)  # whose laws are compared, few first: later ones have many more terms
 
@@ -51,6 +52,21 @@ def excluded_by_laws(target: Program, known: Program) -> bool:
         return all(_excluded(t, known) for t in at_numbers(target))
     except (NotCarried, ArithmeticError):
         return False
+
+
+def differ_in_law(one: Program, other: Program) -> bool:
+    """Whether the second calls of two methods with noise differ in law, at shared values; True is exact."""
+    if any(sum(not c.directions for c in p.calls) != 1 for p in (one, other)):
+        return False
+    try:
+        mine, theirs = (laws(_at_shared_values(p), SLOPES[0], 2)[-1] for p in (one, other))
+        return any(itertools.starmap(differ, zip(mine, theirs, strict=True)))
+    except (NotCarried, ArithmeticError):
+        return False
+
+
+def _at_shared_values(program: Program) -> Program:
+    return explicit_proximal(program).bind({s: value(s) for s in program.parameters})
 
 
 def _random(target: Program) -> bool:

@@ -26,6 +26,7 @@ from ..linear.time_varying_form import TimeVarying
 from ..programs.program import Program
 from .answers import told_apart
 from .known import Form, Known, form, known_method, known_methods
+from .laws import differ_in_law
 from .maps import bends_at_numbers, kept_apart, output_is_random, sorts
 from .matching import apart, conditions, excluded_exactly, nested, never_ahead, solutions, varying
 from .other_values import other_values
@@ -289,8 +290,11 @@ class _Search:
     def _differs(self, other: Form, theirs: Table | None, mine: Table | None = None) -> bool:
         """Whether the two are not the same at the shared point; False is inconclusive."""
         if isinstance(self.target, Program) or isinstance(other, Program):
-            both = isinstance(self.target, Program) and isinstance(other, Program)
-            return both and told_apart(self.target, other, {})  # type: ignore[arg-type]
+            if not (isinstance(self.target, Program) and isinstance(other, Program)):
+                return False
+            if self.target.draws and other.draws:
+                return differ_in_law(self.target, other)
+            return told_apart(self.target, other, {})
         return differ(self.target, other, self.table if mine is None else mine, theirs)
 
     def _both(self, name: str, known: Known, changed: Form, but_for: dict[str, str]) -> None:
