@@ -127,7 +127,7 @@ BILEVEL: Notation = (
 INEXACT: Notation = (
     *(pair for pair in BILEVEL if pair[0] not in (r"\sigma", r"\epsilon, \rho", r"y, z")),
     (r"y", r"is the lower variable"),
-    (r"z", r"is the inexact hypergradient, and $w$ an error"),
+    (r"z", r"is the inexact hypergradient, $w$ an error, and $\omega$ a bound of it"),
     (r"\mu, L", r"bound the curvature of $G$ in $y$, $K$ its mixed derivative"),
     (
         r"L_F, M",

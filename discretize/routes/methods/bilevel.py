@@ -14,6 +14,7 @@ from ....dynamics.algebra.products import apply
 from ....dynamics.algebra.scalars import parameters
 from ....dynamics.algebra.vectors import Vector, blocks, inner
 from ....dynamics.library.bilevel import F, G
+from ...controllers import accurate, error_per_unit_step
 from ...faces import Algorithm, Derivation
 from ...library.first_order import implicit_bilevel as by_adjoint
 from ...library.first_order import inexact_bilevel as by_accuracy
@@ -174,6 +175,35 @@ def inexact_bilevel() -> Derivation:
         lambda c: {"with w for the error of z": Equation(c["p"], inner(z, z - w))},
         kind="finding",
     )
+    size, bound = sp.Symbol("s", real=True), sp.Symbol("omega", positive=True)
+    length = method.step * size
+    # both tests as the method and an integrator have them: what is to be at most what
+    ours, integrator = (
+        found[0].condition.expressions
+        for found in (
+            accurate(bound, z, [], []),
+            error_per_unit_step(
+                length * bound, sp.sqrt(inner(z, z)) / 2, size, [x], 1, method.step
+            ),
+        )
+    )
+    controller = Step(
+        "Accuracy control is error control",
+        r"A step of length $h s$ is off that of Euler's method on the flow of the hypergradient by $e_s$, at most "
+        r"$h s \omega$ where $\omega$ bounds $|z - \Phi|$. So the first guard is the test of an integrator by its "
+        r"error per unit step, with tolerance $|z|/2$: their sides, squared, differ by the factor $k_s$. Both sides "
+        r"grow alike with the step, and the error alone with the accuracies, which is why these are controlled.",
+        (Claim("e_s", -w * length), Claim("k_s", length**2)),
+        lambda c: {
+            "beside the step of Euler's method, with w for the error of z": Equation(
+                (x - z * length) - (x - (z - w) * length), c["e_s"]
+            ),
+            "the two tests": Equation(
+                integrator[1] ** 2 - integrator[0] ** 2, c["k_s"] * (ours[1] - ours[0])
+            ),
+        },
+        kind="finding",
+    )  # fmt: skip
     before, after, e, e_plus = (sp.Symbol(n, real=True) for n in ("a", "b", "e", "e_+"))
     decrease = Step(
         "What the second guard certifies",
@@ -187,7 +217,7 @@ def inexact_bilevel() -> Derivation:
     return _derived(
         method,
         "Accuracies of the lower level and of the adjoint are two states, and guards certify each step.",
-        (graph, residual, beside, angle, decrease),
+        (graph, residual, beside, angle, controller, decrease),
         "2308.10098",
         "salehi2025",
         INEXACT,
