@@ -305,6 +305,8 @@ def test_a_loop_at_a_fixed_point_has_a_modified_equation() -> None:
     assert od.dynamics.vanishes(
         made.modified_equation(2).drift[x] - known.modified_equation(2).drift[x]
     )
+    assert "(where each inner loop ends at the fixed point of" in str(made.modified_equation(1))
+    assert "where" not in str(known.modified_equation(1))
     with pytest.raises(od.OdescentError, match="moves x in every iteration"):
         method(False).consistent_with()
     twice = od.Repeat([od.Let({y: x - h * f.grad(y)})], max_steps=2, fixed_point=True)

@@ -411,8 +411,9 @@ def modified_equation(algorithm: Iteration, order: int = 1) -> ModifiedEquation:
     begin = {s: algorithm.bound.block(s.name).init for s in positive_coefficients(algorithm)}
     noisy = len(algorithm.program.draws) > len(algorithm.program.samples)
     found = ModifiedEquation(
-        terms, algorithm.limit_symbol, output, time if varying else None, begin, noisy, spread
-    )
+        terms, algorithm.limit_symbol, output, time if varying else None, begin, noisy, spread,
+        algorithm.taken_for_granted,
+    )  # fmt: skip
     algorithm.kept["modified", order] = found
     return found
 

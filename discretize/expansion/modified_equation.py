@@ -32,6 +32,8 @@ class ModifiedEquation(Rendered):
     for pairs of blocks, an operator for two vectors. Drift and covariance are the parts of first and second order of
     the generator whose exponential is the mean of a step; from h**2 on it may have others too, which
     `weak_modified_equation` finds in coordinates.
+
+    Of a method with guards or inner loops it is that of the steps in which ``assumes`` holds, in words.
     """
 
     terms: tuple[Drift, ...]
@@ -41,6 +43,7 @@ class ModifiedEquation(Rendered):
     begin: Mapping[sp.Symbol, sp.Expr] = field(default_factory=dict)
     noisy: bool = False
     spread: tuple[Mapping[tuple[Symbol, Symbol], Expr], ...] = ()
+    assumes: tuple[str, ...] = ()
 
     @property
     def covariance(self) -> dict[tuple[Symbol, Symbol], Expr]:
@@ -87,7 +90,11 @@ class ModifiedEquation(Rendered):
         for (s, t), e in self.covariance.items():
             of = f"{s}" if s == t else f"{s}, {t}"
             rows.append(f"covariance of the noise on {of}: {text(e)}{tail}")
-        return "\n".join([*rows, *([_WITHOUT] if self.noisy else [])])
+        rows += [_WITHOUT] if self.noisy else []
+        return "\n".join([*rows, *([f"({self._where()})"] if self.assumes else [])])
+
+    def _where(self) -> str:
+        return f"where {' and '.join(self.assumes)}"
 
     def latex(self) -> str:
         tail = f" + O({self.step}^{self.order + 1})"
@@ -99,6 +106,8 @@ class ModifiedEquation(Rendered):
             rows.append(rf"\operatorname{{Cov}}({of}) &= {latex(e)}{tail}")
         if self.noisy:
             rows.append(rf"&\text{{{_WITHOUT[1:-1].split(';')[0]}}}")
+        if self.assumes:
+            rows.append(rf"&\text{{{self._where()}}}")
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
@@ -137,4 +146,6 @@ def _written_in_time(
             whole = taylor(substitute(power_sum(rates, h), values), h, order)
             for term, c in zip(terms, whole, strict=True):
                 term[block] = substitute(tidy(c), back)
-    return ModifiedEquation(tuple(terms), h, modified.output, t, noisy=modified.noisy)
+    return ModifiedEquation(
+        tuple(terms), h, modified.output, t, noisy=modified.noisy, assumes=modified.assumes
+    )

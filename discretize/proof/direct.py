@@ -26,8 +26,8 @@ from ..expansion.backward_error import (
 from ..expansion.generator import product
 from ..linear.state_space import z
 from ..programs.program import CallOracle, Count, Draw, Plain, SweepCoordinates
-from ..programs.substeps import Repeat
 from ..step.iteration import Iteration
+from ..step.ways import RESTING
 from .guarantees import guaranteed
 from .sized import steps_of_size
 from .steps import Claim, Equation, Step
@@ -225,8 +225,7 @@ def _limit_only(algorithm: Iteration) -> Step:
     what = "drift, beside its noise" if _noisy(algorithm) else "flow"
     what += ", in the mean over its samples" if algorithm.program.samples else ""
     way = " where its guards accept" if algorithm.scheme.guarded else ""
-    loops = [s for s in algorithm.scheme.every if isinstance(s, Repeat) and s.until is not None]
-    rests = any(s.fixed_point for s in loops)
+    rests = RESTING in algorithm.taken_for_granted
     return Step(
         "Limit flow",
         f"As ${algorithm.step} \\to 0$ the scheme ({algorithm.scheme}){way} follows this {what}, which is the system's"
@@ -234,7 +233,7 @@ def _limit_only(algorithm: Iteration) -> Step:
         + ".",
         claims,
         check,
-        assumes="each inner loop ends at the fixed point of its iteration." if rests else "",
+        assumes=f"{RESTING}." if rests else "",
     )
 
 

@@ -8,9 +8,9 @@ from functools import cached_property
 
 import sympy as sp
 
-from ..._support.errors import NotCarried
+from ..._support.errors import NotCarried, listed
 from ..._support.rendering.rendered import Rendered
-from ...dynamics.algebra.calculus import Symbol, substitute, vanishes
+from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of, vanishes
 from ...dynamics.algebra.vectors import Expr, Vector
 from ...dynamics.flows.system import System
 from ...dynamics.implicit.making import root
@@ -19,6 +19,9 @@ from ..programs.bindings import chained
 from ..programs.program import Program
 from ..programs.substeps import Let, Repeat, Scheme, Select, Step, inside_of, replaced, without
 from .sizes import no_limit
+
+ACCEPTING = "each guard accepts"
+RESTING = "each inner loop ends at the fixed point of its iteration"
 
 
 def at_rest(step: Step) -> Step:
@@ -149,6 +152,17 @@ class Ways(Rendered):
                 found |= {b.symbol for b in self.system.blocks if b.name in counts}
         own = {b.symbol for b in self.system.blocks if b.kind == "scalar" and b.role != "memory"}
         return {s for s in found & own if vanishes(self.bound.drift[s])}
+
+    @property
+    def taken_for_granted(self) -> tuple[str, ...]:
+        """What the limit and the modified equation take for granted of guards and loops, in words."""
+        every = [*self.scheme.every]
+        loops = [s for s in every if isinstance(s, Repeat) and s.until is not None]
+        said = [ACCEPTING] if any(isinstance(s, Select) for s in every) else []
+        said += [RESTING] if any(s.fixed_point for s in loops) else []
+        moves = {s for e in self.held_program.next.values() for s in symbols_of(e)}
+        held = sorted(str(s) for s in self.set_by_guards & moves)
+        return (*said, *[f"{listed(held)} {'are' if len(held) > 1 else 'is'} held"] * bool(held))
 
     def _held(self, held: set[Symbol], size: sp.Expr | None = None) -> Program:
         """The program of one way through the scheme, where guards accept, with some blocks held."""
