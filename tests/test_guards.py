@@ -185,7 +185,9 @@ def test_a_loop_of_a_known_length_is_its_iterations() -> None:
     written = od.Algorithm(flow, od.Scheme([third] * 3), step=h)
     assert looped.program.guarded and looped.equivalent(written)
     assert looped.state_space().A == written.state_space().A
-    assert "(where each guard accepts and s is held)" in str(od.algorithm("bold_driver").modified_equation(1))
+    assert "(where each guard accepts and s is held)" in str(
+        od.algorithm("bold_driver").modified_equation(1)
+    )
     assert str(looped.modified_equation(2)) == str(written.modified_equation(2))
     assert not looped.equivalent(od.algorithm("gradient_descent"), {h: c})
     with pytest.raises(od.NotConsistent):

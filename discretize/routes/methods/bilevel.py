@@ -125,6 +125,12 @@ def penalty_bilevel() -> Derivation:
     )
 
 
+def _sides(controller: tuple[Any, ...]) -> tuple[sp.Expr, sp.Expr]:
+    """What is to be at most what in the test that a controller begins with."""
+    left, right = controller[0].condition.expressions
+    return left, right
+
+
 def inexact_bilevel() -> Derivation:
     """From the errors of an inexact hypergradient to a step that its guards certify."""
     method = by_accuracy()
@@ -177,16 +183,10 @@ def inexact_bilevel() -> Derivation:
     )
     size, bound = sp.Symbol("s", real=True), sp.Symbol("omega", positive=True)
     length = method.step * size
-    # both tests as the method and an integrator have them: what is to be at most what
-    ours, integrator = (
-        found[0].condition.expressions
-        for found in (
-            accurate(bound, z, [], []),
-            error_per_unit_step(
-                length * bound, sp.sqrt(inner(z, z)) / 2, size, [x], 1, method.step
-            ),
-        )
-    )
+    # both tests as the method and an integrator have them
+    tolerance = sp.sqrt(inner(z, z)) / 2
+    ours = _sides(accurate(bound, z, [], []))
+    integrator = _sides(error_per_unit_step(length * bound, tolerance, size, [x], 1, method.step))
     controller = Step(
         "Accuracy control is error control",
         r"A step of length $h s$ is off that of Euler's method on the flow of the hypergradient by $e_s$, at most "
