@@ -8,7 +8,7 @@ import pytest
 from emitted_runs import assert_clean
 
 import odescent as od
-from odescent.discretize.emit import load
+from odescent.discretize.emit import load, source
 from odescent.dynamics.algebra.operators import METHODS, inverse
 from odescent.dynamics.algebra.trees import from_tree, tree
 from odescent.dynamics.flows.evaluate import evaluate
@@ -466,3 +466,32 @@ def test_a_nested_solve_is_emitted() -> None:
             middle = JACOBIAN @ np.linalg.inv(HESSIAN + 0.7 * EYE) @ JACOBIAN.T
         exact = VALUES[x] - 0.3 * JACOBIAN.T @ np.linalg.solve(middle, given["map_c"](VALUES[x]))
         assert found == pytest.approx(exact, rel=1e-9)
+
+
+@pytest.mark.parametrize("route", ["cholesky", "lu"])
+def test_one_matrix_serves_two_right_sides_of_which_one_depends_on_the_other(route):
+    """Iterated Tikhonov regularization, x+ = x - A^-1 (g + lam A^-1 g): n products a step, in every target."""
+    x, lam, f = od.blocks("x"), od.parameters("lam"), od.Objective("f")
+    shifted = od.jacobian(f.grad(x), x) + lam * od.dynamics.identity
+    first = od.linear_solve(shifted, f.grad(x), method=route)
+    twice = od.linear_solve(shifted, f.grad(x) + lam * first, method=route)
+    flow = od.System({"descent": {x: -twice}}, output=x)
+    method = od.Algorithm(flow, od.scheme("explicit_euler"), name="iterated_tikhonov")
+    curved = np.diag([1.0, 2.0, 30.0]) + 0.2
+    begin, asked = np.array([1.0, -2.0, 0.5]), []
+
+    def products(at, v):
+        asked.append(v)
+        return curved @ v
+
+    found = load(method, "numpy").run(lambda at: curved @ at, products, begin, 4, h=0.5, lam=0.3)
+    assert len(asked) == 4 * 3
+    at, matrix = begin, curved + 0.3 * np.eye(3)
+    for row in found[1:]:
+        g = curved @ at
+        at = at - 0.5 * np.linalg.solve(matrix, g + 0.3 * np.linalg.solve(matrix, g))
+        np.testing.assert_allclose(row, at, rtol=1e-12)
+    value = lambda z: z @ jnp.asarray(curved) @ z / 2
+    np.testing.assert_allclose(method.run(value, begin, 4, h=0.5, lam=0.3).x, found, rtol=1e-12)
+    for target in ("jax", "optax", "torch"):
+        assert source(method, target).count("= _matrix(product, ") == 1

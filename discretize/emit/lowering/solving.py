@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -25,7 +26,7 @@ from ....dynamics.solves.routes import (
 )
 from ..printing.lines import bare
 from .coefficients import Coefficients, presentable, stem
-from .statements import ENTRIES, JoinLet, PartLet, Routine, SolveLet, Statement, ZeroLet
+from .statements import DENSE, ENTRIES, JoinLet, PartLet, Routine, SolveLet, Statement, ZeroLet
 
 
 class SolveWriter(ABC):
@@ -98,14 +99,31 @@ class SolveWriter(ABC):
             name = "divided"
         parts = self.parts_of(operator, right)
         b = self.joined([*parts.values()], "b") if parts else self.named(right, "b")
-        target = self.from_products(
-            operator, b, "solution", how.route.name, name, how.tolerance, (lefts, rights), parts
-        )
+        if (target := self.solved_again(inverted, b)) is None:
+            target = self.from_products(
+                operator, b, "solution", how.route.name, name, how.tolerance, (lefts, rights), parts
+            )
+            if how.route.name in DENSE:
+                self.made["dense", inverted] = self.statements, len(self.statements) - 1
         found: Vector = target
         if parts:
             found = stack(dict(zip(parts, self.parted(target, parts), strict=True)))
         self.made[inverted, right] = found
         return found
+
+    def solved_again(self, inverted: Inverse, b: VectorSymbol) -> VectorSymbol | None:
+        """The solution for another right side, with the dense matrix of a solve before; None where there is none."""
+        if ("dense", inverted) not in self.made:
+            return None
+        statements, place = self.made["dense", inverted]
+        first = statements[place]
+        assert isinstance(first, SolveLet)
+        if not first.matrix:
+            first = statements[place] = replace(first, matrix=self.table.fresh("matrix"))
+        target, nothing = VectorSymbol(self.table.fresh("solution")), Routine((), {})
+        again = replace(first, target=target, b=b, product=nothing, again=True)
+        self.statements.append(again)
+        return target
 
     # vectors of a direct sum
 

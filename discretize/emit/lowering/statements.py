@@ -121,6 +121,7 @@ class SweepLet:
 
 
 ENTRIES = "entries"  # the diagonal of an operator
+DENSE = ("lu", "cholesky")  # routes of solves that form the matrix of the operator
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,8 @@ class SolveLet:
         method: a key of `solves.ROUTES`, or `ENTRIES` for the diagonal.
         tolerance: of an iteration, a name or a number.
         lefts, rights: the columns of outer products, for Woodbury's formula.
+        matrix: what the dense matrix of the operator is called where several solves have one.
+        again: whether a solve before has made it.
     """
 
     target: VectorSymbol
@@ -146,6 +149,8 @@ class SolveLet:
     tolerance: sp.Expr
     lefts: tuple[VectorSymbol, ...] = ()
     rights: tuple[VectorSymbol, ...] = ()
+    matrix: str = ""
+    again: bool = False
 
     @property
     def vectors(self) -> tuple[VectorSymbol, ...]:
@@ -153,6 +158,10 @@ class SolveLet:
         outer = dict.fromkeys([self.b, *self.lefts, *self.rights])
         free = (v for v in self.product.reads() if v != self.along)
         return tuple(outer | dict.fromkeys(free))
+
+    def formed(self, called: Callable[[str], str]) -> str:
+        """The dense matrix of the operator, as text."""
+        return f"_matrix({self.function}, {called(self.b.name)})"
 
     def solution(
         self, called: Callable[[str], str], scalar: Callable[[sp.Expr], str]
@@ -166,8 +175,8 @@ class SolveLet:
             return "_woodbury", [self.function, *sides, b]
         if self.method == ENTRIES:
             return "_entries", [self.function, b]
-        if self.method in ("lu", "cholesky"):
-            return f"_{self.method}", [f"_matrix({self.function}, {b})", b]
+        if self.method in DENSE:
+            return f"_{self.method}", [self.matrix or self.formed(called), b]
         return "_solve", [self.function, b, f"_{self.method}", scalar(self.tolerance)]
 
 

@@ -293,6 +293,12 @@ class ModuleWriter(ABC):
 
     def solve(self, s: SolveLet, called: Called) -> list[str]:
         """A solve: the product as a function, and what solves with it."""
+        function, given = s.solution(called, self.scalars.scalar)
+        given = self.solver(given, s.method)
+        solved = wrapped(f"{s.target.name} = {function}", given, "", "    ")
+        if s.again:
+            return solved
+        formed = [f"    {s.matrix} = {s.formed(called)}"] * bool(s.matrix)
         self.room -= 4
         value = s.product.results["product"]
         assert isinstance(value, Vector)
@@ -300,10 +306,7 @@ class ModuleWriter(ABC):
         self.room += 4
         body = body[1:] if body[0] == "" else body
         head = f"    def {s.function}({called(s.along.name)}: {self.vector}) -> {self.vector}:"
-        function, given = s.solution(called, self.scalars.scalar)
-        given = self.solver(given, s.method)
-        solved = wrapped(f"{s.target.name} = {function}", given, "", "    ")
-        return ["", head, *indented(body), "", *solved]
+        return ["", head, *indented(body), "", *formed, *solved]
 
     def choose(self, s: ChooseLet, called: Called) -> list[str]:
         """A choice by a guard."""

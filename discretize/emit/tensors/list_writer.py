@@ -144,6 +144,11 @@ class ListWriter:
 
     def solve(self, s: SolveLet, indent: str) -> list[str]:
         """The product of the operator as a function, and the solve with it."""
+        function, arguments = s.solution(self.lists.__getitem__, self.scalars.scalar)
+        solved = wrapped(f"{self._made(s.target)} = {function}", arguments, "", indent)
+        if s.again:
+            return solved
+        formed = [f"{indent}{s.matrix} = {s.formed(self.lists.__getitem__)}"] * bool(s.matrix)
         lists = {**self.lists, s.along.name: f"{s.along.name}_list"}
         inside = ListWriter(lists, self.scalars, like=self.like)
         along = inside.lists[s.along.name]
@@ -157,9 +162,7 @@ class ListWriter:
         else:
             function, *given = inside.each(value, deeper)
             lines += wrapped(f"return {function}", given, "", deeper)
-        function, arguments = s.solution(self.lists.__getitem__, self.scalars.scalar)
-        solved = wrapped(f"{self._made(s.target)} = {function}", arguments, "", indent)
-        return [*lines, "", *solved]
+        return [*lines, "", *formed, *solved]
 
     def _choose(self, s: ChooseLet, indent: str) -> list[str]:
         """One of two routines by an if of Python."""
