@@ -351,3 +351,44 @@ def test_what_is_wrong_in_torch_is_said_and_nothing_moves():
     opt.param_groups[0]["lr"] = opt.param_groups[1]["lr"] = 0.0
     opt.step()
     same(held(groups), before, rtol=0)
+
+
+def test_a_function_of_two_arguments_in_one_space():
+    """x+ = x - h grad_1 u(x, x): one tree, and one group."""
+    torch = pytest.importorskip("torch")
+    x, u = od.blocks("x"), od.Objective("u", args=("p", "q"))
+    flow = od.System({"all": {x: -u.grad(x, x, wrt="p")}}, output=x)
+    method = od.Algorithm(flow, od.scheme("explicit_euler"))
+    value = lambda p, q: jnp.sum(p**2 * jnp.cos(q))
+    run = method.run({"u": value}, X0, 6, h=0.1)
+    opt = method.to_optax(h=0.1)
+    rows, _ = iterate(opt, {"x": jnp.asarray(X0)}, {"grad_u_p": jax.grad(value)}, 6)
+    np.testing.assert_allclose([r["x"] for r in rows], run.x, rtol=1e-13)
+    (group,) = in_groups(x=[X0])
+    opt = method.to_torch([group], h=0.1, u=lambda p, q: (p[0] ** 2 * torch.cos(q[0])).sum())
+    for _ in range(6):
+        opt.step()
+    np.testing.assert_allclose(group["params"][0].detach(), run.x[-1], rtol=1e-12)
+    with pytest.raises(ValueError, match='needs a key "group": x'):
+        method.to_torch(group["params"], h=0.1, u=lambda p, q: p[0].sum())
+
+
+def test_values_and_gradients_of_two_functions_in_torch():
+    """Functions whose oracles are called by their kinds alone are not taken for each other."""
+    torch = pytest.importorskip("torch")
+    x, lam = od.blocks("x lam")
+    f, r, c = od.Objective("f"), od.Objective("r"), od.Map("c")
+    drift = {x: -f.grad(x) * r.value(x) - c.vjp(x, lam), lam: c(x)}
+    method = od.Algorithm(od.System({"all": drift}, output=x), od.scheme("explicit_euler"))
+    norm, bowl = (lambda z: 1 + jnp.sum(z**2)), (lambda z: jnp.sum(jnp.cosh(z)))
+    functions = {"f": bowl, "r": norm, "c": lambda z: z[:1] - 0.2}
+    run = method.run(functions, {x: X0, lam: np.ones(1)}, 5, h=0.02)
+    groups = in_groups(x=[X0], lam=[np.ones(1)])
+    pulled = lambda z, m: [torch.cat([m[0], torch.zeros(2, dtype=torch.float64)])]
+    opt = method.to_torch(
+        groups, h=0.02, f=lambda z: torch.cosh(z[0]).sum(), r=lambda z: 1 + (z[0] ** 2).sum(),
+        map_c=lambda z: [z[0][:1] - 0.2], vjp_c=pulled,
+    )  # fmt: skip
+    for _ in range(5):
+        opt.step()
+    np.testing.assert_allclose(groups[0]["params"][0].detach(), run.x[-1], rtol=1e-12)

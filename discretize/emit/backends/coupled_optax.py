@@ -57,7 +57,8 @@ class CoupledTransformation(TransformationModule):
     def _read(self, names: list[str], given: str = "params") -> list[str]:
         """The line that reads the parameters under these names."""
         keys = [f'"{key}"' for key in self.keys.values()]
-        head = "" if {*names} == {"_"} else f"{', '.join(names)} = "
+        left = f"({names[0]},)" if len(names) == 1 else ", ".join(names)
+        head = "" if {*names} == {"_"} else f"{left} = "
         return wrapped(f"{head}_blocks", [given, *keys], "", "        ")
 
     def init(self) -> list[str]:

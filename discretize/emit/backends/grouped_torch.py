@@ -70,7 +70,7 @@ class GroupsModule(OptimizerModule):
         ]
 
     def group(self) -> list[str]:
-        names = ", ".join(f'"{n}"' for n in self.groups)
+        names = ", ".join(f'"{n}"' for n in self.groups) + "," * (len(self.groups) == 1)
         head, doc, *rest = super().group()
         return [
             head,

@@ -128,8 +128,9 @@ def _losses(
         }
         places |= {f"grad_{of}_{a}": (i,) for a, i in slots.items()}
         places |= {f"hvp_{of}_{a}_{b}": (i, j) for a, i in slots.items() for b, j in slots.items()}
-        if len(algorithm.tuned.oracles) == 1 or not o.args:
-            places |= {kind: places[f"{kind}_{of}"] for kind in ("value", "grad", HESSIAN)}
+        if not o.args:  # it may be called by its kind alone
+            kinds = ("grad", HESSIAN) if o.kind == "grad" else ("value",)
+            places |= {kind: places[f"{kind}_{of}"] for kind in kinds}
         known = {n: p for n, p in places.items() if n in oracles}
         found |= {n: (o.of, partial(_derived, p)) for n, p in known.items() if n not in found}
     return found
