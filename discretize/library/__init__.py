@@ -98,7 +98,12 @@ REGISTRY: Registry[Algorithm] = Registry(
         "consensus_freezing": ("consensus", "Consensus freezing"),
         "consensus_hopping": ("consensus", "Consensus hopping"),
     },
-    aliases={"nesterov": "nesterov_sc", "minimizing_movement": "proximal_point"},
+    aliases={
+        "gd": "gradient_descent",
+        "nag": "nesterov_sc",
+        "nesterov": "nesterov_sc",
+        "minimizing_movement": "proximal_point",
+    },
 )
 
 
@@ -108,7 +113,7 @@ def algorithms() -> list[str]:
 
 
 def algorithm(name: str, **options: object) -> Algorithm:
-    """An algorithm of the library by name; "nesterov" is short for "nesterov_sc".
+    """An algorithm of the library by name; "nesterov" and "nag" are short for "nesterov_sc", "gd" for gradient descent.
 
     "minimizing_movement" is the proximal point method with the step tau = h. Algorithms are immutable, so the
     same name and options give the same object.
