@@ -144,7 +144,7 @@ def test_list_names_every_entry():
         assert entries == [e for e in everything[kind] if "momentum" in str(e).lower()]
     derived = {e["name"]: e for e in everything["derivations"]}
     assert derived["nesterov_sc"]["routes"] == ["immersion", "model", "direct"]
-    assert derived["nesterov_sc"]["aliases"] == ["nesterov"]
+    assert derived["nesterov_sc"]["aliases"] == ["nag", "nesterov"]
     summaries = {e["name"]: e["summary"] for e in everything["algorithms"]}
     assert summaries["gradient_descent"].startswith("x+ = x - h grad f(x)")
     assert all(summaries.values())
