@@ -392,3 +392,38 @@ def test_values_and_gradients_of_two_functions_in_torch():
     for _ in range(5):
         opt.step()
     np.testing.assert_allclose(groups[0]["params"][0].detach(), run.x[-1], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("group", "state", "c"), ("name", "k", "saved"), ("tensor", "y_list", "message"), ("torch", "extra", "y_next"),
+     ("updates", "value", "list"), ("moving", "x_output", "float"), ("c", "first", "y_moved")],
+)  # fmt: skip
+def test_names_of_the_module_as_a_persons_own(words):
+    """For the block that parameters hold, for memory and for a parameter, in optax and in PyTorch."""
+    place, memory, friction = words
+    x, v, y = od.blocks(f"{place} {memory} y")
+    gam, f, c = sp.Symbol(friction, positive=True), od.Objective("f"), od.Map("m")
+    force = -f.grad(x) - c.vjp(x, y) - gam * v * od.inner(x, x)
+    flow = od.System({"all": {x: v, v: force, y: c(x)}}, output=x + v / 3, init={v: 0})
+    method = od.Algorithm(flow, od.scheme("explicit_euler"))
+    bowl, level = (lambda z: jnp.sum(jnp.cosh(z))), (lambda z: z[:2] - 0.1)
+    given = {"h": 0.05, friction: 0.3}
+    run = method.run({"f": bowl, "m": level}, {x: X0, y: Y0[:2]}, 4, **given)
+    opt, begin = method.to_optax(**given), {place: jnp.asarray(X0), "y": jnp.asarray(Y0[:2])}
+    pull = lambda z, m: jax.vjp(level, z)[1](m)[0]
+    kinds = {"grad": jax.grad(bowl), "map": level, "vjp": pull}
+    rows, state = iterate(opt, begin, {n: kinds[n.partition("_")[0]] for n in asked(opt)}, 4)
+    np.testing.assert_allclose([r["y"] for r in rows], run.states["y"], rtol=1e-12)
+    found = load(method, "optax").eval_params(state, rows[-1])
+    np.testing.assert_allclose(found, run.x[-1], rtol=1e-12)
+    torch = pytest.importorskip("torch")
+    groups = in_groups(**{place: [X0], "y": [Y0[:2]]})
+    pulled = lambda z, m: [torch.cat([m[0], torch.zeros(1, dtype=torch.float64)])]
+    opt = method.to_torch(
+        groups, f=lambda z: torch.cosh(z[0]).sum(), map_m=lambda z: [z[0][:2] - 0.1], vjp_m=pulled, **given
+    )  # fmt: skip
+    for _ in range(4):
+        opt.step()
+    with opt.eval_params():
+        np.testing.assert_allclose(groups[0]["params"][0].detach(), run.x[-1], rtol=1e-12)
