@@ -81,7 +81,7 @@ class _Search:
         """Whether a point is not affine in the answers before, at numbers."""
         if self.program.guarded or self.noisy:
             return False
-        with uncounted(), contextlib.suppress(NotCarried, ArithmeticError):
+        with contextlib.suppress(NotCarried, ArithmeticError, TooMuchWork), limited(_EACH):
             return bends_at_numbers(self.program)
         return False
 
@@ -90,7 +90,7 @@ class _Search:
         """Whether draws reach the output at generic values of the parameters."""
         if self.program.guarded or not (self.program.draws or self.program.counts):
             return False
-        with uncounted(), contextlib.suppress(NotCarried, ArithmeticError):
+        with contextlib.suppress(NotCarried, ArithmeticError, TooMuchWork), limited(_EACH):
             return output_is_random(self.program, True)
         return False
 
