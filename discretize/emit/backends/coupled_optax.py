@@ -66,6 +66,7 @@ class CoupledTransformation(TransformationModule):
         named = named or self.printer.reads(low.init)
         lines = [f"    def init(params: optax.Params) -> {self.class_name}:"]
         lines += self._coefficients("c = ", "        ") if named else []
+        # What memory begins with, and the parameters that it has the shapes of.
         items, more = self.printer.results(low.init, True)
         statements = self.printer.statements(low.init, self.printer.start_name)
         body = ["    " + line for line in (*statements, *more)]
@@ -83,6 +84,7 @@ class CoupledTransformation(TransformationModule):
         body = [*printer.unpacked(self.update), *typed]
         body += ["    key = jax.random.fold_in(state.key, state.k)"] if self.update.draws else []
         body += printer.statements(self.update)
+        # How far each block that the parameters hold moves, in trees of its own shapes.
         moved = {}
         for n in names:
             value = self.update.results[n]
@@ -92,6 +94,7 @@ class CoupledTransformation(TransformationModule):
                 body += [f"    {moved[n]} = {printer.zero(n)}"]
             elif not isinstance(value, VectorSymbol):
                 body += printer.assigned(f"    {moved[n]} = ", value, str)
+        # The memory after the step.
         items, more = printer.results(self.update, False)
         body += more
         items += ["key=state.key"] if self.update.draws else []

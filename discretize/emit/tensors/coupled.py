@@ -37,12 +37,14 @@ class CoupledBody(Body):
         self, program: Program, keys: Mapping[str, str], naming: Naming, step: sp.Symbol,
         below: Mapping[str, sp.Rational],
     ) -> None:  # fmt: skip
+        # What `_held` and the lists have no form for is refused.
         if any(b.keeps for b in program.blocks):
             raise NotCarried("the torch backend has no windows for blocks in several spaces.")
         if any(isinstance(b.init, Vector) and b.init and b.init != start for b in program.blocks):
             raise NotCarried(
                 "the torch backend begins blocks in several spaces at the parameters or at zero."
             )
+        # Everything is computed of functions: no gradient comes in, and the program is lowered as it is.
         self.keys, self.program, self.suffix, self.gradient = keys, program, "", ""
         self.layout = Layout(program, None, False, False, False, "the blocks of their groups")
         lowering = Lowering(program, naming, program.parameters, step)
