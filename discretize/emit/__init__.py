@@ -83,6 +83,14 @@ def called(module: ModuleType) -> Mapping[str, str]:
     return _NAMES[module.__name__]
 
 
+def oracle_arguments_of(module: ModuleType) -> dict[str, str]:
+    """The arguments of a loaded module for oracles that are called by their functions, by the names of the oracles."""
+    from .lowering.names import ORACLE
+
+    names = called(module).items()
+    return {n.removeprefix(ORACLE): new for n, new in names if n.startswith(ORACLE)}
+
+
 def write(algorithm: Iteration, path: str | Path, target: str = "numpy") -> Path:
     """Write the source to a file: all of it, or nothing.
 

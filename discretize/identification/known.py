@@ -100,10 +100,9 @@ class Known:
         The tests prove that of each registered method for which this is so. Nothing is said of ensembles, whose noise
         is in proportion to what may vanish, and of values, which may be those of a constant.
         """
-        a, asked = self.algorithm, {o.kind for e in self._read for o in oracles_in(e)}
-        if a.scheme.guarded or asked & {"ensemble", "value"}:
+        if self.algorithm.scheme.guarded or self._kinds & {"ensemble", "value"}:
             return False
-        return any(f.noise for f in a.bound.fields.values()) or bool(samples_in(self._read))
+        return self._drawn
 
     @functools.cached_property
     def bent(self) -> bool:
@@ -126,9 +125,8 @@ class Known:
     @functools.cached_property
     def quiet(self) -> bool:
         """Whether nothing in it is drawn, whatever its parameters: no noise, no samples, no ensembles, no batches."""
-        a, asked = self.algorithm, {o.kind for e in self._read for o in oracles_in(e)}
-        noise = any(f.noise for f in a.bound.fields.values()) or bool(samples_in(self._read))
-        return not noise and asked <= {"grad", "operator", "value", "hvp", "jvp", "map", "vjp"}
+        fixed = {"grad", "operator", "value", "hvp", "jvp", "map", "vjp"}
+        return not self._drawn and self._kinds <= fixed
 
     @functools.cached_property
     def straight(self) -> bool:
@@ -147,6 +145,17 @@ class Known:
         a = self.algorithm
         drifts = [e for f in a.bound.fields.values() for e in f.drift.values()]
         return [*drifts, *(e for s in a.scheme.every for e in expressions_of(s))]
+
+    @functools.cached_property
+    def _kinds(self) -> set[str]:
+        """The kinds of the oracles in these."""
+        return {o.kind for e in self._read for o in oracles_in(e)}
+
+    @functools.cached_property
+    def _drawn(self) -> bool:
+        """Whether it has noise or samples."""
+        noise = any(f.noise for f in self.algorithm.bound.fields.values())
+        return noise or bool(samples_in(self._read))
 
     @functools.cached_property
     def program(self) -> Program:

@@ -20,9 +20,8 @@ from ...dynamics.flows.stepper import PointStepper
 from ...dynamics.vector_fields.functions import oracle_of
 from ...dynamics.vector_fields.groups import Grouped, in_one_pass, joined
 from ...dynamics.vector_fields.objective import Objective
-from ..emit import called, load
+from ..emit import called, load, oracle_arguments_of
 from ..emit.lowering.coefficients import in_order
-from ..emit.lowering.names import ORACLE
 from ..programs import draws
 from ..step.iteration import Iteration
 
@@ -176,7 +175,5 @@ def oracles_for(
     ]
     others = {"state", "c", "draw", "key", "x0", *_more_starts(module)}
     names = [n for n in dict.fromkeys(asked) if n not in others]
-    meant = {
-        new: n.removeprefix(ORACLE) for n, new in called(module).items() if n.startswith(ORACLE)
-    }
+    meant = {new: n for n, new in oracle_arguments_of(module).items()}
     return {n: oracle_of(who or "the algorithm", objective, meant.get(n, n)) for n in names}

@@ -11,11 +11,10 @@ from ...._support.errors import NotCarried
 from ..lowering.domains import upper_bounds
 from ..lowering.names import Naming
 from ..lowering.statements import Lowered, routines
-from ..modules.torch_helpers import DIVIDED
 from ..printing.lines import paragraph
 from ..tensors.coupled import CoupledBody
-from ..transform.coupled import placed
-from .torch_module import OptimizerModule, updated
+from ..transform.coupled import keys_of
+from .torch_module import OptimizerModule, tried, updated
 
 if TYPE_CHECKING:
     from ...step.iteration import Iteration
@@ -120,8 +119,7 @@ class CoupledOptimizer(GroupsModule):
     def __init__(self, algorithm: Iteration, naming: Naming) -> None:
         called = self.renamed(algorithm, naming)
         program = naming.program(algorithm.tuned, called)
-        own = dict(zip((b.name for b in program.blocks), algorithm.tuned.blocks, strict=True))
-        self.keys = {b.name: own[b.name].name for b in placed(program)}
+        self.keys = keys_of(algorithm.tuned, program)
         below, symbol = upper_bounds(algorithm, naming), naming.parameter(algorithm.step)
         self.coupled = CoupledBody(program, self.keys, naming, symbol, below)
         self.bodies, self.layout = {"": self.coupled}, self.coupled.layout
@@ -150,10 +148,7 @@ class CoupledOptimizer(GroupsModule):
         return parts
 
     def updates(self) -> list[str]:
-        once = ["            self._advance()"]
-        if not self.coupled.low.step.measures:
-            return ["        self._advance()"]
-        return ["        try:", *once, *(line[4:] for line in DIVIDED.strip("\n").splitlines())]
+        return tried(self.coupled, ["        self._advance()"], "        ")
 
     def methods(self) -> list[list[str]]:
         body = self.coupled

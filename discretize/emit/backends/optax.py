@@ -28,7 +28,7 @@ from ..modules.text import assembled, description, map_functions
 from ..printing.language import JNP
 from ..printing.lines import wrapped
 from ..stability import BOUNDS, check_numbers, warn_if_unstable
-from ..transform.coupled import coupled_plan, is_coupled, placed
+from ..transform.coupled import coupled_plan, is_coupled, keys_of
 from ..transform.extra_arguments import extra_arguments
 from ..transform.groups import by_group
 from ..transform.linear import plan_with_oracles
@@ -85,9 +85,7 @@ def modules(algorithm: Iteration, naming: Naming) -> dict[str, TransformationMod
     if is_coupled(algorithm.tuned):
         plan = coupled_plan(whole)
         lowering = _lowerings(algorithm, {"": plan}, whole, naming)[""]
-        given = zip(algorithm.tuned.blocks, whole.blocks, strict=True)
-        own = {new.name: b.name for b, new in given}
-        keys = {b.name: own[b.name] for b in placed(whole)}
+        keys = keys_of(algorithm.tuned, whole)
         return {"": CoupledTransformation(algorithm, plan, lowering, factory, keys)}
     programs = {n: naming.program(p) for n, p in by_group(algorithm.tuned).items()}
     plans = {n: plan_with_oracles(p) for n, p in programs.items()}

@@ -321,6 +321,12 @@ def updated(body: Body, batches: str) -> list[str]:
     if body.again is not None:
         in_place = f"                self._advance_in_place{body.suffix}(group, params)"
         once = ["            if self.in_place:", in_place, "            else:", *indented(once)]
-    if body.low.step.measures:
-        once = ["            try:", *indented(once), *DIVIDED.strip("\n").splitlines()]
-    return [f"        for group, params in {batches}:", *once]
+    return [f"        for group, params in {batches}:", *tried(body, once, "            ")]
+
+
+def tried(body: Body, lines: list[str], indent: str) -> list[str]:
+    """The lines of a step, with a sentence in the place of Python's own where a number of it is not finite."""
+    if not body.low.step.measures:
+        return lines
+    failed = [indent + line for line in DIVIDED.strip("\n").splitlines()]
+    return [f"{indent}try:", *indented(lines), *failed]

@@ -121,7 +121,7 @@ class SolveWriter(ABC):
         if not first.matrix:
             first = statements[place] = replace(first, matrix=self.table.fresh("matrix"))
         target, nothing = VectorSymbol(self.table.fresh("solution")), Routine((), {})
-        again = replace(first, target=target, b=b, product=nothing, again=True)
+        again = replace(first, target=target, b=b, product=nothing)
         self.statements.append(again)
         return target
 

@@ -137,7 +137,6 @@ class SolveLet:
         tolerance: of an iteration, a name or a number.
         lefts, rights: the columns of outer products, for Woodbury's formula.
         matrix: what the dense matrix of the operator is called where several solves have one.
-        again: whether a solve before has made it.
     """
 
     target: VectorSymbol
@@ -150,7 +149,11 @@ class SolveLet:
     lefts: tuple[VectorSymbol, ...] = ()
     rights: tuple[VectorSymbol, ...] = ()
     matrix: str = ""
-    again: bool = False
+
+    @property
+    def again(self) -> bool:
+        """Whether a solve before has made the matrix: then there is no product."""
+        return not self.product.results
 
     @property
     def vectors(self) -> tuple[VectorSymbol, ...]:

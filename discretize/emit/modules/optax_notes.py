@@ -49,16 +49,9 @@ def notes(made: Plan, parameters: bool, arguments: list[str], noisy: bool) -> st
     elif incoming and made.oracle is not None and arguments:
         whose = "gradient" if made.oracle.kind == "grad" else "operator"
         text += f"Update is given the {whose} of {made.oracle.of} there. "
-    if arguments:
-        plural = "s" if len(arguments) > 1 else ""
-        text += f"It needs the extra argument{plural} {', '.join(arguments)}. "
-    if made.first:
-        text += "The first update makes the initial memory. "
-    if noisy:
-        text += "The noise of step k comes from fold_in(key, k). "
-    text += _STATE + _HYPER if parameters else ""
-    text += "The algorithm's output is eval_params(state, params). "
-    return text + _TYPES.format("the parameters" if made.gradient is None else "the gradients")
+    first = "The first update makes the initial memory. " * bool(made.first)
+    whose = "the parameters" if made.gradient is None else "the gradients"
+    return text + _contract(parameters, arguments, first, noisy, "", whose)
 
 
 def notes_on_blocks(keys: list[str], parameters: bool, arguments: list[str], noisy: bool) -> str:
@@ -73,8 +66,17 @@ def notes_on_blocks(keys: list[str], parameters: bool, arguments: list[str], noi
     """
     text = f"The parameters are a dict with a tree for each of {', '.join(keys)}, which updates move together. "
     text += "The gradients that update is given are not read. "
-    text += f"It needs the extra arguments {', '.join(arguments)}. " if arguments else ""
+    return text + _contract(parameters, arguments, "", noisy, ", a tree", "the parameters")
+
+
+def _contract(
+    parameters: bool, arguments: list[str], first: str, noisy: bool, output: str, whose: str
+) -> str:
+    """What all transformations have: extra arguments, noise, hyper-parameters, an output, and types that are whose."""
+    plural = "s" if len(arguments) > 1 else ""
+    text = f"It needs the extra argument{plural} {', '.join(arguments)}. " if arguments else ""
+    text += first
     text += "The noise of step k comes from fold_in(key, k). " if noisy else ""
     text += _STATE + _HYPER if parameters else ""
-    text += "The algorithm's output is eval_params(state, params), a tree. "
-    return text + _TYPES.format("the parameters")
+    text += f"The algorithm's output is eval_params(state, params){output}. "
+    return text + _TYPES.format(whose)

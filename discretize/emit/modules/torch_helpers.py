@@ -147,23 +147,6 @@ def _slopes(value: Tensor, at: list[Tensor], again: bool) -> list[Tensor]:
     return list(found)
 
 
-def hessian_products(
-    loss: Callable[[list[Tensor]], Tensor],
-) -> Callable[[list[Tensor], list[Tensor]], list[Tensor]]:
-    """The products of the Hessian of a loss with vectors, both of lists of tensors."""
-
-    def products(point: list[Tensor], along: list[Tensor]) -> list[Tensor]:
-        with torch.enable_grad():
-            at = [x.detach().requires_grad_() for x in point]
-            pairs = zip(_slopes(loss(at), at, True), along, strict=True)
-            slope = _summed([torch.sum(g * v) for g, v in pairs])
-            if not slope.requires_grad:  # of a linear loss
-                return [torch.zeros_like(x) for x in point]
-            return _slopes(slope, at, False)
-
-    return products
-
-
 def partial_derivative(
     loss: Callable[..., Tensor], slot: int, along: int | None = None
 ) -> Callable[..., list[Tensor]]:
@@ -186,6 +169,13 @@ def partial_derivative(
             return _slopes(slope, at[slot], False)
 
     return derivative
+
+
+def hessian_products(
+    loss: Callable[[list[Tensor]], Tensor],
+) -> Callable[[list[Tensor], list[Tensor]], list[Tensor]]:
+    """The products of the Hessian of a loss with vectors, both of lists of tensors."""
+    return partial_derivative(loss, 0, 0)
 
 
 def _part(whole: list[Tensor], place: int, like: list[Any]) -> list[Tensor]:
@@ -375,9 +365,9 @@ STEP = """
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
 """
 DIVIDED = """
-            except (ZeroDivisionError, OverflowError) as error:
-                message = "the step divides by zero, as at a minimum, or overflows."
-                raise ArithmeticError(message) from error
+except (ZeroDivisionError, OverflowError) as error:
+    message = "the step divides by zero, as at a minimum, or overflows."
+    raise ArithmeticError(message) from error
 """
 STEP_ELSEWHERE = """
         loss: float | None = None

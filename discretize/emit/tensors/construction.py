@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from ...._support.errors import OdescentError, listed, unknown
 from ...step.words import example
-from ..lowering.names import ORACLE
 from ..stability import BOUNDS, check_numbers, warn_if_unstable
 from ..transform.coupled import is_coupled
 
@@ -41,7 +40,7 @@ def optimizer(
     Raises:
         OdescentError: an option that is unknown, missing, or refused by the class.
     """
-    from .. import called
+    from .. import called, oracle_arguments_of
 
     given_names = called(module)
     named = {s.name: given_names[s.name] for s in algorithm.tuned.parameters}
@@ -56,9 +55,7 @@ def optimizer(
         if of in used and name not in values:
             values = {**values, name: derived(module, values[of])}
     values = {n: value for n, value in values.items() if n not in used}
-    renamed = {
-        n.removeprefix(ORACLE): new for n, new in given_names.items() if n.startswith(ORACLE)
-    }
+    renamed = oracle_arguments_of(module)
     values = {renamed.get(n, n) if n not in named else n: value for n, value in values.items()}
     # one function of the tensors is enough: values are its own, products of its Hessian are differentiated
     of_loss = [n for n in oracles if n in {"value", HESSIAN} and n not in values]

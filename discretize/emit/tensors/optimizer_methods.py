@@ -318,10 +318,8 @@ class Body:
                 listed = self.listed(self.called(s.target.name))
                 lines += [f"        {listed} = _again(params, _seed(self.generator))"]
                 continue
-            given = ["param.shape", "generator=self.generator", "dtype=param.dtype", "device=param.device"]  # fmt: skip
-            lines += [f"        {self.listed(self.called(s.target.name))} = ["]
-            lines += wrapped("torch.randn", given, "", "            ")
-            lines += ["            for param in params", "        ]"]
+            listed = self.listed(self.called(s.target.name))
+            lines += [f"        {listed} = _normal(params, self.generator)"]
         return [*lines, *text]
 
     def advance_in_place(self) -> list[str]:

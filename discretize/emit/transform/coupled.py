@@ -35,6 +35,12 @@ def placed(program: Program) -> tuple[Block, ...]:
     return tuple(found)
 
 
+def keys_of(program: Program, renamed: Program) -> dict[str, str]:
+    """What each block that the parameters hold is called by a person, by its name in the renamed program."""
+    own = {new.name: b.name for b, new in zip(program.blocks, renamed.blocks, strict=True)}
+    return {b.name: own[b.name] for b in placed(renamed)}
+
+
 def coupled_plan(program: Program) -> Plan:
     """The transformation: all blocks stay in the program, where placed ones are moved by what they are to be next.
 
