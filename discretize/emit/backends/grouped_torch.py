@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import sympy as sp
-
 from ...._support.errors import NotCarried
 from ..lowering.domains import upper_bounds
 from ..lowering.names import Naming
@@ -115,6 +113,7 @@ class CoupledOptimizer(GroupsModule):
     """A module in which the parameters of each space are a group, and all of them move at once."""
 
     listwise = False
+    several, returned = "{} lists of tensors", "a list of tensors"
 
     def __init__(self, algorithm: Iteration, naming: Naming) -> None:
         called = self.renamed(algorithm, naming)
@@ -133,19 +132,9 @@ class CoupledOptimizer(GroupsModule):
         return self.coupled.low
 
     def functions(self) -> list[str]:
-        parts = []
-        for name, ask in self.coupled.oracles.items():
-            count = len(ask.vectors)
-            vectors = "a list of tensors" if count == 1 else f"{count} lists of tensors"
-            numbers = {0: "", 1: " and a number"}.get(len(ask.scalars), " and of numbers")
-            returns = "a number" if isinstance(ask.target, sp.Symbol) else "a list of tensors"
-            said = f"{name} is a function of {vectors}{numbers}, which returns {returns}."
-            parts.append(said)
-        if parts:
-            parts.append(
-                "They are called under torch.no_grad; partial_derivative makes those of a loss of lists."
-            )
-        return parts
+        parts = super().functions()
+        made = "partial_derivative makes the derivatives of a loss of lists."
+        return [*parts, made] if parts else []
 
     def updates(self) -> list[str]:
         return tried(self.coupled, ["        self._advance()"], "        ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,10 @@ class TreeModule(JaxModule):
 
 
 class TransformationModule:
+    """Prints a factory: the state, what begins it, the update, and what evaluates the output."""
+
+    output = "x"  # what the output is called where it is made
+
     def __init__(
         self, algorithm: Iteration, made: Plan, lowering: Lowering, factory: str, group: str
     ) -> None:
@@ -100,7 +104,7 @@ class TransformationModule:
         }
         self.still = None  # the name of a step at whose zero the update has to be stopped
         if step in self.low.parameters and any(
-            coasts(self.low, self.update, n, step) for n in self.moved
+            coasts(self.low, self.update, n, step) for n in self._updates()
         ):
             self.still = lowering.table.field(step, step.name).name
         self.printer = TreeModule(self.low, made)
@@ -108,11 +112,6 @@ class TransformationModule:
         listed = [a for r in (self.update, *self.first.values()) for a in self.arguments(r)]
         self.asks = list(dict.fromkeys(listed))
         self.asked = [a.partition(":")[0] for a in self.asks]
-
-    @property
-    def moved(self) -> tuple[str, ...]:
-        """What updates are called among the results of a step."""
-        return ("update",)
 
     def kept(self, low: Lowered) -> Lowered:
         """The program with the blocks that the state holds."""
@@ -180,43 +179,62 @@ class TransformationModule:
         lines = [f"    def init(params: optax.Params) -> {self.class_name}:"]
         lines += self._coefficients("c = ", "        ") if named else []
         items, more = self.printer.results(low.init, True)
-        body = indented(more)
-        bound = "start = " if any("start" in t for t in [*items, *body]) else ""
-        lines += [f"        {bound}_memory(params)", *body]
+        statements = self.printer.statements(low.init, self.printer.start_name)
+        body = indented([*statements, *more])
+        lines += [*self._begun([*items, *body]), *body]
         items += ["key=jnp.array(key)"] if self.update.draws else []
         items.append("c=c" if named else made.strip())
         return [*lines, *wrapped(f"return {self.class_name}", items, "", "        ")]
 
+    def _begun(self, text: list[str]) -> list[str]:
+        """The lines that make the starting points that a text reads."""
+        bound = "start = " if any("start" in t for t in text) else ""
+        return [f"        {bound}_memory(params)"]
+
     def update_lines(self) -> list[str]:
-        state, value = self.class_name, self.update.results["update"]
-        assert isinstance(value, Vector)
+        state = self.class_name
         callables = [a for a in self.asked if a != "value"]
         body = [*self.printer.unpacked(self.update), *self._given(callables), *self._started()]
         body += ["    key = jax.random.fold_in(state.key, state.k)"] if self.update.draws else []
         body += self.printer.statements(self.update)
-        like = "params" if self.plan.gradient is None else "updates"
-        moved = value.name if isinstance(value, VectorSymbol) else "new_updates"
-        if moved == "new_updates":
-            body += self.printer.assigned("    new_updates = ", value, str)
+        # By how much the parameters move, by the names of the results: a name each.
+        moved: dict[str, str] = {}
+        for result, (made, like) in self._updates().items():
+            value = self.update.results[result]
+            assert isinstance(value, Vector)
+            moved[result] = value.name if isinstance(value, VectorSymbol) else made
+            if not value:
+                body.append(f"    {made} = {self.printer.zero(like)}")
+            elif moved[result] == made:
+                body += self.printer.assigned(f"    {made} = ", value, str)
+        # The memory after the step.
         items, more = self.printer.results(self.update, False)
         body += more
         items += ["key=state.key"] if self.update.draws else []
         items.append("c=c" if self.names else "c=state.c")
-        needs = self.plan.uses_params or bool(callables) or like == "params"
+        needs = self.plan.uses_params or bool(callables) or self.plan.gradient is None
         head = self._signature(needs)
         head += self._moving() if self.names else []
         if not self.names and self.printer.reads(self.update):  # numbers such as exp(-1/2) only
             head += ["        c = state.c"]
         if self.still is not None:  # memory may hold a displacement of the step before
             stopped = f"lambda {self.still}, u: jnp.where({self.still} == 0, 0, u)"
-            line = f"    new_updates = _map({stopped}, (c.{self.still},), {moved})"
-            body += [line]
-            moved = "new_updates"
-        new = f"new_updates = _cast({moved}, {like})"
+            for result, (made, _) in self._updates().items():
+                body.append(f"    {made} = _map({stopped}, (c.{self.still},), {moved[result]})")
+                moved[result] = made
         return [
-            *head, *("    " + line if line else "" for line in body), f"        {new}",
+            *head, *("    " + line if line else "" for line in body), *self._new_updates(moved),
             *wrapped(f"return new_updates, {state}", items, "", "        "),
         ]  # fmt: skip
+
+    def _updates(self) -> dict[str, tuple[str, str]]:
+        """By the results of a step that move parameters, what each is called and what has its types."""
+        return {"update": ("new_updates", "params" if self.plan.gradient is None else "updates")}
+
+    def _new_updates(self, moved: Mapping[str, str]) -> list[str]:
+        """The lines that return them, from the names of the results."""
+        ((result, (_, like)),) = self._updates().items()
+        return [f"        new_updates = _cast({moved[result]}, {like})"]
 
     def _moving(self) -> list[str]:
         """The coefficients of a step: computed anew where a hyper-parameter is an array."""
@@ -242,9 +260,13 @@ class TransformationModule:
     def _given(self, callables: list[str]) -> list[str]:
         """What comes in, under the names of the step."""
         lines = [] if self.plan.gradient is None else [f"    {self.plan.gradient.name} = updates"]
-        lines += [f"    {a} = _typed({a}, params)" for a in callables]
+        lines += self._typed(callables)
         valued = "value" in self.asked
         return lines + ["    value = jnp.asarray(value, dtype=float)"] * valued
+
+    def _typed(self, callables: list[str]) -> list[str]:
+        """Functions that are called in the types of the parameters, under their names."""
+        return [f"    {a} = _typed({a}, params)" for a in callables]
 
     def _started(self) -> list[str]:
         """The memory that oracles make, at the first update."""
@@ -287,11 +309,19 @@ class TransformationModule:
         lines += JNP.documentation([f"The algorithm's output, for parameters {where}."])
         value = routine.results["x"]
         assert isinstance(value, Vector)
-        if value == PARAMS:
-            return [*lines, "    del state", "    return params"]
+        if held := self._as_held(value):
+            return [*lines, "    del state", *held]
         lines += ["    c = state.c"] if self.printer.reads(routine) else []
-        named = [a.partition(":")[0] for a in asks]
-        lines += [f"    {a} = _typed({a}, params)" for a in named]
+        lines += self._typed([a.partition(":")[0] for a in asks])
         lines += [*self.printer.unpacked(routine), *self.printer.statements(routine)]
-        lines += self.printer.assigned("    x = ", value, str)
-        return [*lines, "    return _cast(x, params)"]
+        lines += self.printer.assigned(f"    {self.output} = ", value, str)
+        return [*lines, f"    return _cast({self.output}, {self.like_output})"]
+
+    @property
+    def like_output(self) -> str:
+        """What has the types of the output."""
+        return "params"
+
+    def _as_held(self, value: Vector) -> list[str]:
+        """The lines that return an output that the parameters hold; none where it is to be made."""
+        return ["    return params"] if value == PARAMS else []

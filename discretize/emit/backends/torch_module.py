@@ -42,6 +42,8 @@ class OptimizerModule:
     """Prints the module: a coefficient table, helpers, and the class around its `Body`."""
 
     listwise = True  # whether operations on whole lists are a choice
+    several = "two lists of tensors, a point and a direction"  # what a function of more than a point takes
+    returned = "as many tensors as a list has"
 
     def __init__(self, algorithm: Iteration, naming: Naming) -> None:
         called, step = self.renamed(algorithm, naming), algorithm.step
@@ -172,11 +174,11 @@ class OptimizerModule:
         """What is asked of the functions that the optimizer is given, a paragraph each."""
         parts = []
         for name, ask in self.body.oracles.items():
-            pair = "two lists of tensors, a point and a direction"
-            vectors = "a list of tensors" if len(ask.vectors) == 1 else pair
+            count = len(ask.vectors)
+            vectors = "a list of tensors" if count == 1 else self.several.format(count)
             numbers = {0: "", 1: " and a number"}.get(len(ask.scalars), " and of numbers")
             number = isinstance(ask.target, sp.Symbol)
-            returns = "a number" if number else "as many tensors as a list has"
+            returns = "a number" if number else self.returned
             said = f"{name} is a function of {vectors}{numbers}, which returns {returns}; it is called "
             said += "under torch.no_grad."
             if name == HESSIAN:
