@@ -82,10 +82,12 @@ def _number(generator: torch.Generator | None) -> float:
 
 def _normal(like: list[Tensor], generator: torch.Generator | None) -> list[Tensor]:
     """A standard normal sample of the shapes and types of these."""
-    return [
-        torch.randn(x.shape, generator=generator, dtype=x.dtype, device=x.device)
-        for x in like
-    ]
+
+    def drawn(x: Tensor) -> Tensor:
+        kind, at = x.dtype, x.device
+        return torch.randn(x.shape, generator=generator, dtype=kind, device=at)
+
+    return [drawn(x) for x in like]
 
 
 def _seed(generator: torch.Generator | None) -> int:
