@@ -336,7 +336,9 @@ def test_what_is_wrong_in_torch_is_said_and_nothing_moves():
         method.to_torch(groups[:1], **given, **of_lists())
     with pytest.raises(ValueError, match='needs a key "group": x or lam'):
         method.to_torch([torch.zeros(3, requires_grad=True)], **given, **of_lists())
-    with pytest.raises(od.OdescentError, match=r"as in to_torch\(params, .*f=\.\.\."):
+    with pytest.raises(
+        od.OdescentError, match=r"as in to_torch\(params, .*f=\.\.\..*lists of tensors"
+    ):
         method.to_torch(groups, **given)
     before = held(constrained_groups())
     wrong = {**of_lists(), "map_c": lambda x: [torch.zeros(3), torch.zeros(3)]}

@@ -80,11 +80,8 @@ def optimizer(
             LOSS if n in of_loss else losses[n][0] if n in losses else n for n in functions
         )
         shown = ", ".join(map(example, [*missing, *told]))
-        takes = (
-            f", where {listed(list(told))} take{'s' * (len(told) == 1)} a list of tensors"
-            if told
-            else ""
-        )
+        what = "lists of tensors" if losses else "a list of tensors"
+        takes = f", where {listed(list(told))} take{'s' * (len(told) == 1)} {what}" if told else ""
         raise OdescentError(f"{who} needs {wanted}, as in to_torch(params, {shown}){takes}.")
     known = {n: given[key] for n, key in named.items() if key in given}
     known |= {n: values[n] for n in BOUNDS if n in values and n not in known}
