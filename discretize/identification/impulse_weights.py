@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from math import isqrt
 from typing import Any, TypeAlias
 
@@ -14,10 +15,10 @@ from sympy.polys.fields import FracElement, FracField
 from sympy.polys.matrices import DomainMatrix
 from sympy.polys.rings import PolyElement
 
-from ..._support.work import kept
+from ..._support.work import kept, work
 from ...dynamics.algebra.exact import Fractions
 from ...dynamics.algebra.scalars import exponents
-from ...dynamics.numbers.fractions import added, multiplied, raised
+from ...dynamics.numbers.fractions import added, divided, multiplied, raised, whole
 from ..equality.numbers import Number, real
 from ..linear.time_varying_form import TimeVarying
 from .elimination import ORDER
@@ -149,7 +150,8 @@ class _Recurrence:
         self.field = FracField([*late_first, *named.values()] or [sp.Dummy()], QQ, ORDER)
         gens = dict(zip(self.field.symbols, self.field.gens, strict=True))
         self.named = {named[g]: self.meaning[g] for g in held}
-        self._held = {g: gens[n] for g, n in named.items()}
+        places = {s: i for i, s in enumerate(self.field.symbols)}
+        self._held = {g: places[n] for g, n in named.items()}
         elements = iter(lowered.elements)
         self.shapes = [m.shape for m in system]
         self._entries = [next(elements) for _ in entries]
@@ -173,16 +175,28 @@ class _Recurrence:
         ]  # fmt: skip
 
         def value(p: PolyElement) -> FracElement:
+            # generators are renamed, numbers multiply, and what is left is arithmetic of fractions
+            renamed: dict[tuple[int, ...], Any] = {}
             total = self.field.zero
             for monomial, c in p.terms():
-                term = self.field(c)
+                powers, others = [0] * len(self.field.gens), []
                 for v, power in zip(values, monomial, strict=True):
-                    if power:
-                        term = multiplied(term, raised(v, power))
-                total = added(total, term)
-            return total
+                    if power and isinstance(v, int):
+                        powers[v] += power
+                    elif power and is_number(v):
+                        c = c * number_of(v) ** power
+                    elif power:
+                        others.append(raised(v, power))
+                work(1 + len(others))
+                if others:
+                    term = self.field.ring.from_dict({tuple(powers): c})
+                    total = added(total, reduce(multiplied, others, whole(self.field, term)))
+                elif c:
+                    renamed[tuple(powers)] = renamed.get(tuple(powers), 0) + c
+            rest = self.field.ring.from_dict({m: c for m, c in renamed.items() if c})
+            return added(total, whole(self.field, rest)) if total else whole(self.field, rest)
 
-        return value(e.numer) / value(e.denom)
+        return divided(value(e.numer), value(e.denom))
 
     def _after(
         self, parts: list[FracElement], now: Mapping[sp.Symbol, FracElement], fresh: Any

@@ -22,7 +22,7 @@ from ..._support.work import kept, work
 from ..numbers.factors import factors
 from ..numbers.fractions import fraction
 from ..numbers.square_roots import Number, SquareRoots
-from .scalars import SINGULAR, admitted, as_scalar, small_powers, vanishes
+from .scalars import SINGULAR, admitted, as_scalar, nodes, small_powers, vanishes
 
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _PRIMES = 2**15  # the least prime that is not looked for in numbers under roots of higher order
@@ -30,6 +30,8 @@ _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots
 # functions that are compared by their arguments
 _OPAQUE = (sp.Abs, sp.sign, sp.ceiling, sp.Max, sp.Min, sp.log, sp.sin, sp.cos)
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
+# E itself stands for powers of it that were not evaluated
+_REWRITTEN = (*map(type, (*_ALGEBRAIC, sp.E)), *_HYPERBOLIC, *_OPAQUE, sp.exp)
 
 
 class _Lowering:
@@ -49,16 +51,16 @@ class _Lowering:
         # by the rest of an exponent, the numbers before it without signs; 1 is the rest of numbers
         numbers: dict[sp.Expr, set[sp.Rational]] = {sp.S.One: set()}
         exprs = [self._rewrite(e) for e in exprs]
-        for e in exprs:
-            for power in e.atoms(sp.Pow):
-                base, exponent = power.as_base_exp()
-                if isinstance(exponent, sp.Rational) and base.is_Symbol and base.is_positive:
-                    self._roots[base] = lcm(self._roots.get(base, 1), exponent.q)
-            for node in e.atoms(sp.exp):
+        for node in {n for e in exprs for n in nodes(e)}:
+            if isinstance(node, sp.exp):
                 number, rest = node.args[0].as_coeff_Mul()
                 if isinstance(number, sp.Rational):
                     numbers.setdefault(rest, set()).add(abs(number))
-            if e.has(sp.E):
+            elif isinstance(node, sp.Pow):
+                base, exponent = node.as_base_exp()
+                if isinstance(exponent, sp.Rational) and base.is_Symbol and base.is_positive:
+                    self._roots[base] = lcm(self._roots.get(base, 1), exponent.q)
+            elif node is sp.E:
                 numbers[sp.S.One].add(sp.S.One)
         self._roots = {base: n for base, n in self._roots.items() if n <= _ROOT}
         self._units = {rest: small_powers(found) for rest, found in numbers.items()}
@@ -77,6 +79,8 @@ class _Lowering:
 
     @staticmethod
     def _rewrite(e: sp.Expr) -> sp.Expr:
+        if not any(issubclass(kind, _REWRITTEN) for kind in set(map(type, nodes(e)))):
+            return e
         if e.has(*_ALGEBRAIC):
             e = e.xreplace(_roots())
         if e.has(*_HYPERBOLIC):

@@ -49,6 +49,18 @@ def as_scalar(value: object) -> sp.Expr:
     raise WrongType(f"a finite number or SymPy expression was expected, not {shown(value)}.")
 
 
+def nodes(e: sp.Expr) -> set[sp.Basic]:
+    """Every part of a scalar expression, itself included, once."""
+    found: set[sp.Basic] = set()
+    waiting: list[sp.Basic] = [e]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += node.args
+    return found
+
+
 def bounded(value: sp.Expr) -> sp.Expr:
     """The expression, if its numbers are of a size that floats have, and not too long; WrongType otherwise."""
     for n in value.atoms(sp.Rational):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from math import comb
+from math import comb, lcm
 from typing import Any
 
 import sympy as sp
@@ -93,8 +93,8 @@ def _sum(field: FracField, elements: list[FracElement]) -> FracElement:
         else:
             over[x.denom] = over.get(x.denom, field.ring.zero) + x.numer
     parts = [field.zero.new(numer, denom) for denom, numer in over.items()]
-    whole = field(field.ring.from_dict({m: c for m, c in polynomial.items() if c}))
-    return functools.reduce(added, parts, whole)
+    rest = whole(field, field.ring.from_dict({m: c for m, c in polynomial.items() if c}))
+    return functools.reduce(added, parts, rest)
 
 
 def _product(field: FracField, elements: list[FracElement]) -> FracElement:
@@ -105,7 +105,22 @@ def _product(field: FracField, elements: list[FracElement]) -> FracElement:
             polynomial = polynomial * x.numer.quo_ground(x.denom.LC)
         else:
             rest.append(x)
-    return functools.reduce(multiplied, rest, field(polynomial))
+    return functools.reduce(multiplied, rest, whole(field, polynomial))
+
+
+def whole(field: FracField, polynomial: PolyElement) -> FracElement:
+    """A polynomial as an element of the field; only the denominators of its coefficients are to be found."""
+    under = lcm(*(c.denominator for c in polynomial.values()))
+    if under == 1:
+        return field.raw_new(polynomial, field.ring.one)
+    return field.raw_new(polynomial.mul_ground(field.domain(under)), field.ring.ground_new(under))
+
+
+def polynomial_of(e: FracElement) -> PolyElement | None:
+    """The polynomial with rational coefficients that an element is; None where it has a denominator."""
+    if not e.denom.is_ground:
+        return None
+    return e.numer if e.denom.LC == 1 else e.numer.quo_ground(e.denom.LC)
 
 
 def added(a: FracElement, b: FracElement) -> FracElement:
@@ -115,7 +130,8 @@ def added(a: FracElement, b: FracElement) -> FracElement:
         len(a.denom) * len(b.denom),
     )
     work(over + under)
-    return a + b
+    p, q = polynomial_of(a), polynomial_of(b)
+    return a + b if p is None or q is None else whole(a.field, p + q)
 
 
 def raised(a: FracElement, n: int) -> FracElement:
@@ -127,4 +143,15 @@ def raised(a: FracElement, n: int) -> FracElement:
 def multiplied(a: FracElement, b: FracElement) -> FracElement:
     """The product of two fractions, counted in the same way."""
     work(len(a.numer) * len(b.numer) + len(a.denom) * len(b.denom))
-    return a * b
+    p, q = polynomial_of(a), polynomial_of(b)
+    if p is not None and q is not None:
+        return whole(a.field, p * q)
+    return b if p == 1 else a if q == 1 else a * b
+
+
+def divided(a: FracElement, b: FracElement) -> FracElement:
+    """The quotient of two fractions."""
+    p, q = polynomial_of(a), polynomial_of(b)
+    if p is not None and q is not None and q.is_ground and q:
+        return whole(a.field, p.quo_ground(q.LC))
+    return a / b

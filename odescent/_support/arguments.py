@@ -244,6 +244,7 @@ class _Unloaded:
     """A class of which only the name is known here."""
 
 
+@functools.cache
 def _choices(hint: Any) -> list[Any]:
     """The members of a union, or the one hint; what takes an array takes numbers, which need not stand beside it."""
     if typing.get_origin(hint) not in (typing.Union, types.UnionType):
@@ -335,6 +336,7 @@ def _is_number(value: Any, kind: type = complex) -> bool:
     return kind is complex or number.imag == 0
 
 
+@functools.cache
 def _is_array(origin: Any) -> bool:
     """Whether a hint is one of an array: NumPy's, JAX's, or one that states its type and shape."""
     name, module = getattr(origin, "__name__", ""), getattr(origin, "__module__", "")
