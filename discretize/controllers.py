@@ -206,11 +206,12 @@ def error_per_unit_step(
     step: Number = sp.S.One,
     safety: Number = _SAFETY,
     limits: tuple[Number, Number] = (_FIFTH, _FIVE),
+    rejected: tuple[Number, Number] | None = None,
 ) -> tuple[Step, ...]:
     """The controller of integrators: accept where the error per unit of time is within the tolerance.
 
     The next scale is the one at which the error would be the share ``safety`` of it (Hairer, Norsett, Wanner, Solving
-    ODEs I, II.4, with the error per unit step).
+    ODEs I, II.4, with the error per unit step). `neural_de.PerUnitStep` has the same test for diffrax.
 
     Args:
         error: an estimate of the local error, at least 0, such as the distance of two schemes of different order.
@@ -221,49 +222,112 @@ def error_per_unit_step(
         step: the time that a step of scale 1 takes.
         safety: the share of the tolerance that is aimed at.
         limits: the least and the largest factor of the scale.
+        rejected: the same after a step that is taken back; `limits` by default.
 
     Returns:
         substeps of a scheme.
     """
-    least, largest = map(as_scalar, limits)
     allowed = as_scalar(tolerance) * scale * as_scalar(step)
-    error, safety = as_scalar(error), as_scalar(safety)
-    factor = (safety * allowed / error) ** sp.Rational(1, check_whole("order", order, 1))
-    # the guards are multiplied out, so that an error of zero divides nothing
-    change = Select(
-        safety * allowed >= largest**order * error,
-        [Let({scale: largest * scale})],
-        [
-            Select(
-                safety * allowed <= least**order * error,
-                [Let({scale: least * scale})],
-                [Let({scale: factor * scale})],
-            )
-        ],
+    return _within(
+        error, allowed, check_whole("order", order, 1), scale, back, safety, limits, rejected
     )
-    return (Select(error <= allowed, [change], [change, Let(_restored(back))]),)
+
+
+@checked
+def error_per_step(
+    error: Number,
+    tolerance: Number,
+    scale: sp.Symbol,
+    back: Sequence[Symbol],
+    order: int,
+    safety: Number = _SAFETY,
+    limits: tuple[Number, Number] = (_FIFTH, _FIVE),
+    rejected: tuple[Number, Number] | None = None,
+) -> tuple[Step, ...]:
+    """The controller of most integrators: accept where the error of the step is within the tolerance.
+
+    With ``safety=a**(order + 1)``, ``limits=(1, 10)`` and ``rejected=(1/5, a)`` it decides as `diffrax.PIDController`
+    does, whose safety factor is a = 9/10.
+
+    Args:
+        error: an estimate of the local error, at least 0.
+        tolerance: of the error of a step.
+        scale: the scalar block that the step is scaled by.
+        back: the blocks that are taken back where the error is larger.
+        order: p, where the error of a step of length s is of the order s^(p+1).
+        safety: the share of the tolerance that is aimed at.
+        limits: the least and the largest factor of the scale.
+        rejected: the same after a step that is taken back; `limits` by default.
+
+    Returns:
+        substeps of a scheme.
+    """
+    order = check_whole("order", order, 1)
+    return _within(error, as_scalar(tolerance), order + 1, scale, back, safety, limits, rejected)
+
+
+def _within(
+    error: Number,
+    allowed: sp.Expr,
+    power: int,
+    scale: sp.Symbol,
+    back: Sequence[Symbol],
+    safety: Number,
+    limits: tuple[Number, Number],
+    rejected: tuple[Number, Number] | None,
+) -> tuple[Step, ...]:
+    """Accept where the error is allowed; relative to what is allowed it grows by this power of the scale."""
+    error, aimed = as_scalar(error), as_scalar(safety) * allowed
+    factor = (aimed / error) ** sp.Rational(1, power)
+
+    def changed(limits: tuple[Number, Number]) -> Step:
+        # the guards are multiplied out, so that an error of zero divides nothing
+        least, largest = map(as_scalar, limits)
+        at_least = Select(
+            aimed <= least**power * error,
+            [Let({scale: least * scale})],
+            [Let({scale: factor * scale})],
+        )
+        return Select(aimed >= largest**power * error, [Let({scale: largest * scale})], [at_least])
+
+    after = changed(limits if rejected is None else rejected)
+    return (Select(error <= allowed, [changed(limits)], [after, Let(_restored(back))]),)
 
 
 @checked
 def dual(
-    multiplier: sp.Symbol, spent: Number, budget: Number, gain: Number = _HALF
+    multiplier: sp.Symbol,
+    spent: Number,
+    budget: Number,
+    gain: Number = _HALF,
+    sensitivity: Number | None = None,
 ) -> tuple[Step, ...]:
     """A multiplier that holds a budget: it grows by (spent/budget)^gain where too much is spent, and falls else.
 
-    Dual ascent on the logarithm of the multiplier, as of a penalty whose coefficient is not known beforehand.
+    Dual ascent on the logarithm of the multiplier, as of a penalty whose coefficient is not known beforehand. The
+    budgets of neural differential equations (`neural_de.Budget`) ascend by the bounded excess, and have further terms
+    for the lag of the weights.
 
     Args:
         multiplier: the positive scalar block.
         spent: what the step took, positive.
         budget: what it may take.
         gain: the share of the excess that is corrected in a step.
+        sensitivity: the excess is this times spent/budget - 1, between -1 and 1, in place of log(spent/budget).
 
     Returns:
         substeps of a scheme.
     """
-    return (
-        Let({multiplier: multiplier * (as_scalar(spent) / as_scalar(budget)) ** as_scalar(gain)}),
-    )
+    ratio, gain = as_scalar(spent) / as_scalar(budget), as_scalar(gain)
+    if sensitivity is None:
+        return (Let({multiplier: multiplier * ratio**gain}),)
+    excess = as_scalar(sensitivity) * (ratio - 1)
+
+    def ascent(by: sp.Expr) -> list[Step]:
+        return [Let({multiplier: multiplier * sp.exp(gain * by)})]
+
+    bounded = Select(excess <= -1, ascent(sp.S.NegativeOne), ascent(excess))
+    return (Select(excess >= 1, ascent(sp.S.One), [bounded]),)
 
 
 @checked
@@ -423,6 +487,7 @@ __all__ = [
     "certain_decrease",
     "claimed",
     "dual",
+    "error_per_step",
     "error_per_unit_step",
     "trust_radius",
     "wolfe",

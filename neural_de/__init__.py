@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from .tasks.rows import Rows as Rows
     from .tasks.task import Losses as Losses
     from .tasks.task import Task as Task
+    from .tracking.controllers import PerUnitStep as PerUnitStep
     from .tracking.first_step import WarmStart as WarmStart
     from .tracking.first_step import initial_step as initial_step
     from .tracking.instrument import statistics_of as statistics_of

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ..._support.errors import OdescentError
+from ..tracking.controllers import PerUnitStep
 from ..tracking.evaluations import is_ode
 from ..tracking.norms import Norm
 from .penalty import InitialValueProblem, Integrand, Needs, Outcome, Regularizer
@@ -98,7 +99,7 @@ def _saves_last(saveat: dfx.SaveAt) -> bool:
 
 
 def _with_norm(controller: Any, norm: Norm, name: str) -> Any:
-    if isinstance(controller, dfx.ClipStepSizeController):
+    if isinstance(controller, dfx.ClipStepSizeController | PerUnitStep):
         inner = _with_norm(controller.controller, norm, name)
         return eqx.tree_at(lambda c: c.controller, controller, inner)
     if not isinstance(controller, dfx.PIDController):

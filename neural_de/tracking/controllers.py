@@ -85,6 +85,94 @@ class CountingController(dfx.AbstractAdaptiveStepSizeController[Trials, Any]):
         return keep, times[0], times[1], jump, after, result
 
 
+class PerUnitStep(dfx.AbstractAdaptiveStepSizeController[Any, Any]):
+    """A controller that holds the error per unit of time to its tolerances, in place of the error of a step.
+
+    The error of the whole solve is then of the order of the tolerance, whatever the number of steps (Hairer, Norsett,
+    Wanner, Solving ODEs I, II.4). The same test as `discretize.controllers.error_per_unit_step`::
+
+        solve(field, y0, t0=0.0, t1=1.0, controller=PerUnitStep(diffrax.PIDController(rtol=1e-6, atol=1e-6)))
+
+    Attributes:
+        controller: decides, of the estimated error over the length of the step, which has one order less; so has an
+            ``error_order`` that it is given.
+    """
+
+    controller: Any
+
+    rtol = of_wrapped("controller", "rtol")
+    atol = of_wrapped("controller", "atol")
+    norm = of_wrapped("controller", "norm")
+
+    def wrap(self, direction: Any) -> PerUnitStep:
+        """In the solver's own time, which increases."""
+        return PerUnitStep(self.controller.wrap(direction))
+
+    def init(
+        self,
+        terms: Any,
+        t0: Any,
+        t1: Any,
+        y0: Any,
+        dt0: Any,
+        args: Any,
+        func: Any,
+        error_order: Any,
+    ) -> tuple[Any, Any]:
+        """The inner controller's first step and state; see diffrax for the arguments.
+
+        Args:
+            terms: a pytree of diffrax terms.
+            t0: start of the solve.
+            t1: its end.
+            y0: the initial state.
+            dt0: the first step, or None.
+            args: of the vector field.
+            func: the vector field.
+            error_order: the order of the error estimate.
+
+        Raises:
+            OdescentError: the error of a step is of the order of its length, so that per unit of time it stays.
+        """
+        if error_order is not None and error_order <= 1:
+            raise OdescentError(
+                f"PerUnitStep needs an error of order over 1 in the length of a step, this solver's has {error_order}: "
+                "control the error of the step, or take a solver of higher order."
+            )
+        return self.controller.init(terms, t0, t1, y0, dt0, args, func, error_order)
+
+    def adapt_step_size(
+        self,
+        t0: Any,
+        t1: Any,
+        y0: Any,
+        y1: Any,
+        args: Any,
+        y_error: Any,
+        error_order: Any,
+        state: Any,
+    ) -> tuple[Any, Any, Any, Any, Any, Any]:
+        """The inner controller's decision on the error per unit of time; see diffrax for the arguments.
+
+        Args:
+            t0: start of the trial.
+            t1: its end.
+            y0: state at the start.
+            y1: proposed state at the end.
+            args: of the vector field.
+            y_error: the embedded error estimate.
+            error_order: the order of that estimate.
+            state: of the inner controller.
+
+        Returns:
+            As the inner controller.
+        """
+        if y_error is not None:
+            y_error = jax.tree.map(lambda e: e / (t1 - t0).astype(e.dtype), y_error)
+        order = None if error_order is None else error_order - 1
+        return self.controller.adapt_step_size(t0, t1, y0, y1, args, y_error, order, state)
+
+
 class GivenSteps(dfx.StepTo):
     """`StepTo` whose times were checked before the solve.
 

@@ -36,6 +36,7 @@ _ROUNDS = 60
 _ENOUGH = 5e-7  # between both sides, relative to the bound or the floor
 _KEPT = 4  # proofs, some of which rounding may spoil
 _SMALL = 0.01  # gradients of the first guess are not smaller
+_LARGER = 3  # times that a start from further inside is tried before more pairs are
 _TRIES = 4  # in other units, where rounding took over
 
 
@@ -212,7 +213,7 @@ class Dual:
         if not self.tied:
             pairs += [(i, STAR) for i in range(self.count)]
         units, size = self.sizes()
-        level, tries, at = 0, 0, None
+        level, tries, larger, at = 0, 0, 0, None
         below: list[tuple[float, dict[tuple[int, int], float]]] = []
         inner: list[Example] = []
         for _ in range(_ROUNDS):
@@ -224,6 +225,9 @@ class Dual:
             example = self._example(at, units, len(pairs))
             if time.monotonic() > deadline:
                 break
+            if not reached and not at.inside and larger < _LARGER:
+                size, larger, at = 100 * size, larger + 1, None
+                continue
             new: list[tuple[int, int]] = []
             if example is not None:
                 slack = self.slacks(*example)

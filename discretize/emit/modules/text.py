@@ -12,6 +12,7 @@ from ...._support.rendering.brief import capital
 from ....dynamics.algebra.vectors import Vector
 from ....dynamics.maps import form_of
 from ....dynamics.solves.routes import Solve, inverses, solve_of
+from ...programs.control import Repeat
 from ..lowering.coefficients import presentable
 from ..lowering.statements import Lowered, Routine
 from ..printing.language import Syntax
@@ -52,6 +53,9 @@ def description(algorithm: Iteration, target: str, language: str, notes: str = "
     facts = [*_consensus(algorithm.system), *_named_maps(algorithm.system)]
     facts += [f"Solve with {how}." for how in solves_of(algorithm.tuned)]
     facts.append(f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}.")
+    guarded = any(isinstance(s, Repeat) and s.until is not None for s in algorithm.scheme.every)
+    if guarded and target in ("jax", "optax"):
+        facts.append("If a loop reaches its limit before its condition holds, what it sets is NaN.")
     bindings = {**algorithm.where, **algorithm.tuning}
     if bindings:
         shown = ", ".join(
