@@ -294,3 +294,36 @@ def test_without_marimo_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 )
 def test_only_what_others_cannot_reach_goes_without_a_token(address: str, alone: bool):
     assert cmd_explore._loopback(address) is alone
+
+
+@pytest.mark.parametrize(
+    "explorer", [("heavy_ball", "--objective", "himmelblau", "--x0", "-1,0")], indirect=True
+)
+def test_the_picture_is_turned_and_says_eigenvalues(browser, explorer: str):
+    """By its button; the frame holds the surface, answers the pointer, and goes when a slider moves."""
+    asked: list[str] = []
+    browser.on("request", lambda request: asked.append(request.url))
+    opened(browser, explorer)
+    browser.get_by_role("button", name="turn the picture").click()
+    frame = browser.frame_locator("#odescent-turned iframe")
+    frame.locator("canvas").wait_for(timeout=60_000)
+    assert (
+        "iterates" in frame.locator("#b").inner_text()
+        or "Heavy" in frame.locator("#b").inner_text()
+    )
+    inside = next(f for f in browser.frames if f.evaluate("typeof seen") == "object")
+    before = inside.evaluate("JSON.stringify(seen.map(s => s[0]))")
+    frame.locator("canvas").press("ArrowLeft")
+    assert inside.evaluate("JSON.stringify(seen.map(s => s[0]))") != before
+    x, y = inside.evaluate("seen[seen.length - 1][0].slice(0, 2)")
+    frame.locator("canvas").hover(position={"x": x, "y": y})
+    said = frame.locator("#t").inner_text()
+    assert "multipliers" in said
+    assert "of f, f =" in said
+    browser.evaluate(MOVE, ["steps", "ArrowRight", False])
+    browser.locator("#odescent-turned").wait_for(state="detached")
+    assert not [
+        u
+        for u in asked
+        if "//" in u and "127.0.0.1" not in u and not u.startswith(("data:", "blob:"))
+    ]

@@ -19,6 +19,7 @@ from odescent._explorer import Choice, page, parameters, view
 from odescent._explorer.choice import MODE, OWN, PLANE, own_function, own_system
 from odescent._explorer.exports import export, stem
 from odescent._explorer.link import MAX_TEXT, link, linked
+from odescent._explorer.turning import turned
 from odescent.cli import app
 
 SYSTEM = """system mine
@@ -251,12 +252,52 @@ def test_a_block_that_is_not_drawn_is_named():
     assert "not drawn" not in view(Choice()).picture
 
 
-@pytest.mark.parametrize("suffix", [".svg", ".png", ".csv", ".json", ".py"])
+@pytest.mark.parametrize("suffix", [".svg", ".png", ".html", ".csv", ".json", ".py"])
 def test_the_command_writes_every_kind_of_file(suffix: str, tmp_path):
     out = tmp_path / f"view{suffix}"
     done = CliRunner().invoke(app, ["explore", "--steps", "5", "--out", str(out)])
     assert done.exit_code == 0, done.stderr
     assert out.stat().st_size > 300
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        (Choice("heavy_ball", steps=6), "in the plane"),
+        (Choice("heavy_ball", objective=PLANE, steps=6), "in space"),
+        (Choice(own_system(SYSTEM), "semi_implicit_euler", own_function("x^4/4 + (y - 1)^2"), steps=6), "in space"),
+    ],
+    ids=["phase", "quadratic", "own"],
+)  # fmt: skip
+def test_the_picture_that_turns_is_of_the_same_run(choice: Choice, says: str):
+    """Its iterates are those of the view, as far as few digits tell, and what is at rest says its eigenvalues."""
+    seen = view(choice)
+    scene = turned(seen)
+    assert says in str(scene)
+    lines = [line.points for line in scene.lines if len(line.points) >= len(seen.iterates)]
+    flat = [p[np.isfinite(p).all(1)][: len(seen.iterates), :2] for p in lines]
+    near = [
+        p.shape == seen.iterates.shape and np.allclose(p, seen.iterates, atol=1e-5) for p in flat
+    ]
+    assert any(near)
+    # a short run of one's own function stays away from its minimum
+    said = ["eigenvalues" in m.text or "multipliers" in m.text for m in scene.marks]
+    assert all(said)
+    assert bool(said) == (choice.method == "heavy_ball")
+
+
+@pytest.mark.parametrize(
+    ("choice", "says"),
+    [
+        (Choice("sgd", objective=PLANE, steps=5), "many paths have no interactive picture"),
+        (Choice("gradient_descent", steps=5), "against time has no interactive picture"),
+        (Choice("armijo", objective="no_such"), "no_such"),
+    ],
+)
+def test_what_cannot_be_turned_is_said(choice: Choice, says: str):
+    with pytest.raises(od.OdescentError, match=says):
+        turned(view(choice))
+    assert says in page.turning(view(choice))
 
 
 def test_the_command_takes_a_function(tmp_path):

@@ -55,7 +55,7 @@ from odescent.particles.theory.passage import Passage
 OTHERS = (BaseException, Vector, Number, nde.Task, nde.Regularizer, tuple)
 MODULES = {
     "Budget", "Capture", "ContinuousFlow", "ConvField", "Dense", "GRUEncoder", "LatentODE", "NeuralODEClassifier",
-    "NeuralSDE", "NeuralSDEClassifier", "TwoLayers", "WarmStart",
+    "NeuralSDE", "NeuralSDEClassifier", "PerUnitStep", "TwoLayers", "WarmStart",
 }  # fmt: skip
 
 h, c = od.parameters("h c")

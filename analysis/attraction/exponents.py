@@ -18,11 +18,10 @@ from jaxtyping import Float
 from ...dynamics.flows.stepper import PointStepper, iterate, trace
 from ...dynamics.flows.tableaux import runge_kutta
 from .batching import pad, pick, spread, take
+from .settling import over
 
 _UNROLLED = 6  # tangents that are made orthogonal one by one; more by a QR factorization
-_BLOCK = (
-    64  # points that go through all steps together: all that belongs to them stays in the cache
-)
+_BLOCK = 128  # points that go through all steps together: all that is theirs stays in the cache
 _SEED = 7
 
 
@@ -65,86 +64,84 @@ def _real(a: Any) -> bool:
 
 @lru_cache(maxsize=32)
 def _growing(s: PointStepper, k: int, every: int, batches: int) -> Callable[..., Any]:
-    step: Callable[[Any, Any], Any]
-    if s.rates is None:
-        step = lambda z, c: s.step(z, c, None)
-    else:
-        rates, dt = s.rates, s.dt
-        step = lambda z, c: runge_kutta("rk4", lambda t, y: rates(y, c), 0.0, z, dt)
-
-    def one(z: Any, c: Any, skip: Any, blocks: Any) -> Any:
+    def many(z: Any, c: Any, skip: Any, blocks: Any) -> Any:
         leaves, tree = jax.tree.flatten(z)
         moving = [i for i, a in enumerate(leaves) if _real(a)]
+        still = [a for i, a in enumerate(leaves) if i not in moving]
+        n = leaves[0].shape[-1]
+        cuts = np.cumsum([a.size // n for a in (leaves[i] for i in moving)])[:-1]
 
-        def moved(tangible: list[Any], leaves: list[Any]) -> tuple[list[Any], list[Any]]:
-            whole = list(leaves)
-            for i, a in zip(moving, tangible, strict=True):
-                whole[i] = a
-            new = jax.tree.leaves(step(jax.tree.unflatten(tree, whole), c))
-            return [new[i] for i in moving], new
+        # All that moves is one array (d, n), the points last: what is done to it is one loop over memory.
+        def joined(z: Any) -> Any:
+            found = jax.tree.leaves(z)
+            return jnp.concatenate([found[i].reshape(-1, n) for i in moving])
+
+        def parted(flat: Any, still: list[Any]) -> Any:
+            whole, others = list(leaves), iter(still)
+            for i, part in zip(moving, jnp.split(flat, cuts), strict=True):
+                whole[i] = part.reshape(leaves[i].shape).astype(leaves[i].dtype)
+            whole = [a if i in moving else next(others) for i, a in enumerate(whole)]
+            return jax.tree.unflatten(tree, whole)
+
+        def step(flat: Any, still: list[Any]) -> tuple[Any, list[Any]]:
+            if s.rates is None:
+                z = over(lambda z, c: s.step(z, c, None), c)(parted(flat, still), c)
+                now = jax.tree.leaves(z)
+                return joined(z), [a for i, a in enumerate(now) if i not in moving]
+            slope = over(s.rates, c)
+
+            def rates(_: Any, y: tuple[Any, ...]) -> tuple[Any, ...]:
+                # Without the barrier XLA computes each stage again for all that follow it.
+                return (jax.lax.optimization_barrier(joined(slope(parted(y[0], still), c))),)
+
+            return runge_kutta("rk4", rates, 0.0, (flat,), s.dt)[0], still
 
         def push(_: Any, carry: Any) -> Any:
-            leaves, tangents = carry
-            at = [leaves[i] for i in moving]
+            flat, still, tangents = carry
             along: Callable[[Any], Any] = lambda v: jax.jvp(
-                lambda u: moved(u, leaves), (at,), (v,), has_aux=True
-            )[1:]
-            tangents, new = jax.vmap(along, out_axes=(0, None))(tangents)
-            return new, tangents
+                lambda u: step(u, still), (flat,), (v,), has_aux=True
+            )
+            flat, tangents, still = jax.vmap(along, out_axes=(None, 0, None))(tangents)
+            return flat, still, tangents
 
         def block(_: Any, carry: Any) -> Any:
-            leaves, tangents, logs = carry
-            leaves, tangents = (
-                push(0, (leaves, tangents))
-                if every == 1
-                else iterate(push, (leaves, tangents), every)
-            )
-            tangents, sizes = _orthogonal(tangents, k)
-            return leaves, tangents, logs + jnp.log(sizes)
+            now, logs = carry
+            now = push(0, now) if every == 1 else iterate(push, now, every)
+            tangents, sizes = _orthogonal(now[2])
+            return (*now[:2], tangents), logs + jnp.log(sizes)
 
-        def batch(_: Any, carry: Any) -> Any:
-            leaves, tangents = carry
-            zeros = jnp.zeros(k, jnp.float64)
-            leaves, tangents, logs = iterate(block, (leaves, tangents, zeros), blocks)
-            return (leaves, tangents), logs
+        def batch(_: Any, now: Any) -> Any:
+            return iterate(block, (now, jnp.zeros((k, n), jnp.float64)), blocks)
 
         keys = jax.random.split(jax.random.key(_SEED), len(moving))
         first = [
-            jax.random.normal(key, (k, *leaves[i].shape), leaves[i].dtype)
+            jax.random.normal(key, (k, leaves[i].size // n), leaves[i].dtype)
             for key, i in zip(keys, moving, strict=True)
         ]
-        start = (leaves, _orthogonal(first, k)[0], jnp.zeros(k, jnp.float64))
-        leaves, tangents, _ = iterate(block, start, skip)
-        (leaves, _), logs = trace(batch, (leaves, tangents), batches)
-        return logs, jax.tree.unflatten(tree, leaves)
-
-    def many(z: Any, c: Any, skip: Any, blocks: Any) -> Any:
-        over_c = jax.tree.map(lambda a: -1 if a.ndim else None, c)
-        return jax.vmap(one, in_axes=(-1, over_c, None, None), out_axes=-1)(z, c, skip, blocks)
+        ends = jnp.broadcast_to(jnp.concatenate(first, axis=1)[..., None], (k, len(joined(z)), n))
+        start = (joined(z), still, _orthogonal(ends)[0])
+        start, _ = iterate(block, (start, jnp.zeros((k, n), jnp.float64)), skip)
+        (flat, still, _), logs = trace(batch, start, batches)
+        return logs, parted(flat, still)
 
     return jax.jit(many)
 
 
-def _orthogonal(tangents: list[Any], k: int) -> tuple[list[Any], Any]:
-    """Tangents, leaves (k, ...), made orthonormal in order, and the lengths of what was orthogonal, (k,)."""
+def _orthogonal(tangents: Any) -> tuple[Any, Any]:
+    """Tangents (k, d, n), made orthonormal in order, and the lengths of what was orthogonal, (k, n)."""
+    k = len(tangents)
     if k > _UNROLLED:
-        flat = jnp.concatenate([a.reshape(k, -1) for a in tangents], axis=1)
-        q, r = jnp.linalg.qr(flat.T)
-        cuts = np.cumsum([int(a[0].size) for a in tangents])[:-1]
-        parts = jnp.split(q.T, cuts, axis=1)
-        made = [p.reshape(a.shape) for p, a in zip(parts, tangents, strict=True)]
-        return made, jnp.abs(jnp.diagonal(r))
-    done: list[list[Any]] = []
+        q, r = jnp.linalg.qr(jnp.moveaxis(tangents, (1, 0), (1, 2)))
+        return jnp.moveaxis(q, (1, 2), (1, 0)), jnp.abs(jnp.diagonal(r, axis1=1, axis2=2)).T
+    done: list[Any] = []
     sizes = []
-    for i in range(k):
-        v = [a[i] for a in tangents]
+    for v in tangents:
         for u in done:
-            along = sum(jnp.sum(a * b) for a, b in zip(u, v, strict=True))
-            v = [b - along * a for a, b in zip(u, v, strict=True)]
-        size = jnp.sqrt(sum(jnp.sum(a * a) for a in v))
-        done.append([a / jnp.where(size == 0, 1.0, size) for a in v])
-        sizes.append(size)
-    return [jnp.stack(parts) for parts in zip(*done, strict=True)], jnp.stack(sizes)
+            v = v - jnp.sum(u * v, axis=0, keepdims=True) * u
+        size = jnp.sqrt(jnp.sum(v * v, axis=0, keepdims=True))
+        done.append(v / jnp.where(size == 0, 1.0, size))
+        sizes.append(size[0])
+    return jnp.stack(done), jnp.stack(sizes)
 
 
 __all__ = ["dimension", "growth"]

@@ -200,6 +200,18 @@ def _(certified, choice, mo, page, prove, seen):
 
 
 @app.cell
+def _(mo):
+    turn = mo.ui.run_button(label="turn the picture")
+    return (turn,)
+
+
+@app.cell
+def _(mo, page, seen, turn):
+    mo.vstack([turn, mo.Html(page.turning(seen) if turn.value else "")])
+    return
+
+
+@app.cell
 def _(exports, mo, shown_last):
     # made once: what they write is made when they are pressed, of what is shown then
     def _file(suffix):

@@ -14,6 +14,7 @@ from .choice import said, text_of, written
 from .panel import Points
 from .raster import png
 from .script import script
+from .turning import turned
 from .view import View
 
 _SCHEMA = "odescent.view/1"
@@ -24,7 +25,8 @@ def export(seen: View, suffix: str) -> bytes:
 
     Args:
         seen: the view.
-        suffix: ".svg" or ".png" for the picture, ".csv" or ".json" for its numbers, ".py" for the program.
+        suffix: ".svg" or ".png" for the picture, ".html" for a page in which it is turned, ".csv" or ".json" for its
+            numbers, ".py" for the program.
 
     Raises:
         OdescentError: another suffix, or a view without a picture.
@@ -107,6 +109,7 @@ class FileFormat:
 FORMATS = {
     ".svg": FileFormat("image/svg+xml", "svg", _svg),
     ".png": FileFormat("image/png", "png", lambda seen: png(seen.picture)),
+    ".html": FileFormat("text/html", "page that turns", lambda seen: turned(seen).html()),
     ".csv": FileFormat("text/csv", "data, csv", csv),
     ".json": FileFormat("application/json", "data, json", document),
     ".py": FileFormat("text/x-python", "script", script),

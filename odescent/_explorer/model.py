@@ -102,10 +102,10 @@ class Model:
         self._arcs = jax.jit(self._little_arcs)
         self._values = jax.jit(self._heights)
         with jax.enable_x64(True):  # what cannot be carried is said here
-            known = self._objective(jnp.ones(()), jnp.ones(2))
+            known = self.objective_of(jnp.ones(()), jnp.ones(2))
             self.asked = [*oracles_for(made.name, self.module, known)]
 
-    def _objective(self, curvature: Any, spectrum: Any) -> Objective:
+    def objective_of(self, curvature: Any, spectrum: Any) -> Objective:
         """The objective; for the explorer's own, of curvatures that may be traced."""
         if self.known is not None:
             return self.known
@@ -133,7 +133,7 @@ class Model:
         the number in ``crowd`` are NaN.
         """
         spectrum = jnp.stack([numbers["mu"], numbers["L"]])
-        target = self._objective(curvature, spectrum)
+        target = self.objective_of(curvature, spectrum)
         # not one that is kept: this objective may hold traced numbers
         made = algorithm_stepper(self.algorithm, target, kept=False)
         c = made.coefficients({n: numbers[n] for n in self.free})
@@ -198,7 +198,7 @@ class Model:
 
     def _field(self, numbers: Mapping[str, Any], curvature: Any) -> tuple[Problem, Any]:
         system = self.algorithm.bound
-        target = self._objective(curvature, jnp.stack([numbers["mu"], numbers["L"]]))
+        target = self.objective_of(curvature, jnp.stack([numbers["mu"], numbers["L"]]))
         values = tuple(numbers[p.name] for p in system.parameters)
         asked = oracles_for(self.algorithm.name, self.module, target)
         maps = {
@@ -241,7 +241,7 @@ class Model:
         return jax.vmap(one)(seeds)
 
     def _heights(self, curvature: Any, spectrum: Any, points: Any) -> Any:
-        return jax.vmap(self._objective(curvature, spectrum).oracles["value"])(points)
+        return jax.vmap(self.objective_of(curvature, spectrum).oracles["value"])(points)
 
     # numbers in, arrays out
 
@@ -272,7 +272,7 @@ class Model:
         """
         with jax.enable_x64(True):
             spectrum = jnp.array([numbers["mu"], numbers["L"]])
-            target = self._objective(jnp.asarray(curvature, float), spectrum)
+            target = self.objective_of(jnp.asarray(curvature, float), spectrum)
             begin = np.asarray(x0)[None] if self.meets else x0
             own = {n: numbers[n] for n in self.free}
             self.algorithm.run(target, begin, 0, key=seed, **own)

@@ -37,6 +37,7 @@ from .choice import (
 )  # fmt: skip
 from .link import link, linked
 from .model import STEPS, model
+from .turning import turned
 from .view import View
 
 _POSITIONS = 121
@@ -217,6 +218,14 @@ def picture(seen: View, seconds: float) -> str:
         f'<div id="odescent-view" style="width:100%">{seen.picture}{notes}'
         f'<div style="{_FOOT}">{held}<span id="odescent-time">{1e3 * seconds:.0f} ms</span></div></div>'
     )
+
+
+def turning(seen: View) -> str:
+    """The interactive picture in a frame of its own, or why there is none."""
+    try:
+        return f'<div id="odescent-turned">{turned(seen).framed()}</div>'
+    except OdescentError as error:
+        return sentence(str(error))
 
 
 def computing(method: str, objective: str, floating: bool = False) -> str:

@@ -119,13 +119,16 @@ class Scene(Rendered):
         write_whole(to, self.html().encode())
         return to
 
-    def _page(self) -> str:
-        # in a frame of its own, as notebooks do with pages
+    def framed(self) -> str:
+        """The page in a frame of its own, for another page."""
         inside = html.escape(self.html(), quote=True)
         return (
             f'<iframe title="{html.escape(self.title, quote=True)}" srcdoc="{inside}" sandbox="allow-scripts" '
             'style="width: 100%; max-width: 640px; height: 520px; border: 0"></iframe>'
         )
+
+    def _page(self) -> str:
+        return self.framed()  # as notebooks show it
 
 
 def _plain(values: Any) -> Any:
