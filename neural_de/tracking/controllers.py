@@ -100,6 +100,9 @@ class PerUnitStep(dfx.AbstractAdaptiveStepSizeController[Any, Any]):
 
     controller: Any
 
+    def __init__(self, controller: Any) -> None:
+        self.controller = controller
+
     rtol = of_wrapped("controller", "rtol")
     atol = of_wrapped("controller", "atol")
     norm = of_wrapped("controller", "norm")
@@ -139,7 +142,10 @@ class PerUnitStep(dfx.AbstractAdaptiveStepSizeController[Any, Any]):
                 f"PerUnitStep needs an error of order over 1 in the length of a step, this solver's has {error_order}: "
                 "control the error of the step, or take a solver of higher order."
             )
-        return self.controller.init(terms, t0, t1, y0, dt0, args, func, error_order)
+        first: tuple[Any, Any] = self.controller.init(
+            terms, t0, t1, y0, dt0, args, func, error_order
+        )
+        return first
 
     def adapt_step_size(
         self,
@@ -170,7 +176,10 @@ class PerUnitStep(dfx.AbstractAdaptiveStepSizeController[Any, Any]):
         if y_error is not None:
             y_error = jax.tree.map(lambda e: e / (t1 - t0).astype(e.dtype), y_error)
         order = None if error_order is None else error_order - 1
-        return self.controller.adapt_step_size(t0, t1, y0, y1, args, y_error, order, state)
+        decision: tuple[Any, Any, Any, Any, Any, Any] = self.controller.adapt_step_size(
+            t0, t1, y0, y1, args, y_error, order, state
+        )
+        return decision
 
 
 class GivenSteps(dfx.StepTo):

@@ -54,13 +54,10 @@ def _scene(
 
     target = found.objective_of(curvature, np.asarray(spectrum))
     made, start = found.algorithm, np.asarray(x0)
-    if found.kind == "plane":
-        picture = od.analysis.landscape(made, target, start, steps=steps, parameters=dict(own))
-    else:
-        picture = od.analysis.phase_portrait(
-            made, target, x0=start, steps=steps, parameters=dict(own)
-        )
-    return od.analysis.interactive(picture)
+    draw = od.analysis.landscape if found.kind == "plane" else od.analysis.phase_portrait
+    return od.analysis.interactive(
+        draw(made, target, x0=start, steps=steps, parameters=dict(own))  # type: ignore[operator]
+    )
 
 
 __all__ = ["turned"]
