@@ -92,7 +92,7 @@ def _growing(s: PointStepper, k: int, every: int, batches: int) -> Callable[...,
 
             def rates(_: Any, y: tuple[Any, ...]) -> tuple[Any, ...]:
                 # Without the barrier XLA computes each stage again for all that follow it.
-                apart = jax.lax.optimization_barrier  # type: ignore[no-untyped-call]
+                apart: Callable[[Any], Any] = jax.lax.optimization_barrier
                 return (apart(joined(slope(parted(y[0], still), c))),)
 
             return runge_kutta("rk4", rates, 0.0, (flat,), s.dt)[0], still

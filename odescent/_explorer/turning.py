@@ -55,9 +55,7 @@ def _scene(
     target = found.objective_of(curvature, np.asarray(spectrum))
     made, start = found.algorithm, np.asarray(x0)
     draw = od.analysis.landscape if found.kind == "plane" else od.analysis.phase_portrait
-    return od.analysis.interactive(
-        draw(made, target, x0=start, steps=steps, parameters=dict(own))  # type: ignore[operator]
-    )
+    return od.analysis.interactive(draw(made, target, x0=start, steps=steps, parameters=dict(own)))
 
 
 __all__ = ["turned"]
