@@ -19,7 +19,7 @@ from .elementwise import Elementwise, _elementwise, slots
 from .exact import canonical, is_zero, refuted
 from .oracles import Oracle
 from .products import Kronecker, Product, Unary, _product, hadamard, kronecker_product
-from .scalars import SINGULAR, as_scalar
+from .scalars import SINGULAR, as_scalar, nodes_of
 from .vectors import (
     Argument,
     Atom,
@@ -71,7 +71,7 @@ def derivative(e: Expr, direction: Directions) -> Expr:
 
 
 def _scalar_derivative(e: sp.Expr, direction: Directions) -> sp.Expr:
-    nodes = {node: sp.Dummy() for node in e.atoms(ScalarNode)}
+    nodes = {node: sp.Dummy() for node in nodes_of(e, ScalarNode)}
     opened = e.xreplace(nodes) if nodes else e
     moving = opened.free_symbols
     parts = [
@@ -181,9 +181,9 @@ def change(e: Expr, rule: Rule) -> Expr:
         if e.is_Number:
             return e
         swaps: dict[sp.Expr, Expr] = {}
-        for node in e.atoms(ScalarNode):
+        for node in nodes_of(e, ScalarNode):
             rebuilt = node.rebuild(changed)
-            inside = {n: rule(n) for n in rebuilt.atoms(ScalarNode)}
+            inside = {n: rule(n) for n in nodes_of(rebuilt, ScalarNode)}
             swaps[node] = rebuilt.xreplace({n: r for n, r in inside.items() if r is not None})
         for s in e.free_symbols:
             replaced = rule(s)
@@ -230,7 +230,7 @@ def singular(e: Expr) -> bool:
 @functools.lru_cache(maxsize=1 << 15)
 def _singular(e: sp.Expr) -> bool:
     return bool(e.atoms(*_SINGULAR)) or any(
-        singular(v) for node in e.atoms(ScalarNode) for v in node.arguments
+        singular(v) for node in nodes_of(e, ScalarNode) for v in node.arguments
     )
 
 
@@ -251,7 +251,7 @@ def _canonical_scalar(e: sp.Expr) -> sp.Expr:
 
 
 def _canonical_nodes(e: sp.Expr) -> sp.Expr:
-    nodes = {node: node.rebuild(tidy) for node in e.atoms(ScalarNode)}
+    nodes = {node: node.rebuild(tidy) for node in nodes_of(e, ScalarNode)}
     return e.xreplace(nodes) if nodes else e
 
 
@@ -277,13 +277,13 @@ def vanishes(e: Expr) -> bool:
 
 def _with_inverses(e: Expr) -> bool:
     scalars = e.terms.values() if isinstance(e, Vector) else (e,)
-    vectors = [v for c in scalars for n in c.atoms(ScalarNode) for v in n.arguments]
+    vectors = [v for c in scalars for n in nodes_of(c, ScalarNode) for v in n.arguments]
     return any(a.solving for v in (*vectors, e) if isinstance(v, Vector) for a in v.terms)
 
 
 def _component_of_sum(e: sp.Expr) -> sp.Expr | None:
     """What a combination of inner products sums up over the components, where element-wise functions are in it."""
-    nodes = [n for n in e.atoms(ScalarNode) if n.kind == "inner"]
+    nodes = [n for n in nodes_of(e, ScalarNode) if n.kind == "inner"]
     factors = (a for n in nodes for v in n.arguments for a in _pointwise_factors(v))
     if not any(isinstance(a, Elementwise) for a in factors):
         return None
@@ -355,7 +355,7 @@ def asked_in(e: Expr) -> set[tuple[Oracle, Vector]]:
     found = {(c.oracle, c.point) for c in calls}
     for v in (e, *inside):
         for scalar in v.terms.values() if isinstance(v, Vector) else (v,):
-            nodes = scalar.atoms(ScalarNode)
+            nodes = nodes_of(scalar, ScalarNode)
             found |= {(n.oracle, n.arguments[0]) for n in nodes if n.oracle is not None}
     return found
 

@@ -6,7 +6,7 @@ import functools
 import keyword
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy as sp
 from sympy.core.assumptions import _assume_defined
@@ -18,6 +18,7 @@ from ..._support.rendering.brief import short
 _DIGITS = 1000  # of the numerator and of the denominator of a number that is given
 _SMALLEST, _LARGEST = 1075, 1024  # binary digits of the least and the largest float
 SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
+N = TypeVar("N")
 
 
 def as_scalar(value: object) -> sp.Expr:
@@ -59,6 +60,12 @@ def nodes(e: sp.Expr) -> set[sp.Basic]:
             found.add(node)
             waiting += node.args
     return found
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def nodes_of(e: sp.Expr, kind: type[N]) -> tuple[N, ...]:
+    """The parts of a scalar expression that are of a kind, each once."""
+    return tuple(n for n in nodes(e) if isinstance(n, kind))
 
 
 def bounded(value: sp.Expr) -> sp.Expr:

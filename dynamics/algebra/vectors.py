@@ -21,7 +21,7 @@ from ..._support.held.base import Held
 from ..._support.work import rewriting
 from .exact import canonical
 from .oracles import Oracle
-from .scalars import as_scalar, names_in, told_apart
+from .scalars import as_scalar, names_in, nodes_of, told_apart
 
 # What prints vectors and scalars with oracles in them; `notation.show`, which is above, puts its own here.
 PRINTED: dict[str, Callable[[Any], str]] = {"text": object.__repr__, "latex": object.__repr__}
@@ -478,12 +478,12 @@ def scalar_symbols(e: sp.Expr) -> set[sp.Symbol | VectorSymbol]:
 
 @functools.lru_cache(maxsize=1 << 15)  # the same coefficients are asked again and again
 def _scalar_symbols(e: sp.Expr) -> frozenset[sp.Symbol | VectorSymbol]:
-    return frozenset(e.free_symbols).union(*(node.symbols() for node in e.atoms(ScalarNode)))
+    return frozenset(e.free_symbols).union(*(node.symbols() for node in nodes_of(e, ScalarNode)))
 
 
 def scalar_calls(e: sp.Expr) -> set[Call]:
     """Every oracle call inside the vector nodes of a scalar."""
-    return {c for node in e.atoms(ScalarNode) for c in node.calls()}
+    return {c for node in nodes_of(e, ScalarNode) for c in node.calls()}
 
 
 zero = Vector({})
