@@ -17,7 +17,8 @@ from sympy.polys.fields import FracElement, FracField
 from sympy.polys.orderings import lex
 from sympy.polys.rings import PolyElement
 
-from ..._support.errors import DividedByZero
+from ..._support.errors import DividedByZero, OdescentError, WrongType
+from ..._support.rendering.brief import short
 from ..._support.work import kept, work
 from ..numbers.factors import factors
 from ..numbers.fractions import fraction
@@ -87,12 +88,10 @@ class _Lowering:
             e = e.replace(lambda n: isinstance(n, _HYPERBOLIC), lambda n: n.rewrite(sp.exp))
         if e.has(sp.exp):
             e = e.replace(
-                lambda n: isinstance(n, sp.exp), lambda n: sp.expand(sp.exp(canonical(n.args[0])))
+                lambda n: isinstance(n, sp.exp), lambda n: sp.expand(sp.exp(canonical(n.exp)))
             )
         if e.has(*_OPAQUE):
-            e = e.replace(
-                lambda n: isinstance(n, _OPAQUE), lambda n: n.func(*map(canonical, n.args))
-            )
+            e = e.replace(lambda n: isinstance(n, _OPAQUE), _with_canonical_arguments)
         return e
 
     def _generator(self, key: object, meaning: sp.Expr) -> sp.Symbol:
@@ -274,6 +273,15 @@ class _Lowering:
             self._radicals[top, bottom] = n, root
         whole = (exponent + sp.S.Half) // 1 if n > _ROOT else 0  # small powers of a high root
         return (top / bottom) ** int(whole) * (root / bottom) ** int((exponent - whole) * n)
+
+
+def _with_canonical_arguments(e: sp.Expr) -> sp.Expr:
+    try:
+        return e.func(*map(canonical, e.args))
+    except OdescentError:
+        raise
+    except (TypeError, ValueError):  # Max and Min of what is not real, as their arguments show
+        raise WrongType(f"{short(e)} compares numbers that are not real.") from None
 
 
 @functools.cache

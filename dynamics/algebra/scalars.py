@@ -32,11 +32,7 @@ def as_scalar(value: object) -> sp.Expr:
             return value
         if value in SINGULAR:
             raise WrongType(f"a finite number was expected, not {value}.")
-        if value.has(sp.Float):
-            return value.xreplace(
-                {f: _decimal(float(f) if f._prec == 53 else f) for f in value.atoms(sp.Float)}
-            )
-        return value
+        return _exact(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return sp.Integer(value)
     if not isinstance(value, (bool, str, bytes)) and not getattr(value, "ndim", 0):
@@ -48,6 +44,17 @@ def as_scalar(value: object) -> sp.Expr:
         except (TypeError, ValueError):
             pass
     raise WrongType(f"a finite number or SymPy expression was expected, not {shown(value)}.")
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _exact(e: sp.Expr) -> sp.Expr:
+    """With decimals as fractions, and powers of e that were not evaluated as exponentials."""
+    floats = e.atoms(sp.Float)
+    if floats:
+        e = e.xreplace({f: _decimal(float(f) if f._prec == 53 else f) for f in floats})
+    if e.has(sp.E):
+        e = e.replace(lambda n: n.is_Pow and n.base is sp.E, lambda n: sp.exp(n.exp))
+    return e
 
 
 def nodes(e: sp.Expr) -> set[sp.Basic]:

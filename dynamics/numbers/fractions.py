@@ -39,6 +39,8 @@ def fraction(e: sp.Expr, field: FracField, places: Mapping[sp.Symbol, int]) -> F
             return _sum(field, [of(a) for a in e.args])
         if e.is_Mul:
             return product(e.args)
+        if e.is_Atom:  # infinite, or undefined
+            raise DividedByZero("a denominator vanishes identically.")
         base, exponent = e.as_base_exp()
         if base.is_Symbol:
             return product((e,))
