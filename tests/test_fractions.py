@@ -113,6 +113,31 @@ def test_a_power_of_e_that_was_not_evaluated_is_that_power(exponent: sp.Expr) ->
     assert with_power.source("numpy") == plain.source("numpy")
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        sp.Derivative(sp.Function("q")(A), A),
+        sp.MatrixSymbol("M", 2, 2)[0, 0],
+        sp.O(A**2),
+        sp.Piecewise((1, A < 1), (2, True)),
+        sp.Integral(sp.exp(-(B**2)), (B, 0, A)),
+        sp.I * A,
+        sp.AccumBounds(0, 1),
+        sp.Symbol("a") - 2 * A,
+        sp.Dummy("c") - 2 * sp.Dummy("c"),
+        sp.Symbol("c", commutative=False),
+    ],
+    ids=str,
+)
+def test_scalars_that_no_program_has_end_in_a_sentence(odd: sp.Expr) -> None:
+    """Two symbols of one name, sums of big O, derivatives: each is refused where it is first not understood."""
+    x, f = od.blocks("x"), od.Objective("f")
+    with pytest.raises((od.OdescentError, ArithmeticError), match=" "):
+        od.Algorithm(
+            od.System({"descent": {x: -odd * f.grad(x)}}, output=x), "explicit_euler"
+        ).source("numpy")
+
+
 def _trees(rng: random.Random, depth: int) -> sp.Expr:
     """A random expression, parts of which SymPy does not evaluate."""
     a, b, r = A, B, sp.Symbol("r", real=True)

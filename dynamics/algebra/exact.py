@@ -426,7 +426,11 @@ def is_zero(expr: object) -> bool:
         return False
     if not lowering.decides:
         sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(4))
-        if not next((size > 1e-50 for size in sizes if size.is_comparable), False):
+        try:
+            found = next((size > 1e-50 for size in sizes if size.is_comparable), False)
+        except (TypeError, ValueError):  # derivatives, entries of matrices: they have no values
+            found = False
+        if not found:
             raise ArithmeticError(f"it is undecided whether {e} is zero.")
     return False
 

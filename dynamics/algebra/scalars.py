@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import sympy as sp
 from sympy.core.assumptions import _assume_defined
+from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.polys.rings import PolyElement
 
 from ..._support.errors import OdescentError, WrongType, check_choice, expected, shown, unknown
@@ -52,6 +53,12 @@ def _exact(e: sp.Expr) -> sp.Expr:
     floats = e.atoms(sp.Float)
     if floats:
         e = e.xreplace({f: _decimal(float(f) if f._prec == 53 else f) for f in floats})
+    entries = e.atoms(MatrixElement)
+    if entries:
+        raise WrongType(
+            f"{min(map(str, entries))} is an entry of a SymPy matrix; give a number or a parameter, as "
+            "od.parameters makes it."
+        )
     if e.has(sp.E):
         e = e.replace(lambda n: n.is_Pow and n.base is sp.E, lambda n: sp.exp(n.exp))
     return e

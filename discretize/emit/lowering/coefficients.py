@@ -5,6 +5,7 @@ What depends on the hyper-parameters alone is computed once, outside the step.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from itertools import chain, count
 from math import lcm
@@ -78,7 +79,11 @@ def negative(e: sp.Expr) -> bool:
             named = {"mu": sp.Rational(1, 7), "L": sp.Integer(3)}
             counts = s.is_integer or not s.is_positive  # the counter, and scalar blocks
             values[s] = sp.Integer(3) if counts else named.get(s.name, typical)
-        value = sp.N(e.xreplace(values))
+        value = sp.nan
+        with contextlib.suppress(
+            TypeError, ValueError
+        ):  # a derivative has no value; it is refused later
+            value = sp.N(e.xreplace(values))
         if value.is_real and value != 0:
             return bool(value < 0)
     return bool(e.could_extract_minus_sign())
