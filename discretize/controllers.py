@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import sympy as sp
 
 from .._support.arguments import checked
-from .._support.errors import OdescentError, check_choice
+from .._support.errors import OdescentError, check_choice, expected
 from .._support.numbers import check_whole
 from ..dynamics.algebra.calculus import Symbol
 from ..dynamics.algebra.elementwise import elementwise
@@ -190,7 +190,7 @@ def trust_radius(
         substeps of a scheme.
     """
     gain, predicted = as_scalar(gain), as_scalar(predicted)
-    fair, good = map(as_scalar, thresholds)
+    fair, good = _pair("thresholds", thresholds)
     otherwise = accepted(gain >= fair * predicted, radius, back, 1, shrink)
     better = [Let({radius: as_scalar(grow) * radius})]
     return (Select(gain >= good * predicted, better, otherwise),)
@@ -280,9 +280,9 @@ def _within(
     error, aimed = as_scalar(error), as_scalar(safety) * allowed
     factor = (aimed / error) ** sp.Rational(1, power)
 
-    def changed(limits: tuple[Number, Number]) -> Step:
+    def changed(limits: tuple[sp.Expr, sp.Expr]) -> Step:
         # the guards are multiplied out, so that an error of zero divides nothing
-        least, largest = map(as_scalar, limits)
+        least, largest = limits
         at_least = Select(
             aimed <= least**power * error,
             [Let({scale: least * scale})],
@@ -290,8 +290,9 @@ def _within(
         )
         return Select(aimed >= largest**power * error, [Let({scale: largest * scale})], [at_least])
 
-    after = changed(limits if rejected is None else rejected)
-    return (Select(error <= allowed, [changed(limits)], [after, Let(_restored(back))]),)
+    usual = _pair("limits", limits)
+    after = changed(usual if rejected is None else _pair("rejected", rejected))
+    return (Select(error <= allowed, [changed(usual)], [after, Let(_restored(back))]),)
 
 
 @checked
@@ -321,7 +322,10 @@ def dual(
     ratio, gain = as_scalar(spent) / as_scalar(budget), as_scalar(gain)
     if sensitivity is None:
         return (Let({multiplier: multiplier * ratio**gain}),)
-    excess = as_scalar(sensitivity) * (ratio - 1)
+    share = as_scalar(sensitivity)
+    if share.is_nonpositive:
+        raise OdescentError(f"sensitivity must be a positive number, not {share}.")
+    excess = share * (ratio - 1)
 
     def ascent(by: sp.Expr) -> list[Step]:
         return [Let({multiplier: multiplier * sp.exp(gain * by)})]
@@ -471,6 +475,13 @@ def _by_entry(g: Vector, apart: Sequence[Any], pairs: int, square: sp.Expr) -> _
 _TESTS = {
     "norm": _by_norm, "inner product": _along, "orthogonality": _across, "coordinates": _by_entry
 }  # fmt: skip
+
+
+def _pair(name: str, given: Any) -> tuple[sp.Expr, sp.Expr]:
+    """Two numbers."""
+    if len(given) != 2:
+        raise expected(name, "a pair of numbers", given)
+    return as_scalar(given[0]), as_scalar(given[1])
 
 
 def _restored(back: Sequence[Symbol]) -> dict[Symbol, Expr]:

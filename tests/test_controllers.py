@@ -179,6 +179,18 @@ def test_a_penalty_that_grows_only_where_feasibility_stalls() -> None:
             lambda: controllers.error_per_unit_step(1.0, 0.1, h, [X], 0),
             "order must be a whole number of at least 1, not 0",
         ),
+        (
+            lambda: controllers.error_per_step(1.0, 0.1, h, [X], 1, limits=(1,)),
+            "limits must be a pair of numbers",
+        ),
+        (
+            lambda: controllers.error_per_step(1.0, 0.1, h, [X], 1, rejected=(1, 2, 3)),
+            "rejected must be a pair of numbers",
+        ),
+        (
+            lambda: controllers.dual(h, f.value(X), 2, sensitivity=-1),
+            "sensitivity must be a positive number, not -1",
+        ),
     ],
 )
 def test_bad_input_gets_a_sentence(call: object, said: str) -> None:

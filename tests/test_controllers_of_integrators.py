@@ -144,6 +144,12 @@ def test_an_error_of_first_order_is_refused() -> None:
         )
 
 
+@pytest.mark.parametrize("other", [1e-3, dfx.ConstantStepSize(), None])
+def test_what_is_not_adaptive_is_refused(other: object) -> None:
+    with pytest.raises(od.OdescentError, match="controller must be an adaptive one of diffrax"):
+        PerUnitStep(other)
+
+
 @pytest.mark.parametrize("sensitivity", [0.5, 4.0])
 def test_the_budget_of_neural_equations_is_this_ascent(sensitivity: float) -> None:
     """As long as evaluations exceed it, without the terms for the lag of the weights."""

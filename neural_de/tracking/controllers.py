@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, expected
 from .wrapping import of_wrapped
 
 
@@ -101,6 +101,10 @@ class PerUnitStep(dfx.AbstractAdaptiveStepSizeController[Any, Any]):
     controller: Any
 
     def __init__(self, controller: Any) -> None:
+        if not isinstance(controller, dfx.AbstractAdaptiveStepSizeController):
+            raise expected(
+                "controller", "an adaptive one of diffrax, such as PIDController(rtol=1e-6, atol=1e-6)", controller
+            )  # fmt: skip
         self.controller = controller
 
     rtol = of_wrapped("controller", "rtol")
