@@ -15,7 +15,7 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.flows.parameters import check_domain, constants
-from ...dynamics.flows.starts import Starts, begun
+from ...dynamics.flows.starts import Starts, begun, check_entries
 from ...dynamics.flows.stepper import PointStepper
 from ...dynamics.vector_fields.functions import oracle_of
 from ...dynamics.vector_fields.groups import Grouped, in_one_pass, joined
@@ -92,6 +92,8 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
         if isinstance(x0, Starts):
             own = lambda x: begin(x, c)
             return begun(own, x0, emitted.blocks, emitted.classes, emitted.name)
+        if not population and not isinstance(objective, Grouped):
+            check_entries(x0, objective)
         zeros = jax.tree.map(jnp.zeros_like, x0)  # one starting point: every block has its shape
         return call("init", x0, c=c, **dict.fromkeys(_more_starts(module), zeros))
 

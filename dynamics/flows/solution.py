@@ -23,7 +23,7 @@ from ..vector_fields.objective import Objective
 from ..vector_fields.spaces import classes_of
 from ..vector_fields.system import VectorFields
 from .evaluate import evaluate, initial_state, oracles_of, vector_field
-from .starts import Starts, begun
+from .starts import Starts, begun, check_entries
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,7 +138,13 @@ def problem_of(
         OdescentError: a parameter of the system is not among the symbols.
     """
     made = problem(system, oracles_of(system, objective), symbols)
-    return replace(made, made_of=(system, objective, symbols))
+
+    def init(x0: Any, values: Any) -> Any:
+        if not isinstance(x0, Starts):
+            check_entries(x0, objective)
+        return made.init(x0, values)
+
+    return replace(made, init=init, made_of=(system, objective, symbols))
 
 
 def problem(

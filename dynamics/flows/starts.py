@@ -26,6 +26,28 @@ class Starts:
     values: dict[str, Any]
 
 
+def check_entries(x0: Any, objective: Any) -> None:
+    """Refuse a starting point with other entries than the objective has variables: JAX would read past its end.
+
+    Args:
+        x0: a point, or paths in rows; shapes are known inside JAX's transformations too.
+        objective: which may say its dimension.
+
+    Raises:
+        OdescentError: another number of entries.
+    """
+    d, leaves = objective.dimension, jax.tree.leaves(x0)
+    if d is None or len(leaves) != 1:
+        return
+    shape = np.shape(leaves[0])
+    if shape[-1:] != (d,) and (d != 1 or shape):
+        many = "one variable" if d == 1 else f"{d} variables"
+        what = f"an array of shape {shape}" if shape else "one number"
+        raise OdescentError(
+            f"the objective {objective.name!r} has {many}, and the starting point is {what}."
+        )
+
+
 def starting_point(x0: Any) -> Any:
     """The starting point, an array or a pytree of finite real numbers; OdescentError for anything else."""
     for leaf in jax.tree.leaves(x0):
