@@ -280,15 +280,14 @@ def _within(
     error, aimed = as_scalar(error), as_scalar(safety) * allowed
     factor = (aimed / error) ** sp.Rational(1, power)
 
+    def times(by: sp.Expr) -> list[Step]:
+        return [Let({scale: by * scale})]
+
     def changed(limits: tuple[sp.Expr, sp.Expr]) -> Step:
         # the guards are multiplied out, so that an error of zero divides nothing
         least, largest = limits
-        at_least = Select(
-            aimed <= least**power * error,
-            [Let({scale: least * scale})],
-            [Let({scale: factor * scale})],
-        )
-        return Select(aimed >= largest**power * error, [Let({scale: largest * scale})], [at_least])
+        at_least = Select(aimed <= least**power * error, times(least), times(factor))
+        return Select(aimed >= largest**power * error, times(largest), [at_least])
 
     usual = _pair("limits", limits)
     after = changed(usual if rejected is None else _pair("rejected", rejected))
@@ -305,9 +304,8 @@ def dual(
 ) -> tuple[Step, ...]:
     """A multiplier that holds a budget: it grows by (spent/budget)^gain where too much is spent, and falls else.
 
-    Dual ascent on the logarithm of the multiplier, as of a penalty whose coefficient is not known beforehand. The
-    budgets of neural differential equations (`neural_de.Budget`) ascend by the bounded excess, and have further terms
-    for the lag of the weights.
+    Dual ascent on the logarithm of the multiplier, as of a penalty whose coefficient is not known beforehand.
+    `neural_de.Budget` ascends by the bounded excess, with further terms for the lag of the weights.
 
     Args:
         multiplier: the positive scalar block.

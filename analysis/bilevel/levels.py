@@ -17,7 +17,7 @@ from ...dynamics.implicit.roots import roots_of
 from ...dynamics.library import system
 from ...dynamics.library.bilevel import F, G
 from ...dynamics.vector_fields.objective import Objective
-from ...dynamics.vector_fields.own_functions import rows_in
+from ...dynamics.vector_fields.own_functions import Apart, rows_in
 
 
 class Reduced:
@@ -146,10 +146,11 @@ def oracles_of(
                 raise expected(f"the level {named}", "a scalar function of (x, y)", value)
             return value
 
+        checked = Apart(flat)
         found |= {
-            f"value_{name}": flat,
-            f"grad_{name}_x": jax.grad(flat),
-            f"grad_{name}_y": jax.grad(flat, 1),
+            f"value_{name}": checked,
+            f"grad_{name}_x": jax.grad(checked),
+            f"grad_{name}_y": jax.grad(checked, 1),
         }
     mu = getattr(lower, "mu", None)
     return found, float(mu) if mu is not None and getattr(mu, "is_number", True) else None

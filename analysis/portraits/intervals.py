@@ -17,7 +17,6 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support.errors import OdescentError
-from ...dynamics.flows.jaxprs import operations, walk
 from ...dynamics.numbers.boxes import (
     EPS,
     FUNCTIONS,
@@ -32,6 +31,7 @@ from ...dynamics.numbers.boxes import (
     outwards,
     sub,
 )
+from ...dynamics.vector_fields.jaxprs import operations, walk
 
 
 class NoIntervals(OdescentError):

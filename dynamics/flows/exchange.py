@@ -19,7 +19,7 @@ import numpy as np
 from jax.extend import core
 
 from ..random import elementary as kernels
-from .jaxprs import walk
+from ..vector_fields.jaxprs import walk
 
 _FASTER: dict[str, Callable[[Any], Any]] = {
     "sin": kernels.sin,

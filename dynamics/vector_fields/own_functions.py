@@ -9,6 +9,7 @@ from typing import Any
 
 from ..._support.errors import OdescentError, listed
 from ..algebra.scalars import check_name
+from .jaxprs import read_outside
 
 
 def refuse_torch(given: Any) -> None:
@@ -29,6 +30,19 @@ def function_name(fun: Callable[[Any], Any]) -> str:
         return "f"
 
 
+def refuse_outside(name: str, made: Any) -> None:
+    """OdescentError for a function, traced as by `jax.make_jaxpr`, that reads past the end of an array."""
+    outside = read_outside(made)
+    if outside is not None:
+        entry, length = outside
+        which = f"entry {entry}" if entry >= 0 else "an entry before the first one"
+        many = "one entry" if length == 1 else f"{length} entries"
+        raise OdescentError(
+            f"{name} reads {which} of an axis of {many}, for which JAX would take another one: give a point with more "
+            "entries, or change the function."
+        )
+
+
 @dataclass(frozen=True)
 class Apart:
     """A function, traced with copies of the NumPy arrays that it reads from outside.
@@ -47,6 +61,7 @@ class Apart:
         if not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
             return self.fun(*x)
         made, shape = jax.make_jaxpr(partial(self.fun), return_shape=True)(*x)
+        refuse_outside(function_name(self.fun), made)
         consts = [np.array(c) if isinstance(c, np.ndarray) else c for c in made.consts]
         found = jax.core.eval_jaxpr(made.jaxpr, consts, *leaves)
         return jax.tree.unflatten(jax.tree.structure(shape), found)
@@ -123,6 +138,7 @@ def trace_of(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
         raise OdescentError(
             f"{name} raises {type(error).__name__} where x is a JAX array of shape {shapes}: {said}."
         ) from error
+    refuse_outside(name, made)
     out = jax.tree.leaves(shape)
     alone = len(out) == 1 and shape is out[0]
     if not (

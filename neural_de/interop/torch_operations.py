@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..._support.errors import OdescentError
-from ...dynamics.flows.jaxprs import walk
+from ...dynamics.vector_fields.jaxprs import walk
 
 
 def evaluate(jaxpr: Any, consts: Any, inputs: Any) -> list[Any]:
