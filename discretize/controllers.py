@@ -246,8 +246,7 @@ def error_per_step(
 ) -> tuple[Step, ...]:
     """The controller of most integrators: accept where the error of the step is within the tolerance.
 
-    With ``safety=a**(order + 1)``, ``limits=(1, 10)`` and ``rejected=(1/5, a)`` it decides as `diffrax.PIDController`
-    does, whose safety factor is a = 9/10.
+    With ``safety=a**(order + 1), limits=(1, 10), rejected=(1/5, a)``, a = 9/10, it decides as `diffrax.PIDController`.
 
     Args:
         error: an estimate of the local error, at least 0.
@@ -262,8 +261,8 @@ def error_per_step(
     Returns:
         substeps of a scheme.
     """
-    order = check_whole("order", order, 1)
-    return _within(error, as_scalar(tolerance), order + 1, scale, back, safety, limits, rejected)
+    power, allowed = check_whole("order", order, 1) + 1, as_scalar(tolerance)
+    return _within(error, allowed, power, scale, back, safety, limits, rejected)
 
 
 def _within(
@@ -276,15 +275,15 @@ def _within(
     limits: tuple[Number, Number],
     rejected: tuple[Number, Number] | None,
 ) -> tuple[Step, ...]:
-    """Accept where the error is allowed; relative to what is allowed it grows by this power of the scale."""
+    """Accept where the error is allowed; relative to what is allowed it grows by this power of the scale.
+
+    The guards are multiplied out, so that an error of zero divides nothing.
+    """
     error, aimed = as_scalar(error), as_scalar(safety) * allowed
     factor = (aimed / error) ** sp.Rational(1, power)
-
-    def times(by: sp.Expr) -> list[Step]:
-        return [Let({scale: by * scale})]
+    times = lambda by: [Let({scale: by * scale})]
 
     def changed(limits: tuple[sp.Expr, sp.Expr]) -> Step:
-        # the guards are multiplied out, so that an error of zero divides nothing
         least, largest = limits
         at_least = Select(aimed <= least**power * error, times(least), times(factor))
         return Select(aimed >= largest**power * error, times(largest), [at_least])
@@ -320,14 +319,10 @@ def dual(
     ratio, gain = as_scalar(spent) / as_scalar(budget), as_scalar(gain)
     if sensitivity is None:
         return (Let({multiplier: multiplier * ratio**gain}),)
-    share = as_scalar(sensitivity)
-    if share.is_nonpositive:
-        raise OdescentError(f"sensitivity must be a positive number, not {share}.")
-    excess = share * (ratio - 1)
-
-    def ascent(by: sp.Expr) -> list[Step]:
-        return [Let({multiplier: multiplier * sp.exp(gain * by)})]
-
+    excess = as_scalar(sensitivity) * (ratio - 1)
+    if as_scalar(sensitivity).is_nonpositive:
+        raise OdescentError(f"sensitivity must be a positive number, not {sensitivity}.")
+    ascent = lambda by: [Let({multiplier: multiplier * sp.exp(gain * by)})]
     bounded = Select(excess <= -1, ascent(sp.S.NegativeOne), ascent(excess))
     return (Select(excess >= 1, ascent(sp.S.One), [bounded]),)
 
@@ -475,8 +470,7 @@ _TESTS = {
 }  # fmt: skip
 
 
-def _pair(name: str, given: Any) -> tuple[sp.Expr, sp.Expr]:
-    """Two numbers."""
+def _pair(name: str, given: Sequence[Number]) -> tuple[sp.Expr, sp.Expr]:
     if len(given) != 2:
         raise expected(name, "a pair of numbers", given)
     return as_scalar(given[0]), as_scalar(given[1])

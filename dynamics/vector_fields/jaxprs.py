@@ -90,7 +90,7 @@ def read_outside(made: Any) -> tuple[int, int] | None:
     return found[0] if found else None
 
 
-_OF_NUMBERS = {  # what JAX does with the numbers of entries
+_OF_NUMBERS: dict[str, Callable[..., Any]] = {  # what JAX does with the numbers of entries
     "lt": np.less,
     "add": np.add,
     "select_n": lambda which, no, yes: np.where(which, yes, no),
