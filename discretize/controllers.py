@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import sympy as sp
@@ -281,7 +281,7 @@ def _within(
     """
     error, aimed = as_scalar(error), as_scalar(safety) * allowed
     factor = (aimed / error) ** sp.Rational(1, power)
-    times = lambda by: [Let({scale: by * scale})]
+    times: Callable[[sp.Expr], list[Step]] = lambda by: [Let({scale: by * scale})]
 
     def changed(limits: tuple[sp.Expr, sp.Expr]) -> Step:
         least, largest = limits
@@ -322,7 +322,9 @@ def dual(
     excess = as_scalar(sensitivity) * (ratio - 1)
     if as_scalar(sensitivity).is_nonpositive:
         raise OdescentError(f"sensitivity must be a positive number, not {sensitivity}.")
-    ascent = lambda by: [Let({multiplier: multiplier * sp.exp(gain * by)})]
+    ascent: Callable[[sp.Expr], list[Step]] = lambda by: [
+        Let({multiplier: multiplier * sp.exp(gain * by)})
+    ]
     bounded = Select(excess <= -1, ascent(sp.S.NegativeOne), ascent(excess))
     return (Select(excess >= 1, ascent(sp.S.One), [bounded]),)
 
