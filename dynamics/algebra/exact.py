@@ -428,7 +428,7 @@ def is_zero(expr: object) -> bool:
         sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(4))
         try:
             found = next((size > 1e-50 for size in sizes if size.is_comparable), False)
-        except (TypeError, ValueError):  # derivatives, entries of matrices: they have no values
+        except (TypeError, ValueError):  # derivatives and sums of big O have no values
             found = False
         if not found:
             raise ArithmeticError(f"it is undecided whether {e} is zero.")

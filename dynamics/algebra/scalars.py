@@ -33,7 +33,10 @@ def as_scalar(value: object) -> sp.Expr:
             return value
         if value in SINGULAR:
             raise WrongType(f"a finite number was expected, not {value}.")
-        return _exact(value)
+        if value.has(sp.Float):
+            floats = value.atoms(sp.Float)
+            value = value.xreplace({f: _decimal(float(f) if f._prec == 53 else f) for f in floats})
+        return _evaluated(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return sp.Integer(value)
     if not isinstance(value, (bool, str, bytes)) and not getattr(value, "ndim", 0):
@@ -48,11 +51,8 @@ def as_scalar(value: object) -> sp.Expr:
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _exact(e: sp.Expr) -> sp.Expr:
-    """With decimals as fractions, and powers of e that were not evaluated as exponentials."""
-    floats = e.atoms(sp.Float)
-    if floats:
-        e = e.xreplace({f: _decimal(float(f) if f._prec == 53 else f) for f in floats})
+def _evaluated(e: sp.Expr) -> sp.Expr:
+    """With powers of e that were not evaluated as exponentials; WrongType for entries of matrices."""
     entries = e.atoms(MatrixElement)
     if entries:
         raise WrongType(

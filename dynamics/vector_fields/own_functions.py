@@ -45,7 +45,7 @@ def refuse_outside(name: str, made: Any) -> None:
 
 @dataclass(frozen=True)
 class Apart:
-    """A function, traced with copies of the NumPy arrays that it reads from outside.
+    """A function, traced with copies of the NumPy arrays that it reads; refused where it reads past the end of one.
 
     As long as a trace of an array in double precision lives, and ours is kept with what is compiled, jaxlib (0.10.2)
     takes the array for one of double precision everywhere, and calls of the function in single precision fail.
