@@ -85,7 +85,6 @@ UNEVALUATED = sp.Pow(sp.E, A, evaluate=False)
         sp.sqrt(sp.exp(2 * A) + 2 * sp.exp(A) + 1) - sp.exp(A) - 1,
         sp.sin(A) ** 2 + sp.cos(A) ** 2 - 1,
     ],
-    ids=str,
 )
 def test_what_is_rewritten_first_is_found_at_any_depth(e: sp.Expr) -> None:
     """Exponentials, hyperbolic functions and constants inside of others; and nothing that is not zero is."""
@@ -127,7 +126,6 @@ def test_a_power_of_e_that_was_not_evaluated_is_that_power(exponent: sp.Expr) ->
         sp.Dummy("c") - 2 * sp.Dummy("c"),
         sp.Symbol("c", commutative=False),
     ],
-    ids=str,
 )
 def test_scalars_that_no_program_has_end_in_a_sentence(odd: sp.Expr) -> None:
     """Two symbols of one name, sums of big O, derivatives: each is refused where it is first not understood."""
