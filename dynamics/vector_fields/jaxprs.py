@@ -6,6 +6,7 @@ call is, and which programs it holds, is known here alone.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -61,10 +62,9 @@ def read_outside(made: Any) -> tuple[int, int] | None:
 
     def starts(values: Sequence[Any], sizes: Sequence[int], lengths: Sequence[int]) -> None:
         for at, size, length in zip(values, sizes, lengths, strict=True):
-            wrong = (
-                [] if at is None else [int(i) for i in np.ravel(at) if not 0 <= i <= length - size]
-            )
-            found.extend((i, length) for i in wrong[:1])
+            if at is not None:
+                wrong = np.ravel(at)[np.ravel((at < 0) | (at > length - size))]
+                found.extend((int(i), length) for i in wrong[:1])
 
     def rule(equation: Any, values: list[Any]) -> Sequence[Any]:
         name, params = equation.primitive.name, equation.params
@@ -79,14 +79,15 @@ def read_outside(made: Any) -> tuple[int, int] | None:
         elif known and name in _OF_NUMBERS:
             made = _OF_NUMBERS[name](*values)
         elif known and name == "broadcast_in_dim":
-            (value,), shape = values, params["shape"]
+            value, shape = values[0], params["shape"]
             own = [1] * len(shape)
             for axis, length in zip(params["broadcast_dimensions"], np.shape(value), strict=True):
                 own[axis] = length
             made = np.broadcast_to(np.reshape(value, own), shape)
         return [made] * len(equation.outvars)
 
-    walk(made.jaxpr, made.consts, [None] * len(made.jaxpr.invars), rule, _whole)
+    with contextlib.suppress(Exception):  # an operation that is not walked here is not looked into
+        walk(made.jaxpr, made.consts, [None] * len(made.jaxpr.invars), rule, _whole)
     return found[0] if found else None
 
 
