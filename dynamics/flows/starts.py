@@ -37,14 +37,13 @@ def check_entries(x0: Any, objective: Any) -> None:
         OdescentError: another number of entries.
     """
     d, leaves = objective.dimension, jax.tree.leaves(x0)
-    if d is None or len(leaves) != 1:
+    if d is None or d == 1 or len(leaves) != 1:  # of one variable an array is as many paths
         return
     shape = np.shape(leaves[0])
-    if shape[-1:] != (d,) and (d != 1 or shape):
-        many = "one variable" if d == 1 else f"{d} variables"
+    if shape[-1:] != (d,):
         what = f"an array of shape {shape}" if shape else "one number"
         raise OdescentError(
-            f"the objective {objective.name!r} has {many}, and the starting point is {what}."
+            f"the objective {objective.name!r} has {d} variables, and the starting point is {what}."
         )
 
 
