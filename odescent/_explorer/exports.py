@@ -109,8 +109,8 @@ class FileFormat:
 FORMATS = {
     ".svg": FileFormat("image/svg+xml", "svg", _svg),
     ".png": FileFormat("image/png", "png", lambda seen: png(seen.picture)),
-    ".html": FileFormat("text/html", "page that turns", lambda seen: turned(seen).html()),
     ".csv": FileFormat("text/csv", "data, csv", csv),
     ".json": FileFormat("application/json", "data, json", document),
+    ".html": FileFormat("text/html", "page that turns", lambda seen: turned(seen).html()),
     ".py": FileFormat("text/x-python", "script", script),
 }  # by suffix

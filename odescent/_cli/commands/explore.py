@@ -58,8 +58,8 @@ def run(
         host: Address of the server; by default local.
         port: Port of the server; 0 selects a free one.
         no_browser: Only print the URL of the page.
-        out: Write the first view instead: a picture (svg, png), one to turn (html), data (csv, json)
-            or a script (py).
+        out: Write the first view instead: a picture (svg, png), data (csv, json), a page that turns
+            (html) or a script (py).
         json: Print one JSON document, for machines.
 
     Examples:
