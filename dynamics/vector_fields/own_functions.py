@@ -9,7 +9,6 @@ from typing import Any
 
 from ..._support.errors import OdescentError, listed
 from ..algebra.scalars import check_name
-from .jaxprs import read_outside
 
 
 def refuse_torch(given: Any) -> None:
@@ -32,6 +31,8 @@ def function_name(fun: Callable[[Any], Any]) -> str:
 
 def refuse_outside(name: str, made: Any) -> None:
     """OdescentError for a function, traced as by `jax.make_jaxpr`, that reads past the end of an array."""
+    from .jaxprs import read_outside  # which imports NumPy
+
     outside = read_outside(made)
     if outside is not None:
         entry, length = outside
