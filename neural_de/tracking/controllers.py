@@ -1,4 +1,4 @@
-"""Step-size controllers: a wrapper of any adaptive controller that counts trials, and steps to given times."""
+"""Step-size controllers: wrappers that count trials or control errors per unit of time, and steps to given times."""
 
 from __future__ import annotations
 
@@ -28,23 +28,28 @@ class Trials(eqx.Module):
     counts: Int[Array, "*batch 5"]
 
 
-class CountingController(dfx.AbstractAdaptiveStepSizeController[Trials, Any]):
+class _Around(dfx.AbstractAdaptiveStepSizeController[Any, Any]):
+    """A controller around another one, which decides and has the tolerances."""
+
+    controller: Any
+
+    def __init__(self, controller: Any) -> None:
+        self.controller = controller
+
+    rtol = of_wrapped("controller", "rtol")
+    atol = of_wrapped("controller", "atol")
+    norm = of_wrapped("controller", "norm")
+
+    def wrap(self, direction: Any) -> Any:
+        """In the solver's own time, which increases."""
+        return type(self)(self.controller.wrap(direction))
+
+
+class CountingController(_Around):
     """An adaptive controller that counts the trials, which it alone sees; every decision is the inner controller's."""
 
-    inner: Any
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-
-    rtol = of_wrapped("inner", "rtol")
-    atol = of_wrapped("inner", "atol")
-    norm = of_wrapped("inner", "norm")
-
-    def wrap(self, direction: Any) -> CountingController:
-        return CountingController(self.inner.wrap(direction))
-
     def init(self, *start: Any, **more: Any) -> tuple[Any, Trials]:
-        end, inner = self.inner.init(*start, **more)
+        end, inner = self.controller.init(*start, **more)
         return end, Trials(inner, jnp.asarray([0, 0, 0, 1, 0]))
 
     def adapt_step_size(
@@ -74,7 +79,7 @@ class CountingController(dfx.AbstractAdaptiveStepSizeController[Trials, Any]):
             Whether the step is accepted, the ends of the next trial, whether it starts at a jump, the new state, and
             the result.
         """
-        keep, *times, jump, inner, result = self.inner.adapt_step_size(
+        keep, *times, jump, inner, result = self.controller.adapt_step_size(
             t0, t1, y0, y1, args, y_error, error_order, state.inner
         )
         trials, first, jumps, at_start, at_jump = state.counts
@@ -85,7 +90,7 @@ class CountingController(dfx.AbstractAdaptiveStepSizeController[Trials, Any]):
         return keep, times[0], times[1], jump, after, result
 
 
-class PerUnitStep(dfx.AbstractAdaptiveStepSizeController[Any, Any]):
+class PerUnitStep(_Around):
     """A controller that holds the error per unit of time to its tolerances, in place of the error of a step.
 
     The error of the whole solve is then of the order of the tolerance, whatever the number of steps (Hairer, Norsett,
@@ -98,90 +103,36 @@ class PerUnitStep(dfx.AbstractAdaptiveStepSizeController[Any, Any]):
             ``error_order`` that it is given.
     """
 
-    controller: Any
-
     def __init__(self, controller: Any) -> None:
         if not isinstance(controller, dfx.AbstractAdaptiveStepSizeController):
             raise expected(
                 "controller", "an adaptive one of diffrax, such as PIDController(rtol=1e-6, atol=1e-6)", controller
             )  # fmt: skip
-        self.controller = controller
+        super().__init__(controller)
 
-    rtol = of_wrapped("controller", "rtol")
-    atol = of_wrapped("controller", "atol")
-    norm = of_wrapped("controller", "norm")
-
-    def wrap(self, direction: Any) -> PerUnitStep:
-        """In the solver's own time, which increases."""
-        return PerUnitStep(self.controller.wrap(direction))
-
-    def init(
-        self,
-        terms: Any,
-        t0: Any,
-        t1: Any,
-        y0: Any,
-        dt0: Any,
-        args: Any,
-        func: Any,
-        error_order: Any,
-    ) -> tuple[Any, Any]:
-        """The inner controller's first step and state; see diffrax for the arguments.
-
-        Args:
-            terms: a pytree of diffrax terms.
-            t0: start of the solve.
-            t1: its end.
-            y0: the initial state.
-            dt0: the first step, or None.
-            args: of the vector field.
-            func: the vector field.
-            error_order: the order of the error estimate.
+    def init(self, *start: Any) -> tuple[Any, Any]:
+        """The inner controller's first step and state; diffrax's arguments, the last one the order of the estimate.
 
         Raises:
             OdescentError: the error of a step is of the order of its length, so that per unit of time it stays.
         """
-        if error_order is not None and error_order <= 1:
+        order = start[-1]
+        if order is not None and order <= 1:
             raise OdescentError(
-                f"PerUnitStep needs an error of order over 1 in the length of a step, this solver's has {error_order}: "
+                f"PerUnitStep needs an error of order over 1 in the length of a step, this solver's has {order}: "
                 "control the error of the step, or take a solver of higher order."
             )
-        first: tuple[Any, Any] = self.controller.init(
-            terms, t0, t1, y0, dt0, args, func, error_order
-        )
+        first: tuple[Any, Any] = self.controller.init(*start)
         return first
 
-    def adapt_step_size(
-        self,
-        t0: Any,
-        t1: Any,
-        y0: Any,
-        y1: Any,
-        args: Any,
-        y_error: Any,
-        error_order: Any,
-        state: Any,
-    ) -> tuple[Any, Any, Any, Any, Any, Any]:
-        """The inner controller's decision on the error per unit of time; see diffrax for the arguments.
-
-        Args:
-            t0: start of the trial.
-            t1: its end.
-            y0: state at the start.
-            y1: proposed state at the end.
-            args: of the vector field.
-            y_error: the embedded error estimate.
-            error_order: the order of that estimate.
-            state: of the inner controller.
-
-        Returns:
-            As the inner controller.
-        """
-        if y_error is not None:
-            y_error = jax.tree.map(lambda e: e / (t1 - t0).astype(e.dtype), y_error)
-        order = None if error_order is None else error_order - 1
+    def adapt_step_size(self, t0: Any, t1: Any, *trial: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+        """The inner controller's decision on the error per unit of time; diffrax's arguments and what it returns."""
+        *before, error, order, state = trial
+        if error is not None:
+            error = jax.tree.map(lambda e: e / (t1 - t0).astype(e.dtype), error)
+        order = None if order is None else order - 1
         decision: tuple[Any, Any, Any, Any, Any, Any] = self.controller.adapt_step_size(
-            t0, t1, y0, y1, args, y_error, order, state
+            t0, t1, *before, error, order, state
         )
         return decision
 

@@ -79,10 +79,8 @@ def negative(e: sp.Expr) -> bool:
             named = {"mu": sp.Rational(1, 7), "L": sp.Integer(3)}
             counts = s.is_integer or not s.is_positive  # the counter, and scalar blocks
             values[s] = sp.Integer(3) if counts else named.get(s.name, typical)
-        value = sp.nan
-        with contextlib.suppress(
-            TypeError, ValueError
-        ):  # a derivative has no value; it is refused later
+        value = sp.nan  # as a derivative has, which is refused later
+        with contextlib.suppress(TypeError, ValueError):
             value = sp.N(e.xreplace(values))
         if value.is_real and value != 0:
             return bool(value < 0)
