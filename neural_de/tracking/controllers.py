@@ -48,6 +48,9 @@ class _Around(dfx.AbstractAdaptiveStepSizeController[Any, Any]):
 class CountingController(_Around):
     """An adaptive controller that counts the trials, which it alone sees; every decision is the inner controller's."""
 
+    def __init__(self, controller: Any) -> None:
+        super().__init__(controller)
+
     def init(self, *start: Any, **more: Any) -> tuple[Any, Trials]:
         end, inner = self.controller.init(*start, **more)
         return end, Trials(inner, jnp.asarray([0, 0, 0, 1, 0]))
