@@ -12,6 +12,7 @@ from odescent.discretize.identification.known import functions_of, known_method,
 from odescent.discretize.identification.laws import excluded_by_laws
 from odescent.discretize.identification.maps import _answers_otherwise, _drawn, _sign
 from odescent.discretize.identification.matching import apart, nested
+from odescent.discretize.identification.no_root import _none_left
 from odescent.discretize.identification.shared_point import needed, table
 from odescent.discretize.linear.state_space import linear
 from odescent.discretize.programs.program import Program
@@ -152,3 +153,14 @@ def test_a_parameter_that_only_scales_a_block_is_not_needed():
     assert {str(s) for s in needed(own, table(own))} == {"c", "h"}
     found = od.recognize(scaled)
     assert found.name == "heavy_ball" and found.verdict == "equal"
+
+
+def test_a_root_of_an_irrational_number_keeps_all_of_its_digits():
+    """SymPy 1.13 takes the roots of 4 h = 5^(1/3) in double precision, which excluded methods from being themselves."""
+    h, b = sp.symbols("h b", positive=True)
+    linear = [4 * h - sp.cbrt(5), sp.cbrt(5) - 4 * h]
+    quadratic = [sp.sqrt(3) * b**2 - 2 * b - sp.cbrt(7), 2 * b - sp.sqrt(3) * b**2 + sp.cbrt(7)]
+    for equations in (linear, quadratic, [*linear, *quadratic]):
+        symbols = sorted({s for e in equations for s in e.free_symbols}, key=str)
+        assert not _none_left(equations, {}, symbols, frozenset())
+    assert _none_left([*linear, h - 1], {}, [h], frozenset())

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import sympy as sp
-from mpmath.libmp.libhyper import NoConvergence
 
 from ..._support.errors import NotCarried
 from ..._support.work import kept
@@ -23,9 +22,9 @@ from ..linear.time_varying_form import TimeVarying, weights
 from ..linear.witness import Values, is_positive, samples
 from .exclusion import incompatible
 from .intervals import excluded_by_intervals
+from .no_root import excluded
 from .shared_point import nonzero_somewhere
 
-_DIGITS = 80
 _HIGHEST = 64  # power in equations that are solved
 _Values: TypeAlias = dict[sp.Symbol, sp.Expr]
 
@@ -198,90 +197,6 @@ def admissible(solution: _Values, wanted: Unknowns) -> bool:
     return False
 
 
-def excluded(
-    others: set[sp.Symbol], equations: Callable[[Values], list[sp.Expr]], wanted: Unknowns
-) -> bool:
-    """Whether the equations have no admissible solution, at two samples: other parameters below one, and of any size.
-
-    Both samples are needed, because some methods coincide only where the momentum is below one.
-
-    Args:
-        others: parameters that are not unknowns.
-        equations: the equations at given values of these.
-        wanted: the unknowns.
-    """
-    found = list(samples(others, 3))
-    if len(found) < 2:
-        return False
-    mixed, below = found[:2]
-    for values in (below, mixed) if others else (below,):
-        there = equations(values)
-        if any(e.has(sp.zoo, sp.nan, sp.I) for e in there) or not _no_solution(
-            there, wanted.symbols, wanted.below_one
-        ):
-            return False
-    return True
-
-
-def _no_solution(
-    equations: list[sp.Expr], symbols: list[sp.Symbol], below: frozenset[sp.Symbol]
-) -> bool:
-    """Whether numbers show that equations without other symbols have no admissible solution; False is inconclusive."""
-    polynomials, others = [], []
-    if not symbols:
-        return _none_left(equations, {}, symbols, below)
-    for e in equations:
-        top = sp.fraction(sp.together(e))[0]
-        if top.is_polynomial(*symbols) and all(
-            a.is_Rational for a in sp.Poly(top, *symbols).coeffs()
-        ):
-            polynomials.append(top)
-        else:
-            others.append(e)
-    if not polynomials:
-        return False
-    basis = list(sp.groebner(polynomials, *symbols, order="lex").exprs)
-    if basis == [1]:
-        return True
-    return _none_left([*reversed(basis), *others], {}, symbols, below)
-
-
-def _none_left(
-    equations: list[sp.Expr],
-    known: dict[sp.Symbol, Any],
-    symbols: list[sp.Symbol],
-    below: frozenset[sp.Symbol],
-) -> bool:
-    """Whether every numerical continuation for the unknowns ends in an equation that does not hold."""
-    left = []
-    for e in equations:
-        inserted = e.xreplace(known)
-        if inserted.free_symbols & set(symbols):
-            left.append(inserted)
-        else:
-            value = sp.N(inserted, _DIGITS)
-            if value.is_number and abs(value) > sp.Float(10) ** (-_DIGITS // 4):
-                return True
-    for e in left:
-        unknown, *more = sorted(e.free_symbols & set(symbols), key=str)
-        top = e if more else sp.fraction(sp.together(e))[0]
-        if more or not top.is_polynomial(unknown):
-            continue
-        polynomial = sp.Poly(top, unknown)
-        if all(c.is_Rational for c in polynomial.coeffs()):
-            polynomial = polynomial.sqf_part()
-        try:
-            roots = polynomial.nroots(n=_DIGITS, maxsteps=500) if polynomial.degree() else []
-        except NoConvergence:
-            return False
-        real = [sp.re(r) for r in roots if abs(sp.im(r)) < sp.Float(10) ** (-_DIGITS // 4)]
-        tiny = sp.Float(10) ** (-_DIGITS // 4)
-        allowed = [r for r in real if r > tiny and (unknown not in below or r < 1 - tiny)]
-        rest = [o for o in left if o is not e]
-        return all(_none_left(rest, {unknown: r}, symbols, below) for r in allowed)
-    return False
-
-
 def apart(target: StateSpace, known: StateSpace, parameters: Sequence[sp.Symbol]) -> bool:
     """Whether no admissible parameters make the known method the target, at generic values of the target's parameters.
 
@@ -298,7 +213,7 @@ def apart(target: StateSpace, known: StateSpace, parameters: Sequence[sp.Symbol]
         if nested(target) or nested(known):
             return False
         equations, wanted = _equations(target, ordered, parameters)
-        if not excluded(target.symbols, equations, wanted):
+        if not excluded(target.symbols, equations, wanted.symbols, wanted.below_one):
             return False
     return True
 

@@ -84,6 +84,8 @@ def read_outside(made: Any) -> tuple[int, int] | None:
             for axis, length in zip(params["broadcast_dimensions"], np.shape(value), strict=True):
                 own[axis] = length
             made = np.broadcast_to(np.reshape(value, own), shape)
+        elif known and name == "concatenate":
+            made = np.concatenate(values, axis=params["dimension"])
         return [made] * len(equation.outvars)
 
     with contextlib.suppress(Exception):  # an operation that is not walked here is not looked into
