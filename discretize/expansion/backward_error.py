@@ -30,7 +30,8 @@ from ...dynamics.algebra.windows import accumulated, pushed
 from ...dynamics.fast_slow.reduction import reduced
 from ...dynamics.flows.system import System
 from ...dynamics.implicit.equations import Opened, Singular
-from ...dynamics.implicit.roots import Search, solutions
+from ...dynamics.implicit.roots import solutions
+from ...dynamics.implicit.search import Search
 from ...dynamics.samples.mean import mean
 from ..linear.matrices import inverse
 from ..programs.program import Assign, Count, Draw, Program, SweepCoordinates

@@ -1,4 +1,4 @@
-"""Searches for implicit functions: each that a program reads becomes a loop of Newton's steps, from a warm start."""
+"""Searches for implicit functions: each that a program reads becomes a loop of steps, from a warm start."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol, change, renamed, substitute
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol, inner
-from ...dynamics.implicit.roots import ROUNDED, Equations, RootScalar, RootVector
+from ...dynamics.implicit.roots import Equations, RootScalar, RootVector
+from ...dynamics.implicit.search import ROUNDED
 from .guards import Guard, Inequality, Joined
 from .instructions import Assign, CallOracle, Instruction, Loop, StraightLine
 from .program import Program
@@ -22,7 +23,7 @@ FAR = sp.Integer(10) ** 30  # more than any residual, squared, that is searched 
 def searched(program: Program) -> Program:
     """The program in which the numbers of implicit functions are searched for.
 
-    A step is one of Newton's in full, u - J^-1 F(u). The search ends where it is short by the tolerance, or short and
+    A step is one of an inner method, or one of Newton's in full, u - J^-1 F(u). The search ends where it is short by the tolerance, or short and
     |F| does not fall, which is rounding; of a minimizer, only where it goes downhill. It begins where the equations
     say, else at the block that is called as the unknown, and such a block that is a memory keeps what was found.
 
@@ -52,7 +53,7 @@ class _Maker:
         self.blocks = {b.name: b.symbol for b in program.blocks}
         self.used = {s.name for s in (*program.defined, *program.state, *program.parameters)}
         self.used |= set(program.outputs)
-        self.made: dict[Any, tuple[Symbol, ...]] = {}
+        self.made: dict[Any, tuple[Expr, ...]] = {}
 
     def fresh(self, stem: str) -> str:
         """A name that nothing else in the program has."""
@@ -68,11 +69,13 @@ class _Maker:
         key = root.equations.key
         if key in self.made:
             return [Assign(assigned.target, self.made[key][root.which])]
-        found = self._loop(root.equations)
-        self.made[key] = found.names
-        return [found, Assign(assigned.target, found.names[root.which])]
+        by_steps = root.equations.search.method is not None
+        found, results = (self._steps if by_steps else self._loop)(root.equations)
+        self.made[key] = results
+        return [found, Assign(assigned.target, results[root.which])]
 
-    def _loop(self, equations: Equations) -> Loop:
+    def _loop(self, equations: Equations) -> tuple[Loop, tuple[Expr, ...]]:
+        """Newton's steps, and the solutions in the names of the loop."""
         opened, search = equations.linearized, equations.search
         names: dict[Any, Any] = {
             u: renamed(u, self.fresh(f"{n}_found"))
@@ -112,7 +115,7 @@ class _Maker:
             along = sp.Add(*(_times(s, e) for s, e in zip(steps, left, strict=True)))
             until = Joined((until, Inequality(sp.S.Zero, along, False)), True)
         count = sp.Symbol(self.fresh("times"), real=True)
-        return Loop(
+        made = Loop(
             (*names.values(), before),
             (*begin, FAR),
             StraightLine(tuple(body), (*after, residual)),
@@ -122,6 +125,46 @@ class _Maker:
             True,
             f"Newton's step of {', '.join(equations.names)} is short",
         )
+        return made, tuple(names.values())
+
+    def _steps(self, equations: Equations) -> tuple[Loop, tuple[Expr, ...]]:
+        """The steps of an inner method, and the solution in the names of the loop."""
+        method, opened, search = equations.search.method, equations.linearized, equations.search
+        assert method is not None
+        (name,), equation = equations.names, opened.equations[0]
+        assert isinstance(equation, Vector)
+        names = [renamed(s, self.fresh(f"{name}_{s.name}")) for s in method.state]
+        step = method.step(equation, opened.unknowns[0], names)
+        begin = method.begun(self._start(name, (search.start or (None,))[0]))
+        body: list[Instruction] = []
+        asked: dict[Any, VectorSymbol] = {}
+
+        def named(stem: str, like: Any, e: Expr) -> Any:
+            """A name for a value: squares of names lose no digits to cancellation."""
+            target = renamed(like, self.fresh(stem))
+            body.append(Assign(target, self._lowered(e, body, asked)))
+            return target
+
+        after = [
+            named(f"{s.name}_next", s, e) for s, e in zip(names, step.ahead, strict=True)
+        ]
+        pairs = zip(after[: step.moving], names, strict=False)
+        moved = [named(f"{s.name}_moved", s, a - s) for a, s in pairs]
+        output = substitute(step.output, dict(zip(names, after, strict=True)))
+        if not isinstance(output, VectorSymbol):
+            output = named(f"{name}_found", opened.unknowns[0], output)
+        short = search.tolerance**2 * (1 + _square(output))
+        made = Loop(
+            tuple(names),
+            begin,
+            StraightLine(tuple(body), tuple(after)),
+            Inequality(sp.Add(*map(_square, moved)), short, False),
+            as_scalar(search.max_steps),
+            sp.Symbol(self.fresh("times"), real=True),
+            not method.counted,
+            f"the step of {method.name} for {name} is short",
+        )
+        return made, (step.output,)
 
     def _start(self, name: str, said: Expr | None) -> Expr:
         if said is not None:

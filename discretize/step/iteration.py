@@ -32,6 +32,7 @@ from ..programs.bindings import (
     reachable,
     symbols_in,
 )
+from ..programs.inner import inner_method
 from ..programs.program import Program
 from ..programs.reuse import reuse_across_steps
 from ..programs.searching import searched
@@ -318,6 +319,14 @@ class Iteration(Worded):
     def kept(self) -> dict[Any, Any]:
         """Results computed from the tuned algorithm, by kind, so that each is computed once."""
         return {}
+
+    @cached_property
+    def inner_method(self) -> InnerMethod:
+        """One step as data, for `argmin`, `root` and `bilevel`, which search by it.
+
+        Raises OdescentError where parameters have no numbers, or a step is more than gradients of one function.
+        """
+        return inner_method(self.sized_program.bind(self.tuning_values), self.name)
 
     @property
     def title(self) -> str:

@@ -17,13 +17,15 @@ from ..algebra.exact import canonical
 from ..algebra.series import power_sum, taylor, truncated
 from ..algebra.vectors import Expr, Vector, VectorSymbol
 from ..implicit.equations import Opened, Singular
-from ..implicit.roots import Search, roots_of, solutions
+from ..implicit.roots import roots_of, solutions
+from ..implicit.search import Search
 from ..notation.show import latex, symbol_latex, text
 from ..vector_fields.hypotheses import Hypothesis, assumptions, positive
 from ..vector_fields.scales import blocks_of
 from ..vector_fields.system import VectorFields
 from .attraction import attraction, relaxation
 
+NEWTON = Search()
 _TERMS = 4000  # of a graph, over all its orders
 
 
@@ -169,7 +171,7 @@ class SlowManifold(Rendered):
         return f"SlowManifold({'; '.join(str(self).splitlines())})"
 
 
-def expand(system: VectorFields, order: int = 1) -> SlowManifold:
+def expand(system: VectorFields, order: int = 1, search: Search = NEWTON) -> SlowManifold:
     """The slow manifold of a system that declares fast blocks, to an order in the small parameters.
 
     On each scale, the fastest first, the equations small * y' = G(x, y, small) have the critical manifold
@@ -180,6 +182,7 @@ def expand(system: VectorFields, order: int = 1) -> SlowManifold:
     Args:
         system: with fast= declared.
         order: the highest order, at least 0.
+        search: how the numbers of a manifold that is an implicit function are found.
 
     Raises:
         OdescentError: no fast block, noise on one, a singular G, a G that does not determine the fast blocks, or a
@@ -204,7 +207,7 @@ def expand(system: VectorFields, order: int = 1) -> SlowManifold:
         larger = system.small[k - 1]
         unit = products.get(larger, larger) if k else sp.S.One
         scaled = {s: e * unit for s, e in drift.items()}
-        level = _level(scaled, blocks_of(system.fast, system.small[k]), ratios[k], order)
+        level = _level(scaled, blocks_of(system.fast, system.small[k]), ratios[k], order, search)
         levels.append(level)
         names = ", ".join(s.name for s in level.terms)
         hypotheses += attraction(level.linearized, names, str(ratios[k]))
@@ -257,7 +260,9 @@ def _truncated(e: Any, small: sp.Symbol, order: int) -> Any:
     return truncated(e, small, order)
 
 
-def _level(drift: Mapping[Symbol, Any], fast: list[Symbol], small: sp.Symbol, order: int) -> Level:
+def _level(
+    drift: Mapping[Symbol, Any], fast: list[Symbol], small: sp.Symbol, order: int, search: Search
+) -> Level:
     """The graph of the blocks that are fast by one parameter, over all others."""
     moving = {s: e for s, e in drift.items() if s not in fast}
     equations: dict[Symbol, Any] = {s: tidy(drift[s] * small) for s in fast}
@@ -269,7 +274,7 @@ def _level(drift: Mapping[Symbol, Any], fast: list[Symbol], small: sp.Symbol, or
             f"{small} * ({names})' is singular as {small} -> 0, so {names} is not fast by {small}."
         ) from None
     refuse_singular(moving, small, names)
-    base = critical(at_zero, small)
+    base = critical(at_zero, small, search)
     # the derivative on the critical manifold, as equations in directions of the fast blocks
     along: dict[Any, Any] = {s: renamed(s, f"direction of {s.name}") for s in fast}
     rates = tuple(tidy(substitute(derivative(e, along), base)) for e in at_zero.values())
@@ -293,7 +298,9 @@ def _level(drift: Mapping[Symbol, Any], fast: list[Symbol], small: sp.Symbol, or
     return Level(small, equations, moving, {s: tuple(t) for s, t in terms.items()}, linearized)
 
 
-def critical(at_zero: Mapping[Symbol, Any], small: sp.Symbol) -> dict[Symbol, Any]:
+def critical(
+    at_zero: Mapping[Symbol, Any], small: sp.Symbol, search: Search = NEWTON
+) -> dict[Symbol, Any]:
     """The solution of the fast equations at small = 0, in closed form or as an implicit function."""
     loose = [s for s in at_zero if not any(s in symbols_of(e) for e in at_zero.values())]
     if loose:
@@ -306,7 +313,7 @@ def critical(at_zero: Mapping[Symbol, Any], small: sp.Symbol) -> dict[Symbol, An
     equations = tuple(substitute(e, free) for e in at_zero.values())
     opened = Opened(equations, tuple(free.values()), descends=True)
     try:
-        found = solutions(opened, [s.name for s in symbols], Search())
+        found = solutions(opened, [s.name for s in symbols], search)
     except (ZeroDivisionError, Singular):
         raise OdescentError(
             f"as {small} -> 0 the fast equations do not determine {', '.join(map(str, symbols))}, so the critical "
@@ -318,7 +325,7 @@ def critical(at_zero: Mapping[Symbol, Any], small: sp.Symbol) -> dict[Symbol, An
 def _divided(linearized: Opened, right: list[Any]) -> list[Any]:
     """The solution of J v = right, group by group of the blocks that need one another."""
     equations = tuple(e - r for e, r in zip(linearized.equations, right, strict=True))
-    found = solutions(Opened(equations, linearized.unknowns), ["v"] * len(right), Search())
+    found = solutions(Opened(equations, linearized.unknowns), ["v"] * len(right), NEWTON)
     return list(found)
 
 

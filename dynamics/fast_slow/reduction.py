@@ -15,6 +15,7 @@ from ..algebra.series import taylor, truncated
 from ..algebra.vectors import Vector, VectorSymbol
 from ..implicit.equations import Opened
 from ..implicit.roots import roots_of
+from ..implicit.search import Search
 from ..notation.show import text
 from ..samples.mean import mean
 from ..samples.sample import sample
@@ -24,12 +25,12 @@ from ..vector_fields.processes import Diffusion
 from ..vector_fields.scales import blocks_of
 from ..vector_fields.system import Field, VectorFields
 from .attraction import relaxation
-from .manifold import critical, expand, refuse_singular
+from .manifold import NEWTON, critical, expand, refuse_singular
 
 S = TypeVar("S", bound=VectorFields)
 
 
-def reduced(system: S, order: int = 0) -> S:
+def reduced(system: S, order: int = 0, search: Search = NEWTON) -> S:
     """The system on its slow manifold: the slow blocks alone, each field expanded to an order in the small parameters.
 
     Where the manifold is an implicit function, its numbers are searched from the fast block, which stays in the system
@@ -39,6 +40,7 @@ def reduced(system: S, order: int = 0) -> S:
     Args:
         system: with fast= declared.
         order: the highest order, at least 0.
+        search: as for `expand`.
 
     Raises:
         OdescentError: as `expand`; noise on a fast block that is not linear, or an order above 0 with it.
@@ -46,8 +48,8 @@ def reduced(system: S, order: int = 0) -> S:
     order = check_whole("the order", order, 0)
     noisy = [s for s in system.fast if any(s in f.noise for f in system.fields.values())]
     if noisy:
-        return _averaged(system, noisy, order)
-    found = expand(system, order)
+        return _averaged(system, noisy, order, search)
+    found = expand(system, order, search)
     graph, smalls = found.graph(), system.small
 
     def on_graph(e: Any) -> Any:
@@ -120,7 +122,7 @@ def layer(system: S) -> S:
     )  # fmt: skip
 
 
-def _averaged(system: S, noisy: list[Symbol], order: int) -> S:
+def _averaged(system: S, noisy: list[Symbol], order: int, search: Search) -> S:
     """The mean of the slow fields over the stationary normal law of linear fast blocks with noise."""
     if order or len(system.small) > 1:
         raise OdescentError(
@@ -133,7 +135,7 @@ def _averaged(system: S, noisy: list[Symbol], order: int) -> S:
     names = ", ".join(s.name for s in noisy)
     refuse_singular({s: e for s, e in drift.items() if s not in system.fast}, small, names)
     _refuse_correlated(system, noisy)
-    base = critical(at_zero, small)
+    base = critical(at_zero, small, search)
     values: dict[Symbol, Any] = {}
     for s, e in base.items():
         if s not in noisy:

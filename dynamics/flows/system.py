@@ -60,8 +60,14 @@ class System(VectorFields):
 
         return simulate_many(self, objective, starts, t1, **options)
 
-    def critical_manifold(self) -> dict[Any, Any]:
+    def critical_manifold(
+        self, *, tolerance: object = None, max_steps: object = None, method: Any = None
+    ) -> dict[Any, Any]:
         """The fast blocks at rest, as functions of the slow ones: the slow manifold at order 0.
+
+        Args:
+            tolerance, max_steps, method: of the searches for implicit functions, as for `root`; with a method linear
+                fast equations are searched as well, unless their solution is in closed form.
 
         Returns:
             expressions by fast block: in closed form where the fast equations are linear, else implicit functions.
@@ -69,7 +75,11 @@ class System(VectorFields):
         Raises:
             OdescentError: as `slow_manifold`.
         """
-        return self.slow_manifold(0).graph()
+        from ..fast_slow.manifold import expand
+        from ..implicit.making import search_options
+
+        how = search_options(tolerance, max_steps, method, "critical_manifold")
+        return expand(self, 0, how).graph()
 
     def slow_manifold(self, order: int = 1) -> SlowManifold:
         """The slow manifold as a series in the small parameters, with the hypotheses under which it attracts.
@@ -85,11 +95,19 @@ class System(VectorFields):
 
         return expand(self, order)
 
-    def reduced(self, order: int = 0) -> System:
+    def reduced(
+        self,
+        order: int = 0,
+        *,
+        tolerance: object = None,
+        max_steps: object = None,
+        method: Any = None,
+    ) -> System:
         """The slow blocks on the slow manifold, to an order in the small parameters: a system that runs.
 
         Args:
             order: the highest order of the fields in the small parameters.
+            tolerance, max_steps, method: of the searches, as for `critical_manifold`.
 
         Returns:
             a system without fast blocks. Where the manifold is an implicit function, the fast block stays as a memory
@@ -99,8 +117,9 @@ class System(VectorFields):
             OdescentError: as `slow_manifold`; noise on a fast block that has no average in closed form.
         """
         from ..fast_slow.reduction import reduced
+        from ..implicit.making import search_options
 
-        return reduced(self, order)
+        return reduced(self, order, search_options(tolerance, max_steps, method, "reduced"))
 
     def normal_rates(
         self,

@@ -27,7 +27,8 @@ from ..algebra.vectors import (
 )
 from ..algebra.windows import pushed
 from ..flows.system import System
-from ..implicit.roots import RootVector, Search
+from ..implicit.roots import RootVector
+from ..implicit.search import Search
 from ..samples.sample import VectorSample
 from ..solves.routes import solve_of
 from ..vector_fields.block import Block, start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
@@ -14,7 +15,8 @@ from ..algebra.gradients import gradient
 from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Vector, VectorSymbol
 from .equations import Opened
-from .roots import Search, solutions
+from .roots import solutions
+from .search import MAX_STEPS_OF_A_METHOD, InnerMethod, Search
 
 
 @checked
@@ -26,6 +28,7 @@ def root(
     tolerance: object = None,
     max_steps: object = None,
     adjoint: str = "",
+    method: Any = None,
 ) -> Any:
     """The solution of an equation, or of several, as a function of the other symbols in them.
 
@@ -38,8 +41,11 @@ def root(
         tolerance: the search ends where a step is at most this times 1 + the length of the unknown: a number, or a
             symbol that becomes a parameter; 1e-9 by default. Newton's steps end quadratically: the error is about its
             square.
-        max_steps: the number of steps after which the search fails, 100 by default.
+        max_steps: the number of steps after which the search fails, 100 by default, 10000 with `method`.
         adjoint: the method of the linear solve of the derivative, as in `linear_solve`.
+        method: what searches: Newton's method by default, or an algorithm whose parameters are numbers, as
+            ``algorithm("nesterov_sc", mu=1, L=10)``. Its gradient is the equation, of one vector, which then has to
+            be monotone in its unknown, with L the bound of its slope; its state begins anew in each search.
 
     Returns:
         a vector or a scalar; of several unknowns a dictionary of them. What is linear in them is solved in closed
@@ -57,7 +63,8 @@ def root(
         )
     given: dict[Any, Any] = dict(equations) if several else {unknown: equations}
     starts = start if isinstance(start, Mapping) else dict.fromkeys(given, start)
-    return _solved(given, None, starts, tolerance, max_steps, adjoint, "root", several)
+    how = search_options(tolerance, max_steps, method, "root")
+    return _solved(given, None, starts, replace(how, adjoint=adjoint), "root", several)
 
 
 @checked
@@ -69,6 +76,7 @@ def argmin(
     tolerance: object = None,
     max_steps: object = None,
     adjoint: str = "cg",
+    method: Any = None,
 ) -> Any:
     """The minimizer of a scalar over a block, as a function of the other symbols in it.
 
@@ -78,7 +86,7 @@ def argmin(
     Args:
         value: a scalar expression.
         unknown: the block over which it is minimized.
-        start, tolerance, max_steps: as for `root`.
+        start, tolerance, max_steps, method: as for `root`.
         adjoint: the method of the linear solve of its derivative, conjugate gradients by default.
 
     Returns:
@@ -92,9 +100,32 @@ def argmin(
         raise WrongType(f"argmin takes a scalar, not the vector {value}.")
     value = as_scalar(value)
     equation = gradient(value, unknown)
-    return _solved(
-        {unknown: equation}, value, {unknown: start}, tolerance, max_steps, adjoint, "argmin", False
-    )
+    how = replace(search_options(tolerance, max_steps, method, "argmin"), adjoint=adjoint)
+    return _solved({unknown: equation}, value, {unknown: start}, how, "argmin", False)
+
+
+def search_options(tolerance: Any, max_steps: Any, method: Any, what: str) -> Search:
+    """How a search goes, from the options of what searches; None for those that are not given.
+
+    Raises:
+        OdescentError: a tolerance or a number of steps that is not positive, or a method that is no algorithm.
+    """
+    made: dict[str, Any] = {}
+    if method is not None and method != "newton":
+        if not isinstance(step := getattr(method, "inner_method", None), InnerMethod):
+            raise expected(
+                f"method= of {what}",
+                "an algorithm with numbers for its parameters, as od.algorithm('gradient_descent', step=0.1)",
+                method,
+            )
+        made = {"method": step, "max_steps": MAX_STEPS_OF_A_METHOD}
+    for name, number in {"tolerance": tolerance, "max_steps": max_steps}.items():
+        if number is not None:
+            exact = as_scalar(number)
+            if exact.is_nonpositive or exact.is_real is False:
+                raise OdescentError(f"{name} of {what} must be positive, not {number}.")
+            made[name] = exact
+    return Search(**made)
 
 
 def _start(unknown: Any, given: Any, what: str) -> Any:
@@ -111,9 +142,7 @@ def _solved(
     equations: Mapping[Any, Any],
     value: Any,
     starts: Mapping[Any, Any],
-    tolerance: Any,
-    max_steps: Any,
-    adjoint: str,
+    search: Search,
     what: str,
     several: bool,
 ) -> Any:
@@ -132,14 +161,7 @@ def _solved(
                 f"no equation of {what} has {s}, so it does not determine {s}: {e}."
             )
     begin = tuple(_start(s, starts.get(s), what) for s in equations)
-    search = Search(begin if any(s is not None for s in begin) else (), adjoint=adjoint)
-    given = {"tolerance": tolerance, "max_steps": max_steps}
-    for name, number in given.items():
-        if number is not None:
-            exact = as_scalar(number)
-            if exact.is_nonpositive or exact.is_real is False:
-                raise OdescentError(f"{name} of {what} must be positive, not {number}.")
-            object.__setattr__(search, name, exact)
+    search = replace(search, start=begin if any(s is not None for s in begin) else ())
     # the unknowns are bound in the solution: other symbols of their names may stand in its arguments
     opened = Opened(tuple(equations.values()), tuple(equations), value)
     found = solutions(opened, [s.name for s in equations], search)

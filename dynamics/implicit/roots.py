@@ -18,7 +18,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import NotCarried, OdescentError
+from ..._support.errors import NotCarried, OdescentError, listed
 from ..algebra.calculus import (
     Symbol,
     derivative,
@@ -45,45 +45,9 @@ from ..algebra.vectors import (
     zero,
 )
 from .equations import Opened, in_sequence, potential, shared_factor
+from .search import InnerMethod, InnerStep, Search
 
-TOLERANCE, MAX_STEPS = sp.Rational(1, 10**9), sp.Integer(100)
-# a step below this, relative to 1 + the length of the unknown, ends a search whose residual does not fall: rounding
-ROUNDED = sp.Rational(1, 10**4)
 _FRESH = itertools.count()  # numbers of unknowns while something is done to their equations
-
-
-@dataclass(frozen=True)
-class Search:
-    """How the numbers of a solution are found.
-
-    Attributes:
-        start: where the search for each unknown begins, which tells the branches of a solution apart; None where it is
-            not said: at the value of the symbol that is called as the unknown.
-        tolerance: the length of the last step of the search, relative to 1 + the length of the unknown.
-        max_steps: how many steps it may take.
-        adjoint: the method of the linear solve of its derivative, a key of `solves.ROUTES`; "" for the operator's own.
-    """
-
-    start: tuple[Expr | None, ...] = ()
-    tolerance: sp.Expr = TOLERANCE
-    max_steps: sp.Expr = MAX_STEPS
-    adjoint: str = ""
-
-    def changed(self, rule: Callable[[Any], Any]) -> Search:
-        """With its expressions rewritten."""
-        start = tuple(s if s is None else rule(s) for s in self.start)
-        return replace(
-            self, start=start, tolerance=rule(self.tolerance), max_steps=rule(self.max_steps)
-        )
-
-    def of(self, which: Sequence[int]) -> Search:
-        """That of some of the unknowns."""
-        return replace(self, start=tuple(self.start[i] for i in which) if self.start else ())
-
-    @property
-    def expressions(self) -> list[Expr]:
-        """Everything that it reads."""
-        return [self.tolerance, self.max_steps, *(s for s in self.start if s is not None)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +81,7 @@ class Equations:
         """
         parts = (*self.equations, *(s for s in self.search.start if s is not None))
         told = tuple(_key(e) if isinstance(e, Vector) else _text(e) for e in parts)
-        how = (self.search.tolerance, self.search.max_steps)
-        free = str([_text(e) if e.free_symbols else "" for e in how])
-        return (self.minimized is not None, free, *told)
+        return (self.minimized is not None, *self.search.key, *told)
 
     def symbols(self) -> set[Symbol]:
         """The symbols on which the solution, or the search for it, depends."""
@@ -137,6 +99,14 @@ class Equations:
     def linearized(self) -> Opened:
         """The same, opened once, for derivatives."""
         return self.opened()
+
+    def inner_step(self) -> InnerStep:
+        """A step of the inner method of its search, in symbols that nothing else has."""
+        method, opened = self.search.method, self.linearized
+        assert method is not None
+        names = [_free(s, i) for i, s in enumerate(method.state)]
+        equation: Any = opened.equations[0]
+        return method.step(equation, opened.unknowns[0], names)
 
     @cached_property
     def solutions(self) -> tuple[Expr, ...]:
@@ -271,7 +241,8 @@ def solutions(opened: Opened, names: Sequence[str], search: Search) -> tuple[Exp
         value = opened.minimized if len(opened.unknowns) == 1 else None
         if opened.descends and len(group) == 1:
             value = potential(equations[0], unknowns[0])
-            equations = equations if value is None else (-equations[0],)
+            turned = value is not None or search.method is not None
+            equations = (-equations[0],) if turned else equations
         here = Opened(equations, unknowns, value, opened.descends)
         told = tuple(names[i] for i in group)
         found |= dict(zip(unknowns, _group(here, told, search.of(group)), strict=True))
@@ -286,7 +257,14 @@ def _group(opened: Opened, names: tuple[str, ...], search: Search) -> tuple[Expr
         linear = False
     if linear and not opened.descends and opened.minimized is not None:
         linear = _curves_upwards(opened)
-    if linear:
+    by_steps = search.method is not None and (not linear or opened.scalar_matrix is None)
+    if by_steps and (len(names) > 1 or not isinstance(opened.unknowns[0], VectorSymbol)):
+        what = f"the scalar {names[0]}" if len(names) == 1 else f"{listed(names)} together"
+        raise OdescentError(
+            f"an inner method searches for one vector, and these equations determine {what}: leave method= out, which "
+            "is Newton's method."
+        )
+    if linear and not by_steps:
         rest: dict[Any, Any] = {u: nothing(u) for u in opened.unknowns}
         right = [-substitute(e, rest) for e in opened.equations]
         return tuple(map(tidy, opened.divided(right, search.adjoint)))
@@ -296,7 +274,9 @@ def _group(opened: Opened, names: tuple[str, ...], search: Search) -> tuple[Expr
     }
     whole = [substitute(tidy(e), bound) for e in opened.equations]
     own = tuple(bound.values())
-    shared = [shared_factor(e, opened.minimized is None, own) for e in whole]
+    shared = [shared_factor(e, opened.minimized is None and not by_steps, own) for e in whole]
+    if by_steps:  # an inner method's steps fit the equation, but for parameters, such as a scale of time
+        shared = [c.as_coeff_Mul()[1] for c in shared]
     equations = tuple(
         e if c == 1 else tidy(e * (1 / c)) for e, c in zip(whole, shared, strict=True)
     )
@@ -471,6 +451,8 @@ def _written(e: Any) -> list[Any]:
     of, search = e.equations, e.equations.search
     said = [[] if s is None else tree(s) for s in search.start]
     how = [said, tree(search.tolerance), tree(search.max_steps), search.adjoint]
+    if search.method is not None:
+        how.append(search.method.written())
     minimized = [] if of.minimized is None else tree(of.minimized)
     unknowns = [*map(tree, of.unknowns)], [*of.names]
     return ["root", str(e.which), *unknowns, [*map(tree, of.equations)], minimized, how]
@@ -478,7 +460,7 @@ def _written(e: Any) -> list[Any]:
 
 def _read(which: Any, unknowns: Any, names: Any, equations: Any, minimized: Any, how: Any) -> Expr:
     """An implicit function from the words after that of its form."""
-    start, tolerance, most, adjoint = how
+    start, tolerance, most, adjoint, *by = how
     bound = [from_tree(u) for u in unknowns]
     free: dict[Any, Any] = {u: _free(u, i) for i, u in enumerate(bound)}
     opened = Opened(
@@ -487,7 +469,8 @@ def _read(which: Any, unknowns: Any, names: Any, equations: Any, minimized: Any,
         substitute(from_tree(minimized), free) if minimized else None,
     )
     begin = tuple(from_tree(s) if s else None for s in start)
-    search = Search(begin, from_tree(tolerance), from_tree(most), str(adjoint))
+    method = InnerMethod.read(by[0]) if by else None
+    search = Search(begin, from_tree(tolerance), from_tree(most), str(adjoint), method)
     return solutions(opened, [str(n) for n in names], search)[int(which)]
 
 

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from ..implicit.roots import ROUNDED
+from ..implicit.search import ROUNDED
 
 Values: TypeAlias = tuple[Any, ...]
+Flat: TypeAlias = Callable[[Any], Any]
 _HALVINGS = 30
 _CURVATURES = 16  # products with a Hessian in which negative curvature is looked for
 _DENSE = 100  # unknowns up to which equations with the derivative are solved by a factorization
@@ -40,19 +41,73 @@ def traced_root(
     Returns:
         the zero; NaN where the search fails.
     """
-    residual, newton = jax.jit(residual), jax.jit(newton)  # in several loops, and traced once
-    begin = jax.lax.stop_gradient(start)
-    flat, unravel = ravel_pytree(begin)
+    newton = jax.jit(newton)  # in several loops, and traced once
+
+    def search(zero_of: Flat, unravel: Any, u: Any) -> Any:
+        step: Flat = lambda v: ravel_pytree(newton(unravel(v)))[0]
+        return _search(zero_of, step, u, bound, most, minimizes)
+
+    return _differentiated(residual, search, start)
+
+
+def traced_steps(
+    residual: Callable[[Values], Values],
+    by: Any,
+    start: Values,
+    bound: Any,
+    most: Any,
+    minimizes: bool = False,
+) -> Values:
+    """The same by the steps of an inner method.
+
+    Args:
+        residual: F, of arrays.
+        by: the steps, see `roots.Steps`.
+        start, bound, most, minimizes: as for `traced_root`; the length is that of the step of all values that come to
+            rest.
+
+    Returns:
+        the zero; NaN where the steps do not come to rest.
+    """
+    ahead_of, moving = jax.jit(by.ahead), by.moving
+
+    def squares(values: Values) -> Any:
+        return sum(jnp.sum(v**2) for v in values)
+
+    def going(state: Any) -> Any:
+        _, k, size, ended = state
+        return (k < most) & ~ended & jnp.isfinite(size)
+
+    def move(state: Any) -> Any:
+        values, k, _, _ = state
+        ahead = ahead_of(values)
+        size = jnp.sqrt(squares(tuple(a - b for a, b in zip(ahead[:moving], values, strict=False))))
+        return ahead, k + 1, size, size <= bound * (1 + jnp.sqrt(squares((by.output(ahead),))))
+
+    def search(zero_of: Flat, unravel: Any, u: Any) -> Any:
+        begun = by.begun(unravel(u)[0])
+        none = jnp.zeros((), u.dtype)
+        values, _, _, good = jax.lax.while_loop(going, move, (begun, 0, none, none > 0))
+        found = by.output(values).reshape(u.shape)
+        if minimizes:
+            good = good & ~_curves_down(lambda v: jax.jvp(zero_of, (found,), (v,))[1], found)
+        return jnp.where(good, found, jnp.nan)
+
+    return _differentiated(residual, search, start)
+
+
+def _differentiated(
+    residual: Callable[[Values], Values], search: Callable[[Flat, Any, Any], Any], start: Values
+) -> Values:
+    """What a search finds, with the derivative of a zero of the residual; the start has none."""
+    residual = jax.jit(residual)
+    flat, unravel = ravel_pytree(jax.lax.stop_gradient(start))
 
     def zero_of(u: Any) -> Any:
         return ravel_pytree(residual(unravel(u)))[0]
 
     def solve(_: Any, u: Any) -> Any:
-        return jax.lax.stop_gradient(
-            _search(
-                zero_of, lambda v: ravel_pytree(newton(unravel(v)))[0], u, bound, most, minimizes
-            )
-        )
+        return jax.lax.stop_gradient(search(zero_of, unravel, u))
 
     found: Values = unravel(jax.lax.custom_root(zero_of, flat, solve, _linear))
     return found

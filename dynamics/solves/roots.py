@@ -1,12 +1,13 @@
-"""Numbers of implicit functions: Newton's method with a search along the step, in NumPy or JAX.
+"""Numbers of implicit functions: Newton's method with a search along the step, or an inner method, in NumPy or JAX.
 
-Each step solves J u = F by the route of J (`solves.ROUTES`), so that a minimizer needs products with its Hessian alone.
+Each step of Newton's solves J u = F by the route of J (`solves.ROUTES`), so that a minimizer needs products with its Hessian alone.
 Where JAX traces, the solution is differentiated by the implicit function theorem and not through the iterations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy as np
 from ..._support.errors import OdescentError
 from ..algebra.products import apply
 from ..algebra.vectors import Expr, Vector, VectorSymbol
-from ..implicit.roots import ROUNDED, Equations
+from ..implicit.roots import Equations
+from ..implicit.search import ROUNDED
 
 _HALVINGS = 30  # of a step, before the search says that it does not descend
 _DENSE = 64  # unknowns up to which the whole spectrum of a Hessian is computed
@@ -51,14 +53,23 @@ def root_numbers(
         begin.append(value if xp.issubdtype(value.dtype, xp.floating) else value.astype(float))
     bound, most = number(search.tolerance, {}), number(search.max_steps, {})
     residual = _function(opened.equations, opened.unknowns, number, xp)
-    newton = _function(
-        tuple(opened.divided(list(opened.equations), search.adjoint)), opened.unknowns, number, xp
-    )
-    if xp is not np and _traced([*begin, bound, *residual(tuple(begin))]):
-        from .jax_roots import traced_root
+    traced = xp is not np and _traced([*begin, bound, *residual(tuple(begin))])
+    if search.method is not None:
+        by = Steps.of(of, number, xp)
+        if traced:
+            from .jax_roots import traced_steps
 
-        return traced_root(residual, newton, tuple(begin), bound, most, of.minimized is not None)
-    found = _search(of, residual, newton, tuple(begin), float(bound), int(most))
+            return traced_steps(residual, by, tuple(begin), bound, most, of.minimized is not None)
+        found = _stepped(of, by, begin[0], float(bound), int(most))
+    else:
+        solved = tuple(opened.divided(list(opened.equations), search.adjoint))
+        newton = _function(solved, opened.unknowns, number, xp)
+        if traced:
+            from .jax_roots import traced_root
+
+            minimizes = of.minimized is not None
+            return traced_root(residual, newton, tuple(begin), bound, most, minimizes)
+        found = _search(of, residual, newton, tuple(begin), float(bound), int(most))
     if of.minimized is not None:
         _check_minimum(of, found, number, xp)
     return found
@@ -85,6 +96,66 @@ def _traced(values: list[Any]) -> bool:
 
 def _length(values: tuple[Any, ...]) -> float:
     return float(np.sqrt(sum(float(np.sum(np.square(np.asarray(v)))) for v in values)))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps of an inner method in numbers.
+
+    Attributes:
+        begun: the state at a starting point.
+        ahead: the state after a step.
+        output: the point that a state stands for.
+        moving: how many of the values come to rest.
+    """
+
+    begun: Callable[[Any], tuple[Any, ...]]
+    ahead: Callable[[tuple[Any, ...]], tuple[Any, ...]]
+    output: Callable[[tuple[Any, ...]], Any]
+    moving: int
+
+    @classmethod
+    def of(cls, equations: Equations, number: Number, xp: Any) -> Steps:
+        """Those that search for the solution of some equations."""
+        step, method = equations.inner_step(), equations.search.method
+        assert method is not None
+        unknown: Any = equations.linearized.unknowns[0]
+
+        def shaped(value: Any, like: Any) -> Any:
+            return xp.broadcast_to(xp.asarray(value, dtype=like.dtype), like.shape)
+
+        def begun(u: Any) -> tuple[Any, ...]:
+            found = [number(e, {unknown: u}) for e in method.begun(unknown)]
+            likes = (u if isinstance(s, VectorSymbol) else u.ravel()[0] * 0 for s in step.state)
+            return tuple(map(shaped, found, likes))
+
+        def ahead(state: tuple[Any, ...]) -> tuple[Any, ...]:
+            at = dict(zip(step.state, state, strict=True))
+            return tuple(shaped(number(e, at), v) for e, v in zip(step.ahead, state, strict=True))
+
+        def output(state: tuple[Any, ...]) -> Any:
+            return number(step.output, dict(zip(step.state, state, strict=True)))
+
+        return cls(begun, ahead, output, step.moving)
+
+
+def _stepped(of: Equations, by: Steps, begin: Any, bound: float, most: int) -> tuple[Any, ...]:
+    """The point at which the steps of an inner method come to rest."""
+    state, size = by.begun(begin), 0.0
+    for _ in range(most):
+        ahead = by.ahead(state)
+        moved = tuple(a - b for a, b in zip(ahead[: by.moving], state, strict=False))
+        state, size, at = ahead, _length(moved), by.output(ahead)
+        if size <= bound * (1 + _length((at,))):
+            return (at,)
+        if not np.isfinite(size):
+            break
+    diverged = "" if np.isfinite(size) else ": it diverges, take a shorter step"
+    assert of.search.method is not None
+    raise OdescentError(
+        f"the search for {_told(of)} by {of.search.method.name} does not end in {most} steps{diverged}. The last one "
+        f"is {size:.3g}, for a tolerance of {bound:.3g}; raise max_steps, or begin it elsewhere (start=)."
+    )
 
 
 def _search(

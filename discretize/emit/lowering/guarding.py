@@ -110,6 +110,9 @@ class GuardWriter(SolveWriter):
         if value:
             return self.named(value, f"{s.name}_value")
         made = {t: i for i in inside.every for t in i.targets} if inside is not None else {}
+        if isinstance(inside, Loop):  # what begins with another vector has its shape
+            begun = zip(inside.names, inside.begin, strict=True)
+            made |= {t: Assign(t, e) for t, e in begun if isinstance(e, Vector) and e}
         like = _outside(other, made) if isinstance(other, Vector) else None
         if like is None:
             raise NotCarried(f"emitted code does not know the shape of {s}, which is zero.")
@@ -126,7 +129,7 @@ def _outside(e: Vector, made: Mapping[Symbol, Instruction | None]) -> VectorSymb
         if a not in made:
             return a
         source = made[a]
-        if isinstance(source, CallOracle) and source.oracle.form.field:
+        if isinstance(source, CallOracle) and (source.oracle.form.field or source.oracle.slot):
             places = dict(
                 zip(source.oracle.args, points_of(source.oracle, source.point), strict=False)
             )
