@@ -5,7 +5,9 @@
 The lower level is a quadratic with a tridiagonal Hessian whose diagonal depends on ten upper variables, of a condition
 number of about fifty, so that the exact hypergradient costs two banded solves. Every route begins at zero. Its own
 parameter (the penalty's sigma, the number of unrolled steps) is the cheapest power of two that reaches the error.
-Memory is what XLA plans for temporaries, in copies of the lower block.
+Memory is what XLA plans for temporaries, in copies of the lower block, beside the lower unknowns at which a search
+begins and those at which it ends. Lower searches are Newton's method with products of the Hessian, or an algorithm:
+gradient descent, and Nesterov's method.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from alternating import processor
 from jax.flatten_util import ravel_pytree
 from scipy.linalg import solveh_banded
 
+from odescent import algorithm
 from odescent.analysis.bilevel.levels import Reduced, oracles_of
 
 UPPER = 10  # variables of the upper level
@@ -38,7 +41,8 @@ def problem(size: int) -> tuple[Any, Any, np.ndarray, np.ndarray]:
 
     def lower(x: Any, y: Any) -> Any:
         chain = COUPLING / 2 * jnp.sum((y[1:] - y[:-1]) ** 2)
-        return jnp.sum(jnp.exp(x)[of] * y**2) / 2 + chain - jnp.vdot(jnp.asarray(b), y)
+        squares = jnp.sum((y**2).reshape(-1, UPPER), axis=0)
+        return jnp.vdot(jnp.exp(x), squares) / 2 + chain - jnp.vdot(jnp.asarray(b), y)
 
     def upper(x: Any, y: Any) -> Any:
         return jnp.sum((y - jnp.asarray(t)) ** 2) / 2 + jnp.sum(x**2) / 2
@@ -52,26 +56,34 @@ def problem(size: int) -> tuple[Any, Any, np.ndarray, np.ndarray]:
 
 
 def reduced(
-    method: str, oracles: Any, size: int, sigma: float, error: float
-) -> Callable[[Any], Any]:
-    """The library's hypergradient, from zero."""
-    look = Reduced(method, oracles, sigma, 1e-2 * error * min(1.0, sigma), None)
-    guess = tuple(jnp.zeros(size) for _ in look.fast)
-    return lambda x: look._found(x, guess)["gradient"]
+    method: str, oracles: Any, size: int, sigma: float, error: float, inner: Any = None
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """The library's hypergradient of x, with the lower unknowns at which a search begins; and zeros for these."""
+    look = Reduced(method, oracles, sigma, 1e-2 * error * min(1.0, sigma), None, inner)
+
+    def found(x: Any, guess: Any) -> Any:
+        values = look._found(x, guess)
+        return values["gradient"], values["fast"]  # where the next search begins
+
+    return found, tuple(jnp.zeros(size) for _ in look.fast)
 
 
-def unrolled(upper: Any, lower: Any, size: int, steps: int) -> Callable[[Any], Any]:
-    """Reverse mode through so many gradient steps on the lower level."""
+def unrolled(
+    upper: Any, lower: Any, size: int, steps: int
+) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """Reverse mode through so many gradient steps on the lower level; and where they begin."""
 
-    def end(x: Any) -> Any:
+    def end(x: Any, guess: Any) -> Any:
+        (begin,) = guess
         step = 1 / (jnp.exp(jnp.max(x)) + 4 * COUPLING)
 
         def body(y: Any, _: Any) -> Any:
             return y - step * jax.grad(lower, 1)(x, y), None
 
-        return upper(x, jax.lax.scan(body, jnp.zeros(size), None, length=steps)[0])
+        y = jax.lax.scan(body, begin, None, length=steps)[0]
+        return upper(x, y), y
 
-    return jax.grad(end)
+    return jax.grad(end, has_aux=True), (jnp.zeros(size),)
 
 
 def routes(size: int, error: float) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
@@ -81,19 +93,40 @@ def routes(size: int, error: float) -> tuple[dict[str, Any], np.ndarray, np.ndar
     _, shape_y = ravel_pytree(jnp.zeros(size))
     oracles = oracles_of(upper, lower, shape_x, shape_y)[0]
 
-    def penalty(sigma: float) -> Callable[[Any], Any]:
-        return reduced("penalty", oracles, size, sigma, error)
+    curved = np.exp(x).min(), np.exp(x).max() + 4 * COUPLING
+    inner = algorithm("gradient_descent", step=float(2 / sum(curved)))
+    accelerated = algorithm("nesterov_sc", mu=float(curved[0]), L=float(curved[1]))
 
-    def richardson(sigma: float) -> Callable[[Any], Any]:
-        half, whole = penalty(sigma / 2), penalty(sigma)
-        return lambda x: 2 * half(x) - whole(x)
+    def richardson(sigma: float) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        (half, guess), (whole, _) = (
+            reduced("penalty", oracles, size, s, error) for s in (sigma / 2, sigma)
+        )
 
-    tried = {
-        "implicit": [("", reduced("implicit", oracles, size, 1.0, error))],
-        "penalty": [(f"sigma = 2^-{k}", penalty(2.0**-k)) for k in range(2, 18)],
-        "richardson": [(f"sigma = 2^-{k}", richardson(2.0**-k)) for k in range(2, 12)],
-        "unrolled": [(f"{2**k} steps", unrolled(upper, lower, size, 2**k)) for k in range(3, 11)],
-    }
+        def combined(x: Any, guess: Any) -> Any:
+            (one, y), (other, _) = half(x, guess), whole(x, guess)
+            return 2 * one - other, y
+
+        return combined, guess
+
+    ways = {"": None, ", gradients": inner, ", Nesterov": accelerated}
+    tried: dict[str, Any] = {}
+    for name, by in ways.items():
+        tried[f"implicit{name}"] = [
+            ("", lambda by=by: reduced("implicit", oracles, size, 1.0, error, by))
+        ]
+        tried[f"penalty{name}"] = [
+            (
+                f"sigma = 2^-{k}",
+                lambda k=k, by=by: reduced("penalty", oracles, size, 2.0**-k, error, by),
+            )
+            for k in range(2, 18)
+        ]
+    tried["richardson"] = [
+        (f"sigma = 2^-{k}", lambda k=k: richardson(2.0**-k)) for k in range(2, 12)
+    ]
+    tried["unrolled"] = [
+        (f"{2**k} steps", lambda k=k: unrolled(upper, lower, size, 2**k)) for k in range(3, 11)
+    ]
     return tried, x, exact
 
 
@@ -104,15 +137,18 @@ def measured(size: int, error: float, rounds: int) -> list[dict[str, Any]]:
     at = jnp.asarray(x)
     for name, functions in tried.items():
         for tuned in functions:
-            parameter, function = tuned
-            made = jax.jit(function).lower(at).compile()
-            off = float(np.linalg.norm(np.asarray(made(at)) - exact) / np.linalg.norm(exact))
+            parameter, make = tuned
+            function, guess = make()
+            made = jax.jit(function).lower(at, guess).compile()
+            off = float(
+                np.linalg.norm(np.asarray(made(at, guess)[0]) - exact) / np.linalg.norm(exact)
+            )
             if off <= error:
                 break
         times = []
         for _ in range(rounds):
             begin = time.perf_counter()
-            jax.block_until_ready(made(at))
+            jax.block_until_ready(made(at, guess))
             times.append(time.perf_counter() - begin)
         copies = made.memory_analysis().temp_size_in_bytes / (8 * size)
         rows.append(
@@ -145,10 +181,10 @@ def main() -> None:
         print(json.dumps(rows))
         return
     print(f"{processor()}; {UPPER} upper variables, relative error {given.error:g}, float64")
-    print(f"{'size':>9} {'route':<11} {'parameter':<14} {'error':>8} {'ms':>9} {'copies':>7}")
+    print(f"{'size':>9} {'route':<19} {'parameter':<14} {'error':>8} {'ms':>9} {'copies':>7}")
     for r in rows:
         print(
-            f"{r['size']:>9} {r['route']:<11} {r['parameter']:<14} {r['error']:8.1e} {r['milliseconds']:9.2f} "
+            f"{r['size']:>9} {r['route']:<19} {r['parameter']:<14} {r['error']:8.1e} {r['milliseconds']:9.2f} "
             f"{r['copies']:7.1f}"
         )
 

@@ -29,6 +29,7 @@ class Reduced:
         sigma: the small parameter of the penalty.
         tolerance: of the lower searches.
         mu: strong convexity of the lower level, where it is known.
+        inner: the algorithm that searches the lower level, and its adjoint; None for Newton's method.
     """
 
     failure = (
@@ -43,12 +44,23 @@ class Reduced:
         sigma: float,
         tolerance: float,
         mu: float | None,
+        inner: Any = None,
     ) -> None:
         flow = system(f"{method}_bilevel")
-        at_rest = flow.critical_manifold()
-        self.fast = [s for s in flow.fast if roots_of(at_rest[s])]
+        how = {"tolerance": tolerance, "method": inner}
+        at_rest = flow.critical_manifold(**how)
+        self.roots = {
+            s: r for s, e in at_rest.items() for r in roots_of(e) if r.equations.names == (s.name,)
+        }
+        self.fast = [*self.roots]
+        self.adjoint = method == "implicit" and len(self.fast) > 1
+        if inner is not None:
+            self.failure = (
+                f"the lower level has no minimizer that {inner.name} finds from its start: its steps do not come to "
+                "rest, or end where the curvature is negative; begin elsewhere, or take a shorter step."
+            )
         x, y = (flow.block(n).symbol for n in "xy")
-        self.gradient: Any = -flow.reduced(0).drift[x]
+        self.gradient: Any = -flow.reduced(0, **how).drift[x]
         self.value: Any = F.value(x, y)
         if method == "penalty":
             z, small = flow.block("z").symbol, flow.parameters
@@ -58,7 +70,6 @@ class Reduced:
         else:
             self.given = {}
         self.value = substitute(self.value, at_rest)
-        self.roots = {s: next(r for r in roots_of(at_rest[s])) for s in self.fast}
         self.x, self.oracles, self.mu = x, dict(oracles), mu
         self._at = jax.jit(self._found)
 
@@ -70,23 +81,29 @@ class Reduced:
         }
         known = with_roots([self.gradient, self.value], values, self.oracles, jnp)
         found = tuple(known[self.roots[s]] for s in self.fast)
-        squares = jnp.zeros(())
-        for s, r in self.roots.items():
+        left: list[Any] = []
+        for r in self.roots.values():
             opened = r.equations.linearized
-            inside = {**known, opened.unknowns[r.which]: known[self.roots[s]]}
-            left = evaluate(opened.equations[r.which], inside, self.oracles, jnp)
-            squares = squares + jnp.sum(left**2)
+            inside = {**known, opened.unknowns[r.which]: known[r]}
+            left.append(evaluate(opened.equations[r.which], inside, self.oracles, jnp))
+        value = evaluate(self.value, known, self.oracles, jnp)
+        if self.adjoint:  # to first order, what the search leaves of y changes the value by this
+            value = value - jnp.vdot(found[1], left[0])
         return {
-            "value": evaluate(self.value, known, self.oracles, jnp),
+            "value": value,
             "gradient": evaluate(self.gradient, known, self.oracles, jnp) + jnp.zeros_like(x),
             "fast": found,
-            "residual": jnp.sqrt(squares),
+            "residual": jnp.linalg.norm(left[0]) if self.adjoint else _length(left),
             "upper": self.oracles["value_F"](x, found[0]),
         }
 
     def __call__(self, x: Any, guess: tuple[Any, ...]) -> dict[str, Any]:
         """Values at x; raises OdescentError where a lower search does not end in a minimizer."""
         return dict(self._at(x, guess))
+
+
+def _length(arrays: list[Any]) -> Any:
+    return jnp.sqrt(sum(jnp.sum(a**2) for a in arrays))
 
 
 def floats(name: str, value: Any) -> Any:

@@ -46,6 +46,7 @@ def bilevel(
     lower_tolerance: float = 1e-9,
     constraints: Callable[[Any], Any] | None = None,
     lower_constraints: Callable[[Any], Any] | None = None,
+    inner: Any = None,
     rows: Any = None,
     batch: int | None = None,
     key: Any = 0,
@@ -76,6 +77,9 @@ def bilevel(
         constraints: the projection of x on a closed convex set, a JAX function.
         lower_constraints: that of y on a set in which it minimizes G, and which does not depend on x. Lower searches
             take projected gradients then, and G has to be convex in y.
+        inner: what searches the lower level, and solves for the adjoint: Newton's method with products of the Hessian
+            by default, or an algorithm whose parameters are numbers, as ``algorithm("nesterov_sc", mu=1, L=10)``, with
+            bounds for sigma F + G or G. It needs less memory, and more steps.
         rows: the data of F and of G, pytrees of arrays with a row per entry; the levels are functions of (x, y, rows)
             then, each the mean of a loss over the rows that it gets.
         batch: how many rows of each a step of "single_loop" takes, drawn anew with replacement. The history has an
@@ -99,6 +103,9 @@ def bilevel(
     for name, value in given.items():
         if value is not None and not 0 < float(value) < np.inf:
             raise OdescentError(f"{name} of bilevel must be positive, not {value}.")
+    if inner is not None and (method == "single_loop" or lower_constraints is not None):
+        what = "the single loop" if method == "single_loop" else "a search in lower_constraints"
+        raise OdescentError(f"{what} takes its own steps: leave inner= out.")
     with jax.enable_x64(True):
         flat_x, shape_x = ravel_pytree(floats("x0", x0))
         flat_y, shape_y = ravel_pytree(floats("y0", y0))
@@ -123,7 +130,7 @@ def bilevel(
             return _looped(run, state, steps, tolerance, shapes, callback, flat_y, project)
         look: Reduced | Constrained
         if lower_constraints is None:
-            look = Reduced(method, oracles, float(sigma), float(lower_tolerance), mu)
+            look = Reduced(method, oracles, float(sigma), float(lower_tolerance), mu, inner)
         else:
             look = Constrained(method, oracles, float(sigma), float(lower_tolerance), inside)
         return _searched(
@@ -414,6 +421,7 @@ def hypergradient(
     sigma: float = 0.05,
     lower_tolerance: float = 1e-9,
     lower_constraints: Callable[[Any], Any] | None = None,
+    inner: Any = None,
 ) -> Any:
     """The gradient over x of F(x, y*(x)), or of its penalty function.
 
@@ -426,7 +434,7 @@ def hypergradient(
             penalties at sigma/2 and sigma whose error is of the order of sigma squared.
         sigma: the penalty's small parameter.
         lower_tolerance: of the lower searches.
-        lower_constraints: as for `bilevel`.
+        lower_constraints, inner: as for `bilevel`.
 
     Returns:
         an array or a pytree of the shape of x.
@@ -439,13 +447,13 @@ def hypergradient(
         half, whole = (
             hypergradient(
                 upper, lower, x, y, method="penalty", sigma=s, lower_tolerance=lower_tolerance,
-                lower_constraints=lower_constraints,
+                lower_constraints=lower_constraints, inner=inner,
             )
             for s in (sigma / 2, sigma)
         )  # fmt: skip
         return jax.tree.map(lambda a, b: 2 * a - b, half, whole)
     found = bilevel(
         upper, lower, x, y, method=method, sigma=sigma, steps=0, lower_tolerance=lower_tolerance,
-        lower_constraints=lower_constraints,
+        lower_constraints=lower_constraints, inner=inner,
     )  # fmt: skip
     return found.hypergradient

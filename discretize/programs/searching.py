@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.calculus import Symbol, change, renamed, substitute
+from ...dynamics.algebra.calculus import change, renamed, substitute
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol, inner
 from ...dynamics.implicit.roots import Equations, RootScalar, RootVector
@@ -23,9 +23,10 @@ FAR = sp.Integer(10) ** 30  # more than any residual, squared, that is searched 
 def searched(program: Program) -> Program:
     """The program in which the numbers of implicit functions are searched for.
 
-    A step is one of an inner method, or one of Newton's in full, u - J^-1 F(u). The search ends where it is short by the tolerance, or short and
-    |F| does not fall, which is rounding; of a minimizer, only where it goes downhill. It begins where the equations
-    say, else at the block that is called as the unknown, and such a block that is a memory keeps what was found.
+    A step is one of an inner method, or one of Newton's in full, u - J^-1 F(u). The search ends where it is short by
+    the tolerance; Newton's also where it is short and |F| does not fall, which is rounding, and of a minimizer only
+    where it goes downhill. It begins where the equations say, else at the block that is called as the unknown, and such
+    a block that is a memory keeps what was found.
 
     Raises:
         OdescentError: an unknown without a start.
@@ -145,9 +146,7 @@ class _Maker:
             body.append(Assign(target, self._lowered(e, body, asked)))
             return target
 
-        after = [
-            named(f"{s.name}_next", s, e) for s, e in zip(names, step.ahead, strict=True)
-        ]
+        after = [named(f"{s.name}_next", s, e) for s, e in zip(names, step.ahead, strict=True)]
         pairs = zip(after[: step.moving], names, strict=False)
         moved = [named(f"{s.name}_moved", s, a - s) for a, s in pairs]
         output = substitute(step.output, dict(zip(names, after, strict=True)))

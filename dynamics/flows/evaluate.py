@@ -8,6 +8,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import sympy as sp
 
 from ..._support.errors import OdescentError, listed
@@ -210,12 +211,31 @@ def with_roots(
     if not roots:
         return values
     found: dict[Any, Any] = dict(values)
+    before: tuple[Any, ...] = ()
     for node in roots:
         if node not in found and not symbols_of(node) - set(found):
             number = _numbers(found, oracles, xp)
-            numbers = root_numbers(node.equations, number, _of_name(found), xp)
-            found |= dict(zip(node.equations.solutions, numbers, strict=True))
+            begun = _after(before, _of_name(found), xp)
+            before = root_numbers(node.equations, number, begun, xp)
+            found |= dict(zip(node.equations.solutions, before, strict=True))
     return found
+
+
+def _after(before: tuple[Any, ...], begun: Callable[[str], Any], xp: Any) -> Callable[[str], Any]:
+    """Where a search begins after another: nowhere if that has failed.
+
+    Else XLA makes both at once, with the memory of both.
+    """
+    if not before or xp is np:
+        return begun
+    fine = ~xp.isnan(xp.ravel(before[0])[0])
+
+    def after(name: str) -> Any:
+        value = xp.asarray(begun(name))
+        floating = value if xp.issubdtype(value.dtype, xp.floating) else value.astype(float)
+        return xp.where(fine, floating, xp.nan)
+
+    return after
 
 
 def _of_name(values: Mapping[Any, Any]) -> Callable[[str], Any]:

@@ -82,7 +82,8 @@ def traced_steps(
         values, k, _, _ = state
         ahead = ahead_of(values)
         size = jnp.sqrt(squares(tuple(a - b for a, b in zip(ahead[:moving], values, strict=False))))
-        return ahead, k + 1, size, size <= bound * (1 + jnp.sqrt(squares((by.output(ahead),))))
+        short = size <= bound * (1 + jnp.sqrt(squares((by.output(ahead),))))
+        return ahead, k + 1, size, short & jnp.isfinite(size)
 
     def search(zero_of: Flat, unravel: Any, u: Any) -> Any:
         begun = by.begun(unravel(u)[0])
@@ -161,21 +162,35 @@ def _curves_down(product: Callable[[Any], Any], u: Any) -> Any:
     if u.size <= _CURVATURES:
         return _below_zero(jax.vmap(product)(jnp.eye(u.size, dtype=u.dtype)))
     tiny = float(np.finfo(u.dtype).eps)
-    v = jax.random.normal(jax.random.key(0), u.shape, u.dtype)
 
-    def step(state: Any, _: Any) -> Any:
-        before, v, size = state
-        image = product(v)
-        along = jnp.vdot(v, image)
-        rest = image - along * v - size * before
+    def after(before: Any, size_before: Any, w: Any, size: Any) -> tuple[Any, Any, Any]:
+        """What a product leaves along the last two directions, its length, and the curvature along the last."""
+        over, over_before = (jnp.where(s > 0, 1 / s, 0.0) for s in (size, size_before))
+        image = product(w)
+        along = jnp.vdot(w, image) * over**2
+        rest = image * over - w * (along * over) - before * (size * over_before)
         left = jnp.linalg.norm(rest)
         # where the space is whole what is left is rounding, and the rest of the matrix zero
-        told = left > 1e3 * tiny * jnp.linalg.norm(image)
-        left = jnp.where(told, left, 0.0)
-        return (v, jnp.where(told, rest / jnp.where(told, left, 1.0), 0.0), left), (along, left)
+        told = left > 1e3 * tiny * jnp.sqrt(
+            along**2 + left**2 + jnp.where(over_before > 0, size, 0.0) ** 2
+        )
+        return jnp.where(told, rest, 0.0), jnp.where(told, left, 0.0), along
 
-    begin = (jnp.zeros_like(v), v / jnp.linalg.norm(v), jnp.zeros((), u.dtype))
-    _, (diagonal, beside) = jax.lax.scan(step, begin, length=_CURVATURES)
+    def pair(state: Any, _: Any) -> Any:
+        """Two products, after which either vector is where it was: each is overwritten in its place."""
+        one, size_one, other, size_other = state
+        one, size_one, first = after(one, size_one, other, size_other)
+        other, size_other, second = after(other, size_other, one, size_one)
+        found = jnp.stack([first, second]), jnp.stack([size_one, size_other])
+        return (one, size_one, other, size_other), found
+
+    seed = jnp.isnan(u[0]).astype(
+        int
+    )  # so that it is drawn after the search, and not kept in memory
+    w = jax.random.normal(jax.random.key(seed), u.shape, u.dtype)
+    begin = (0 * w, jnp.zeros((), u.dtype), w, jnp.linalg.norm(w))
+    _, found = jax.lax.scan(pair, begin, length=_CURVATURES // 2)
+    diagonal, beside = (part.reshape(-1) for part in found)
     small = jnp.diag(diagonal) + jnp.diag(beside[:-1], 1) + jnp.diag(beside[:-1], -1)
     return _below_zero(small)
 

@@ -1,7 +1,8 @@
 """Numbers of implicit functions: Newton's method with a search along the step, or an inner method, in NumPy or JAX.
 
-Each step of Newton's solves J u = F by the route of J (`solves.ROUTES`), so that a minimizer needs products with its Hessian alone.
-Where JAX traces, the solution is differentiated by the implicit function theorem and not through the iterations.
+Each step of Newton's solves J u = F by the route of J (`solves.ROUTES`), so that a minimizer needs products with its
+Hessian alone. Where JAX traces, the solution is differentiated by the implicit function theorem and not through the
+iterations.
 """
 
 from __future__ import annotations
@@ -146,10 +147,10 @@ def _stepped(of: Equations, by: Steps, begin: Any, bound: float, most: int) -> t
         ahead = by.ahead(state)
         moved = tuple(a - b for a, b in zip(ahead[: by.moving], state, strict=False))
         state, size, at = ahead, _length(moved), by.output(ahead)
-        if size <= bound * (1 + _length((at,))):
-            return (at,)
         if not np.isfinite(size):
             break
+        if size <= bound * (1 + _length((at,))):
+            return (at,)
     diverged = "" if np.isfinite(size) else ": it diverges, take a shorter step"
     assert of.search.method is not None
     raise OdescentError(
