@@ -32,8 +32,8 @@ def excluded(
     found = list(samples(others, 3))
     if len(found) < 2:
         return False
-    mixed, below = found[:2]
-    for values in (below, mixed) if others else (below,):
+    mixed, small = found[:2]
+    for values in (small, mixed) if others else (small,):
         there = equations(values)
         if any(e.has(sp.zoo, sp.nan, sp.I) for e in there) or not _no_solution(
             there, symbols, below

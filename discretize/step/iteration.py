@@ -20,6 +20,7 @@ from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.scalars import as_scalar, check_known, check_name, exact_values
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.system import System
+from ...dynamics.implicit.search import InnerMethod
 from ...dynamics.notation.show import text
 from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.estimates import Supposition

@@ -69,10 +69,11 @@ class InnerMethod:
     @classmethod
     def read(cls, data: Any) -> InnerMethod:
         """From nested lists."""
-        name, state, begin, ahead, output, counted = data
-        read: Any = [tuple(map(from_tree, part)) for part in (state, begin, ahead)]
+        name, *parts, output, counted = data
+        state, begin, ahead = (tuple(map(from_tree, part)) for part in parts)
         point: Any = from_tree(output)
-        return cls(str(name), *read, point, counted == "1")
+        symbols: Any = state
+        return cls(str(name), symbols, begin, ahead, point, counted == "1")
 
 
 @dataclass(frozen=True)
