@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy as sp
 
+from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol, change, substitute, symbols_of
 from ..algebra.trees import from_tree, tree
 from ..algebra.vectors import Call, Expr, Vector, VectorSymbol, _key, _text
@@ -20,7 +21,7 @@ ROUNDED = sp.Rational(1, 10**4)
 
 
 @dataclass(frozen=True)
-class InnerMethod:
+class InnerMethod(Rendered):
     """A step of an optimization method, which searches for an implicit function in place of Newton's method.
 
     Attributes:
@@ -77,7 +78,7 @@ class InnerMethod:
 
 
 @dataclass(frozen=True)
-class InnerStep:
+class InnerStep(Rendered):
     """A step of an inner method on equations.
 
     Attributes:
