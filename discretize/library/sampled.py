@@ -98,13 +98,15 @@ def implicit_gradient_transport(normalized: bool = False, noise: str = "") -> Al
     )  # fmt: skip
 
 
-def hessian_aided_momentum(normalized: bool = False) -> Algorithm:
+def hessian_aided_momentum(normalized: bool = False, noise: str = "") -> Algorithm:
     """d+ = beta (d + H(y)(x - x_-)) + (1 - beta) g(x), x+ = x - h d+, y uniform between x_- and x.
 
     The descent comes first in a step, its length at y a sample. ``normalized`` moves by d/|d| (N-HARPG). h and beta
-    are free.
+    are free. With the ``noise`` "minibatch" g and H are those of random rows of a `FiniteSum`, or of outcomes of an
+    `Expectation`, each of its own: of a policy gradient method two trajectories in a step.
     """
-    place = sample("u", "uniform")
+    check_choice("noise", noise, ("", "minibatch"))
+    place = sample("p" if noise else "u", "uniform")
     steps = (
         Flow("descent", "explicit", place, save="between", commit=False),
         Flow("descent", "explicit"),
@@ -112,7 +114,9 @@ def hessian_aided_momentum(normalized: bool = False) -> Algorithm:
         Flow("average", "frozen exact"),
     )
     return Algorithm(
-        system("averaged_gradient_flow", correction="hessian", normalized=normalized),
+        system(
+            "averaged_gradient_flow", correction="hessian", normalized=normalized, batched=bool(noise)
+        ),
         Scheme(steps, "hessian_aided_momentum"),
         tuning={T: -STEP / sp.log(beta)}, name="hessian_aided_momentum", reference="fatkhullin2023",
     )  # fmt: skip

@@ -25,7 +25,7 @@ _WORDS = {
     "grad": "gradients", "batch": "minibatch gradients", "deviation": "deviations", "value": "values",
     "operator": "operators", "map": "maps",
     "prox": "proximal maps", "resolvent": "resolvents", "ensemble": "consensus points", "hvp": "products",
-    "jvp": "products", "vjp": "products", "vhp": "products",
+    "jvp": "products", "vjp": "products", "vhp": "products", "batchhvp": "minibatch products",
 }  # fmt: skip
 SIZED = "gradients of sized batches"  # whose rows are counted as they are taken
 EXAMPLES = "examples"

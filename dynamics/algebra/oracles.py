@@ -59,7 +59,7 @@ KINDS = {
     ),
     "batch": Form(
         "g", "{kind} {of}", r"\nabla {of}_{{B({inside})}}", r"minibatch gradient of ${of}$",
-        declared="objective", mean="grad",
+        product="batchhvp", declared="objective", mean="grad",
     ),
     "deviation": Form(
         "s", "{kind} {of}", r"\sigma_{{B({inside})}} {of}", r"standard deviation of the minibatch gradient of ${of}$",

@@ -8,6 +8,7 @@ import sympy as sp
 
 from ..._support.errors import check_choice
 from ..._support.numbers import check_whole
+from ..algebra.calculus import derivative
 from ..algebra.elementwise import elementwise
 from ..algebra.products import hadamard
 from ..algebra.scalars import parameters
@@ -120,7 +121,7 @@ def averaged_gradient_flow(
 
     ``correction`` "look_ahead" asks for g at x - tau d, which for tau = T leaves (T^2/2) D^3f[g, g]; "hessian" adds
     H x' to d', and then d - g obeys (d - g)' = -(d - g)/T: no lag at all. ``normalized`` moves by d/|d|. Where it is
-    ``batched``, g is a gradient over random rows or outcomes.
+    ``batched``, g is a gradient over random rows or outcomes, and H the derivative of another one.
     """
     x, d = blocks("x d")
     T, tau = parameters("T tau")
@@ -131,7 +132,8 @@ def averaged_gradient_flow(
     asked = f.batch(place, sample("u", "uniform")) if batched else f.grad(place)
     fields = {"average": {d: (asked - d) / T}}
     if correction == "hessian":
-        fields["transport"] = {d: -f.grad(x, along=(speed,))}
+        other = f.batch(x, sample("w", "uniform")) if batched else f.grad(x)
+        fields["transport"] = {d: -derivative(other, {x: speed})}
     return System(
         {**fields, "descent": {x: -speed}}, output=x, init={d: f.grad(x)} if normalized else None,
         name="averaged_gradient_flow", references=("arnold2019", "fatkhullin2023"),

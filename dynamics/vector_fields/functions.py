@@ -148,7 +148,7 @@ def oracle_of(who: str, objective: Objective, name: str) -> Callable[..., Any]:
         if field is None and base_kind == "vjp" and _own(objective, "map", of) is not None:
             field = oracle_of(who, objective, f"vjp_{of}")
         if field is not None:
-            return _product(field)
+            return _product_of_batch(field) if base_kind == "batch" else _product(field)
     have = ", ".join(sorted(objective.oracles)) or "none: it is abstract"
     raise OdescentError(
         f"{who} calls the oracle {name!r}, which the objective {objective.name!r} does not have "
@@ -161,6 +161,13 @@ def _product(field: Callable[..., Any]) -> Callable[..., Any]:
     import jax
 
     return lambda x, *more: jax.jvp(lambda z: field(z, *more[:-1]), (x,), (more[-1],))[1]
+
+
+def _product_of_batch(field: Callable[..., Any]) -> Callable[..., Any]:
+    """The derivative of an estimate along a direction, which comes before what picks the rows."""
+    import jax
+
+    return lambda x, along, *picked: jax.jvp(lambda z: field(z, *picked), (x,), (along,))[1]
 
 
 def _product_in(field: Callable[..., Any], i: int, count: int) -> Callable[..., Any]:

@@ -383,19 +383,32 @@ class Expectation(Sampled):
         return self._estimate(x, u, self.batch_size) if size is None else self._of_sized(x, u, size)
 
     def _estimate(self, x: Any, u: Any, size: int) -> Any:
-        """The gradient of what has the estimate for a gradient, with the values and the others' mean held."""
+        """The gradient of what has the estimate for a gradient, with the outcomes and the others' mean held.
+
+        An outcome has the weight p(t | x)/p(t | held x), which is one, and its derivatives make those of the estimate
+        unbiased as well (Foerster et al. 2018, arXiv:1802.05098).
+        """
         import jax
         import jax.numpy as jnp
 
         drawn = self.outcomes(x, u, size)
 
         def surrogate(at: Any) -> Any:
-            scores = jax.vmap(self.log_density, (None, 0))(at, drawn)
-            values = jax.vmap(self.of_outcome, (None, 0))(at, drawn)
-            others = (jnp.sum(values) - values) / max(size - 1, 1)
-            return jnp.mean(jax.lax.stop_gradient(values - others) * scores + values)
+            weights, values = self._weighted(at, drawn)
+            held = jax.lax.stop_gradient(values)
+            others = (jnp.sum(held) - held) / max(size - 1, 1)
+            return jnp.mean(weights * values - (weights - 1) * others)
 
         return jax.grad(surrogate)(x)
+
+    def _weighted(self, at: Any, drawn: Any) -> tuple[Any, Any]:
+        """The weights of some outcomes, which are one, and their values."""
+        import jax
+        import jax.numpy as jnp
+
+        scores = jax.vmap(self.log_density, (None, 0))(at, drawn)
+        values = jax.vmap(self.of_outcome, (None, 0))(at, drawn)
+        return jnp.exp(scores - jax.lax.stop_gradient(scores)).astype(values.dtype), values
 
     def _by_chunks(self, x: Any, u: Any, size: Any) -> tuple[Any, Callable[[Any], Any], Any]:
         """How many outcomes there are, those of a chunk, and a level of their values.
@@ -415,30 +428,29 @@ class Expectation(Sampled):
             return keys[jnp.minimum(k * _CHUNK + jnp.arange(_CHUNK), len(keys) - 1)]
 
         first = self.of_outcome(x, self.draw(x, keys_of(0)[0]))
-        level = jnp.where(number > 1, first, jnp.zeros_like(first))
+        level = jax.lax.stop_gradient(jnp.where(number > 1, first, jnp.zeros_like(first)))
         return number, lambda k: self._drawn(x, keys_of(k)), level
 
     def _of_sized(self, x: Any, u: Any, size: Any) -> Any:
         """`_estimate` over so many outcomes; nan for fewer than one.
 
-        For n values v of sum S less the mean of the others is (n v - S)/(n - 1): the sums of v score, score and v
-        suffice, so that each outcome is drawn once.
+        For n values v of sum S less the mean of the others is v + v/(n - 1) - S/(n - 1): the sums of v score, score and
+        v suffice, so that each outcome is drawn once.
         """
         import jax
         import jax.numpy as jnp
 
         number, drawn, level = self._by_chunks(x, u, size)
         others = jnp.maximum(number - 1, 1).astype(level.dtype)
-        more = jnp.maximum(number, 1).astype(level.dtype) / others
 
         def terms(k: Any, over: Callable[[Any], Any]) -> Any:
             outcomes = drawn(k)
 
             def totals(at: Any) -> Any:
-                scores = jax.vmap(self.log_density, (None, 0))(at, outcomes)
-                values = jax.vmap(self.of_outcome, (None, 0))(at, outcomes)
-                held = jax.lax.stop_gradient(values) - level
-                return (over(more * held * scores + values), over(scores)), over(held)
+                weights, values = self._weighted(at, outcomes)
+                held = jax.lax.stop_gradient(values - level)
+                more = jnp.where(number > 1, held / others, jnp.zeros_like(held))
+                return (over(weights * (values - level + more)), over(weights)), over(held)
 
             (one, other), pull, held = jax.vjp(totals, x, has_aux=True)
             (weighted,) = pull((jnp.ones_like(one), jnp.zeros_like(other)))
