@@ -113,6 +113,7 @@ PAPERS: Mapping[str, Paper] = {
             "samples.sketch",
             "samples.adahessian",
             "samples.transport",
+            "samples.policy",
             "samples.growing_batches",
             "samples.clients",
         ),

@@ -45,6 +45,25 @@ def test_the_estimate_is_unbiased(batch: int) -> None:
     assert np.all(np.abs(found.mean(0) - wanted) < 5 * found.std(0) / np.sqrt(len(picks)))
 
 
+@pytest.mark.parametrize("sized", [False, True])
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_derivatives_of_the_estimate_are_unbiased(batch: int, sized: bool) -> None:
+    """Along a direction, over 20,000 draws of u: products with the Hessian, and with the third derivative."""
+    f, along = bandit(batch), jnp.array([1.0, -0.5, 0.3, 0.8])
+    more = (float(batch),) if sized else ()
+    once = lambda of: lambda x: jax.jvp(of, (x,), (along,))[1]
+    picks = jnp.asarray(np.random.default_rng(0).uniform(size=20000))
+    found = [lambda u: once(lambda x: f.batch(x, u, *more))(AT)]
+    wanted = [once(jax.grad(f.fun))(AT)]
+    if not sized:
+        found.append(lambda u: once(once(lambda x: f.batch(x, u)))(AT))
+        wanted.append(once(once(jax.grad(f.fun)))(AT))
+    for estimate, exact in zip(found, wanted, strict=True):
+        each = np.asarray(jax.jit(jax.vmap(estimate))(picks))
+        off = np.abs(each.mean(0) - np.asarray(exact))
+        assert np.all(off < 5 * each.std(0) / np.sqrt(len(picks)))
+
+
 def test_it_is_the_estimate_by_hand() -> None:
     """Scores times the value less the mean of the others, and the gradient of the value, over the outcomes picked."""
     f = bandit(5)
@@ -247,6 +266,54 @@ def test_averages_with_a_look_ahead_are_policy_gradient_methods(normalized: bool
         np.testing.assert_allclose(run.x[k + 1], x, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("normalized", [False, True])
+def test_averages_with_a_hessian_are_policy_gradient_methods(normalized: bool) -> None:
+    """By a loop with the same outcomes, two estimates in a step (N-HARPG, arXiv:2302.01734, algorithm 3)."""
+    method = od.algorithm("hessian_aided_momentum", normalized=normalized, noise="minibatch")
+    f, h, beta = bandit(4), 0.05, 0.8
+    asked: list[tuple[float, np.ndarray]] = []
+    batch = f.oracles["batch"]
+
+    def watched(at: Any, u: Any) -> Any:
+        jax.debug.callback(
+            lambda n, x: asked.append((float(n), np.asarray(x))), u, at, ordered=True
+        )
+        return batch(at, u)
+
+    def product(at: Any, v: Any, u: Any) -> Any:
+        jax.debug.callback(
+            lambda n, x: asked.append((float(n), np.asarray(x))), u, at, ordered=True
+        )
+        return jax.jvp(lambda x: batch(x, u), (at,), (v,))[1]
+
+    f.oracles |= {"batch": watched, "batchhvp": product}
+    run = method.run(f, np.asarray(AT), 20, h=h, beta=beta, key=3)
+    jax.effects_barrier()
+    assert len(asked) == 40
+    x, d = np.asarray(AT), np.asarray(f.grad(AT)) if normalized else np.zeros(4)
+    for k in range(20):
+        (w, between), (u, _) = asked[2 * k : 2 * k + 2]
+        moved = -h * (d / np.linalg.norm(d) if normalized else d)
+        if np.linalg.norm(moved) > 0:
+            share = (between - x) @ moved / (moved @ moved)
+            assert 0 < share < 1
+            np.testing.assert_allclose(between, x + share * moved, atol=1e-12)
+        x = x + moved
+        turned = jax.jvp(
+            lambda at, w=w: batch(at, w), (jnp.asarray(between),), (jnp.asarray(moved),)
+        )[1]
+        d = beta * (d + np.asarray(turned)) + (1 - beta) * np.asarray(batch(jnp.asarray(x), u))
+        np.testing.assert_allclose(run.x[k + 1], x, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(run.states["d"][k + 1], d, rtol=1e-8, atol=1e-10)
+
+
+def test_the_limit_with_a_hessian_has_no_lag() -> None:
+    flow = od.algorithm("hessian_aided_momentum", noise="minibatch").consistent_with()
+    x, d = od.blocks("x d")
+    T, slope = od.parameters("T"), od.Objective("f").grad(x)
+    assert od.dynamics.vanishes(flow.derivative(d - slope) + (d - slope) / T)
+
+
 def test_the_limit_is_the_flow_of_the_mean() -> None:
     method = od.algorithm("implicit_gradient_transport", noise="minibatch")
     drift = method.consistent_with().drift
@@ -256,7 +323,8 @@ def test_the_limit_is_the_flow_of_the_mean() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(od.OdescentError, match="noise"):
-        od.algorithm("implicit_gradient_transport", noise="rows")
+    for name in ("implicit_gradient_transport", "hessian_aided_momentum"):
+        with pytest.raises(od.OdescentError, match="noise"):
+            od.algorithm(name, noise="rows")
     with pytest.raises(od.OdescentError, match="batch"):
         bandit(0)

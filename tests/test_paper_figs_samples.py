@@ -18,6 +18,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "sketch": {"runs": 10000, "counts": [65], "rates": [0.25, 1.0, 2.0, 4.0, 12.0]},
     "units": {"grid": [0.01, 0.03, 0.3, 3.0, 10.0, 30.0]},
     "transport": {},
+    "policy": {},
     "growing_batches": {"seeds": 1, "fixed": {"8": 20000, "64": 8000}},
     "clients": {
         "picked": 3,
