@@ -59,7 +59,7 @@ def reduced(
     method: str, oracles: Any, size: int, sigma: float, error: float, inner: Any = None
 ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """The library's hypergradient of x, with the lower unknowns at which a search begins; and zeros for these."""
-    look = Reduced(method, oracles, sigma, 1e-2 * error * min(1.0, sigma), None, inner)
+    look = Reduced(method, oracles, sigma, 1e-2 * error, None, inner)
 
     def found(x: Any, guess: Any) -> Any:
         values = look._found(x, guess)

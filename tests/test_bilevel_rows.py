@@ -72,9 +72,54 @@ def test_a_search_goes_on_to_the_bit():
     assert rest.steps == 130 and rest.history["iteration"].tolist() == [50, 70, 120, 130]
 
 
+def test_averages_ahead_are_those_of_the_steps_without():
+    """Whatever the functions, rows and noise: the result of the one is the average of the iterates of the other."""
+    beta, options = (
+        0.7,
+        {"method": "single_loop", "step": 0.02, "lower_step": 0.1, "batch": 3, "key": 5, **DATA},
+    )
+    begin = np.full(3, 0.3), np.full(3, -0.2)
+    plain = [od.bilevel(upper, lower, *begin, steps=n, **options) for n in range(1, 8)]
+    x, y = begin
+    for found in plain:
+        x, y = (beta * v + (1 - beta) * np.asarray(w) for v, w in ((x, found.x), (y, found.y)))
+    averaged = od.bilevel(upper, lower, *begin, steps=7, momentum=beta, **options)
+    np.testing.assert_allclose(averaged.x, x, rtol=1e-11)
+    np.testing.assert_allclose(averaged.y, y, rtol=1e-11)
+    half = od.bilevel(upper, lower, *begin, steps=4, momentum=beta, **options)
+    rest = od.bilevel(upper, lower, *begin, steps=3, momentum=beta, resume=half, **options)
+    np.testing.assert_array_equal(rest.x, averaged.x)
+
+
+def test_averages_leave_less_of_the_noise():
+    options = {
+        "method": "single_loop",
+        "step": 0.02,
+        "lower_step": 0.1,
+        "sigma": 0.1,
+        "steps": 1500,
+        **DATA,
+    }
+    begin = np.zeros(3), np.zeros(3)
+    exact = od.bilevel(upper, lower, *begin, **options).x
+    errors = {
+        beta: np.mean([
+            np.sum((od.bilevel(upper, lower, *begin, batch=2, momentum=beta, key=k, **options).x - exact) ** 2)
+            for k in range(3)
+        ])
+        for beta in (0.0, 0.98)
+    }  # fmt: skip
+    assert errors[0.98] < 0.5 * errors[0.0]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (
+            {"momentum": 0.9, "method": "single_loop", "step": 0.1},
+            "averages the estimates of batches",
+        ),
+        ({"momentum": 1.0}, "at least 0 and less than 1"),
         ({"batch": 4}, "give rows="),
         ({"rows": UPPER}, "rows must be a pair"),
         ({"rows": (UPPER, (LOWER, LOWER[:3]))}, "the rows of G must be arrays of one length"),

@@ -19,6 +19,9 @@ from ...dynamics.library.bilevel import F, G
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.own_functions import Apart, rows_in
 
+# tolerance of a search in double precision, relative to 1 + the length of the unknown
+_LEAST = 1e-13
+
 
 class Reduced:
     """The function of x alone that a route minimizes, with its gradient, from a guess of the fast blocks.
@@ -47,7 +50,9 @@ class Reduced:
         inner: Any = None,
     ) -> None:
         flow = system(f"{method}_bilevel")
-        how = {"tolerance": tolerance, "method": inner}
+        # the penalty's difference of two searches is divided by sigma
+        needed = max(tolerance * min(1.0, sigma), _LEAST) if method == "penalty" else tolerance
+        how = {"tolerance": needed, "method": inner}
         at_rest = flow.critical_manifold(**how)
         self.roots = {
             s: r for s, e in at_rest.items() for r in roots_of(e) if r.equations.names == (s.name,)

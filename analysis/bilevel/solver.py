@@ -49,6 +49,7 @@ def bilevel(
     inner: Any = None,
     rows: Any = None,
     batch: int | None = None,
+    momentum: float = 0.0,
     key: Any = 0,
     resume: BilevelResult | None = None,
     callback: Callable[[BilevelResult], Any] | None = None,
@@ -73,7 +74,8 @@ def bilevel(
         steps: the most iterations of the upper level.
         tolerance: the search ends where the length of the hypergradient, or of the step with it that a constraint
             leaves, is at most this.
-        lower_tolerance: of the lower searches: the length of their last step relative to 1 + that of y.
+        lower_tolerance: of the lower searches: the length of their last step relative to 1 + that of y; "penalty"
+            takes sigma times as much, since it divides by sigma.
         constraints: the projection of x on a closed convex set, a JAX function.
         lower_constraints: that of y on a set in which it minimizes G, and which does not depend on x. Lower searches
             take projected gradients then, and G has to be convex in y.
@@ -85,6 +87,9 @@ def bilevel(
         batch: how many rows of each a step of "single_loop" takes, drawn anew with replacement. The history has an
             entry per 50 steps then, of all rows, with its "iteration". Steps that stay as they are leave the noise
             of a batch in the result; it is of the order of lower_step/sigma and of step.
+        momentum: beta of averages d of the estimates that batches give, beta d + (1 - beta) g, each g asked for at
+            v + h d beta/(1 - beta) for the blocks v and their steps h d: the method `implicit_gradient_transport` on
+            the penalty's flow, whose averages have no lag where it is linear.
         key: of the rows that are drawn, a JAX key or its seed.
         resume: a result, from which the search goes on; x0 and y0 give the shapes.
         callback: is called with the result so far after each iteration; the search ends if it returns True.
@@ -98,6 +103,14 @@ def bilevel(
     """
     check_choice("method of bilevel called", method, METHODS)
     steps = check_whole("steps", steps, 0)
+    if not 0 <= float(momentum) < 1:
+        raise OdescentError(
+            f"momentum of bilevel must be at least 0 and less than 1, not {momentum}."
+        )
+    if momentum and batch is None:
+        raise OdescentError(
+            "momentum= averages the estimates of batches: give rows= and batch= too."
+        )
     given = {"sigma": sigma, "step": step, "lower_step": lower_step, "ratio": ratio, "tolerance": tolerance,
              "lower_tolerance": lower_tolerance}  # fmt: skip
     for name, value in given.items():
@@ -127,6 +140,7 @@ def bilevel(
             if batch is not None and rows is not None:
                 on_rows = partial(oracles_of, upper, lower, shape_x, shape_y)
                 run["drawn"] = _drawn(on_rows, rows, counts, batch, key)
+                run["momentum"] = float(momentum)
             return _looped(run, state, steps, tolerance, shapes, callback, flat_y, project)
         look: Reduced | Constrained
         if lower_constraints is None:
@@ -356,9 +370,14 @@ def _looped(
         kept = [jnp.where(ended, v, w) for v, w in zip(at, moved(at, slopes), strict=True)]
         return (tuple(kept), ended), (o["value_F"](at[0], at[1]), upper, lowers, ended)
 
-    def move_on_rows(at: Any, number: Any) -> Any:
-        """One step on the rows that are drawn for it."""
-        return moved(at, slopes_of(at, run["drawn"](number))), None
+    def move_on_rows(state: Any, number: Any) -> Any:
+        """One step on the rows that are drawn for it, by averages of slopes that are asked for ahead."""
+        at, average = state
+        kept = run["momentum"]
+        place = moved(at, [w * (kept / (1 - kept)) for w in average])
+        slopes = slopes_of(place if kept else at, run["drawn"](number))
+        average = tuple(kept * w + (1 - kept) * g for w, g in zip(average, slopes, strict=True))
+        return (moved(at, average), average), None
 
     @jax.jit
     def looked(at: Any) -> Any:
@@ -368,15 +387,16 @@ def _looped(
     names = ("value", "hypergradient", "lower_residual")
     on_rows = "drawn" in run
     whole: Any = jax.jit(lambda at, n: jax.lax.scan(move, at, None, length=n), static_argnums=1)
-    drawn: Any = jax.jit(lambda at, numbers: jax.lax.scan(move_on_rows, at, numbers)[0])
+    drawn: Any = jax.jit(lambda state, numbers: jax.lax.scan(move_on_rows, state, numbers)[0])
     at: Any = (x, y, z)
+    average = state.get("average") or tuple(map(jnp.zeros_like, at))
     history, done, message, success = list(state["history"]), 0, "", False
     while not message:
         count = min(1 if callback is not None and not on_rows else _CHUNK, steps - done)
         more: dict[str, Any] = {"lower_error": np.nan, "step": h, "solves": 0}
         if on_rows:
             first = state["steps"] + done
-            at = drawn(at, jnp.arange(first, first + count))
+            at, average = drawn((at, average), jnp.arange(first, first + count))
             values = [np.asarray(v)[None] for v in looked(at)]
             taken, success = 1, bool(max(values[1][0], values[2][0]) <= tolerance)
             more["iteration"] = first + count
@@ -399,7 +419,7 @@ def _looped(
                 f"smaller lower_step than {lower:.3g}."
             )
         now = {"x": at[0], "fast": at[1:], "step": h, "steps": state["steps"] + done, "history": history,
-               "lower": lower, "gradient": -slopes_of(at, o)[0]}  # fmt: skip
+               "lower": lower, "average": average, "gradient": -slopes_of(at, o)[0]}  # fmt: skip
         if success:
             message = f"all residuals are at most {tolerance:g}"
         elif last:
