@@ -103,6 +103,7 @@ PAPERS: Mapping[str, Paper] = {
             "operators.saddle_flow",
             "operators.bilevel",
             "operators.inexact_bilevel",
+            "operators.data_sources",
         ),
     ),
     "samples": Paper(

@@ -192,38 +192,3 @@ def test_single_loops_run_as_algorithms_with_mixed_derivatives(name):
             steps = -upper_x(at, inside) - difference, rate, -lower_y(at, more) / e
         at, inside, more = (v + h * r for v, r in zip((at, inside, more), steps, strict=True))
     assert np.allclose(run.x[-1], at, rtol=1e-11)
-
-
-def test_sources_with_shuffled_labels_lose_their_weight():
-    """ScaleBiO as an instance: weights of data sources by softmax, two of five with shuffled labels (digits)."""
-    datasets = pytest.importorskip("sklearn.datasets")
-    images, labels = datasets.load_digits(return_X_y=True)
-    images = images / 16.0
-    order = np.random.default_rng(1).permutation(len(labels))
-    images, labels = images[order], labels[order]
-    train, held, test = np.split(np.arange(len(labels)), [1000, 1300])
-    sources = np.split(train, 5)
-    noisy = labels.copy()
-    for part in sources[:2]:
-        noisy[part] = np.random.default_rng(2).permutation(noisy[part])
-    features = jnp.asarray(np.concatenate([images, np.ones((len(images), 1))], axis=1))
-
-    def loss(w, rows, of):
-        scores = features[rows] @ w
-        return -jnp.mean(jax.nn.log_softmax(scores)[jnp.arange(len(rows)), of[rows]])
-
-    given, told = jnp.asarray(noisy), jnp.asarray(labels)
-    ridge = lambda w: 2e-3 * jnp.sum(w**2)
-
-    def level(x, w):
-        shares = zip(jax.nn.softmax(x), sources, strict=True)
-        return ridge(w) + sum(p * loss(w, s, given) for p, s in shares)
-
-    found = od.bilevel(
-        lambda x, w: loss(w, held, told), level, np.zeros(5), np.zeros((65, 10)), method="penalty", sigma=0.02,
-        steps=25, tolerance=1e-4, lower_tolerance=1e-6,
-    )  # fmt: skip
-    weights = np.asarray(jax.nn.softmax(found.x))
-    accuracy = lambda w: np.mean(np.argmax(np.asarray(features[test] @ w), 1) == labels[test])
-    assert np.all(weights[:2] < 0.01)
-    assert accuracy(found.y) > 0.9

@@ -291,6 +291,7 @@ def _level(
                 for i, h in enumerate(terms[s])
             ]
             left.append(tidy(sum(carried, 0 * pull) - pull))
+        _check_size({s: [e] for s, e in zip(fast, left, strict=True)}, small, order)
         found = _divided(linearized, left)
         for s, e in zip(fast, found, strict=True):
             terms[s].append(tidy(e))
