@@ -101,6 +101,7 @@ PAPERS: Mapping[str, Paper] = {
             "operators.adagrad_norm",
             "operators.kkt_newton",
             "operators.saddle_flow",
+            "operators.fast_slow",
             "operators.bilevel",
             "operators.inexact_bilevel",
             "operators.data_sources",

@@ -146,7 +146,7 @@ def test_levels_without_rows_are_told_that_they_get_them():
 
 
 def test_sources_with_shuffled_labels_lose_their_weight_by_batches():
-    """The digits with five sources, two of them shuffled, as in test_bilevel.py, from 64 rows of each level a step."""
+    """The digits with five sources, two of them shuffled, from 64 rows of each level a step."""
     datasets = pytest.importorskip("sklearn.datasets")
     images, labels = datasets.load_digits(return_X_y=True)
     order = np.random.default_rng(1).permutation(len(labels))

@@ -25,6 +25,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "bilevel": {"sigmas": [0.1, 0.05, 0.025], "ratios": [0.5, 1.0, 2.0], "steps": 3000},
     "inexact_bilevel": {"rows": 24, "dimension": 8, "informative": 4, "budget": 4000},
     "inexact_bilevel_logistic": {"columns": 8, "fixed": [1e-6], "budget": 60_000},
+    "fast_slow": {"small": [0.02, 0.01]},
     "sources": {"seeds": [0], "steps": 10, "each": 300},
 }
 

@@ -81,6 +81,25 @@ def measured(sigma: float, epsilon: float, rho: float, h: float, steps: int) -> 
     return float(-np.expm1(h * slope) / h)  # a step multiplies by 1 - h rate
 
 
+def error_per_sigma(upper: Any, lower: Any, at: np.ndarray) -> np.ndarray:
+    """The penalty's error over sigma, to first order: the gradient of -F_y . G_yy^-1 F_y / 2 along the minimizer."""
+    import jax
+    import jax.numpy as jnp
+
+    def least(x: Any) -> Any:
+        y = jnp.zeros(3)
+        for _ in range(30):
+            y = y - jnp.linalg.solve(jax.hessian(lower, 1)(x, y), jax.grad(lower, 1)(x, y))
+        return y
+
+    def term(x: Any) -> Any:
+        y = least(x)
+        slope = jax.grad(upper, 1)(x, y)
+        return -slope @ jnp.linalg.solve(jax.hessian(lower, 1)(x, y), slope) / 2
+
+    return np.asarray(jax.jit(jax.grad(term))(jnp.asarray(at)))
+
+
 def compute_bilevel(
     at: list[float],
     sigmas: list[float],
@@ -104,14 +123,17 @@ def compute_bilevel(
     point, begin = np.array(at), np.zeros(3)
     upper, lower = bent()
     exact = np.asarray(od.hypergradient(upper, lower, point, begin, lower_tolerance=1e-12))
-    errors = {
+    off = {
         method: np.array([
-            np.linalg.norm(np.asarray(od.hypergradient(
-                upper, lower, point, begin, method=method, sigma=s, lower_tolerance=1e-12)) - exact)
+            np.asarray(od.hypergradient(
+                upper, lower, point, begin, method=method, sigma=s, lower_tolerance=1e-12)) - exact
             for s in sigmas
         ])
         for method in ("penalty", "richardson")
     }  # fmt: skip
+    errors = {method: np.linalg.norm(row, axis=1) for method, row in off.items()}
+    first = np.outer(sigmas, error_per_sigma(upper, lower, point))
+    rest = np.linalg.norm(off["penalty"] - first, axis=1)
     orders = {m: float(np.polyfit(np.log(sigmas), np.log(e), 1)[0]) for m, e in errors.items()}
     rates = np.array([measured(sigma, epsilon, r, h, steps) for r in ratios])
     expected = np.array([predicted(sigma, epsilon, r) for r in ratios])
@@ -124,6 +146,10 @@ def compute_bilevel(
               near(1, absolute=0.05), orders["penalty"], PENALTY),
         Claim("A combination of two penalties is of the order of its square: fitted order.",
               near(2, absolute=0.1), orders["richardson"], PENALTY),
+        Claim("The error is sigma times the gradient of -F_y . G_yy^-1 F_y / 2: order of what is left.",
+              near(2, absolute=0.1), float(np.polyfit(np.log(sigmas), np.log(rest), 1)[0]), SCALES),
+        Claim("Of that error it is: left at the least sigma, relative.",
+              at_most(0.1), float(rest[-1] / errors["penalty"][-1]), SCALES),
         Claim("The slow rate of the single loop is that of (I + K) x' = -psi'': worst relative error.",
               at_most(0.05), float(np.abs(rates / expected - 1).max()), SCALES),
         Claim("With equal lower scales the lags cancel through order 1/sigma: the rate's change, over the largest one.",
@@ -134,7 +160,8 @@ def compute_bilevel(
               below(0), measured(sigma, epsilon, beyond, h, steps), "limit; derived here"),
     )  # fmt: skip
     return Result(
-        {"sigmas": sigmas, **errors, "ratios": ratios, "rates": rates, "expected": expected, "still": still}, claims,
+        {"sigmas": sigmas, **errors, "first": np.linalg.norm(first, axis=1),
+         "ratios": ratios, "rates": rates, "expected": expected, "still": still}, claims,
     )  # fmt: skip
 
 
@@ -147,8 +174,9 @@ def draw_bilevel(data: Mapping[str, Any]) -> Figure:
         ("penalty", style.COLORS[0], "penalty"),
         ("richardson", style.COLORS[1], "two penalties combined"),
     ):
-        axes[0].loglog(sigmas, data[name], color=color, marker="o", ms=3.5, lw=1.3, label=said)
-    slopes(axes[0], ((sigmas, data["penalty"], 1), (sigmas, data["richardson"], 2)), 1.6)
+        axes[0].loglog(sigmas, data[name], color=color, marker="o", ms=3.5, ls="none", label=said)
+    axes[0].loglog(sigmas, data["first"], color=style.COLORS[0], lw=1.1, label="(a): predicted")
+    slopes(axes[0], ((sigmas, data["richardson"], 2),), 1.6)
     axes[0].set_xticks(sigmas, [f"{s:g}" for s in sigmas])
     axes[0].minorticks_off()
     axes[0].set(xlabel=r"penalty parameter $\sigma$", ylabel="error of the hypergradient")
@@ -166,7 +194,7 @@ def draw_bilevel(data: Mapping[str, Any]) -> Figure:
         data["expected"],
         color=style.MODIFIED,
         lw=1.3,
-        label="predicted, with both lags",
+        label="(b): predicted, with both lags",
     )
     axes[1].axhline(data["still"], color=style.FLOW, lw=1.1, ls=(0, (4, 1.5)), label="without lag")
     axes[1].set(xlabel=r"ratio $\rho$ of the lower time scales", ylabel="slow rate")
