@@ -192,3 +192,19 @@ def test_single_loops_run_as_algorithms_with_mixed_derivatives(name):
             steps = -upper_x(at, inside) - difference, rate, -lower_y(at, more) / e
         at, inside, more = (v + h * r for v, r in zip((at, inside, more), steps, strict=True))
     assert np.allclose(run.x[-1], at, rtol=1e-11)
+
+
+@pytest.mark.parametrize("inner", [None, "gradient_descent"])
+def test_of_a_line_of_minimizers_the_penalty_takes_the_one_with_the_least_upper_value(inner):
+    """y1 + y2 = x: F is (s^2 + ...) along the line, least at x = 5/6; what is left is of the order of sigma."""
+    method = inner and od.algorithm(inner, step=0.4)
+    high = lambda x, y: jnp.sum((y - jnp.array([1.0, 0.0])) ** 2) / 2 + jnp.sum(x**2) / 20
+    low = lambda x, y: (y[0] + y[1] - x[0]) ** 2 / 2
+    errors = []
+    for sigma in (0.02, 0.01):
+        found = od.bilevel(
+            high, low, np.ones(1), np.zeros(2), method="penalty", sigma=sigma, inner=method
+        )
+        assert found.success and "the one with the least F" in found.assumes
+        errors.append(abs(float(found.x[0]) - 5 / 6))
+    assert errors[1] < 1e-3 and 1.8 < errors[0] / errors[1] < 2.2

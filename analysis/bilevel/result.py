@@ -11,6 +11,17 @@ import numpy as np
 
 from ..._support.rendering.rendered import Rendered
 
+_BOUND = (
+    "the length of G_y is at least a constant times the distance of y to the minimizers of G, and of sigma F + G "
+    "likewise, with one constant for all small sigma, as strong convexity implies; where G has several minimizers, the "
+    "one with the least F is sought"
+)
+ASSUMES = {
+    "implicit": "G has one minimizer near the start of each search, at which its Hessian in y is definite",
+    "penalty": _BOUND,
+    "single_loop": f"{_BOUND}; and the steps in y and z are short enough, and longer than those in x",
+}
+
 
 @dataclass(frozen=True)
 class BilevelResult(Rendered):
@@ -43,6 +54,11 @@ class BilevelResult(Rendered):
     state: Mapping[str, Any] = field(repr=False)
 
     _shows = ("fields",)
+
+    @property
+    def assumes(self) -> str:
+        """What the hypergradient stands on, of which nothing is checked but the curvature at the minimizers found."""
+        return ASSUMES[self.method]
 
 
 def result_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -200,8 +200,10 @@ def compute_sources(
             row["all"].append(digits.trained(range(_SOURCES)))
         found[fault] = row
     labels, images, twice = (found[f] for f in WRONG)
-    wrong = lambda row, way: max(float(np.max(w[:2])) for w, _ in row[way])
-    behind = lambda row, way: min(
+    wrong: Callable[[Any, str], float] = lambda row, way: max(
+        float(np.max(w[:2])) for w, _ in row[way]
+    )
+    behind: Callable[[Any, str], float] = lambda row, way: min(
         a - good for (_, a), good in zip(row[way], row["good"], strict=True)
     )
     apart = max(
