@@ -45,7 +45,8 @@ def root(
         adjoint: the method of the linear solve of the derivative, as in `linear_solve`.
         method: what searches: Newton's method by default, or an algorithm whose parameters are numbers, as
             ``algorithm("nesterov_sc", mu=1, L=10)``. Its gradient is the equation, of one vector, which then has to
-            be monotone in its unknown, with L the bound of its slope; its state begins anew in each search.
+            be monotone in its unknown, with L the bound of its slope, but for parameters that all of its terms share;
+            its state begins anew in each search. In single precision give a tolerance of about 1e-6.
 
     Returns:
         a vector or a scalar; of several unknowns a dictionary of them. What is linear in them is solved in closed

@@ -275,9 +275,7 @@ def _group(opened: Opened, names: tuple[str, ...], search: Search) -> tuple[Expr
     whole = [substitute(tidy(e), bound) for e in opened.equations]
     own = tuple(bound.values())
     shared = [shared_factor(e, opened.minimized is None and not by_steps, own) for e in whole]
-    if (
-        by_steps
-    ):  # an inner method's steps fit the equation, but for parameters, such as a scale of time
+    if by_steps:  # steps fit the equation as it is, but for parameters, such as a scale of time
         shared = [c.as_coeff_Mul()[1] for c in shared]
     equations = tuple(
         e if c == 1 else tidy(e * (1 / c)) for e, c in zip(whole, shared, strict=True)

@@ -155,7 +155,7 @@ def _stepped(of: Equations, by: Steps, begin: Any, bound: float, most: int) -> t
     assert of.search.method is not None
     raise OdescentError(
         f"the search for {_told(of)} by {of.search.method.name} does not end in {most} steps{diverged}. The last one "
-        f"is {size:.3g}, for a tolerance of {bound:.3g}; raise max_steps, or begin it elsewhere (start=)."
+        f"is {size:.3g}, for a tolerance of {bound:.3g}; raise max_steps or tolerance, or begin it elsewhere (start=)."
     )
 
 
