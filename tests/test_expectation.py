@@ -328,3 +328,10 @@ def test_refusals() -> None:
             od.algorithm(name, noise="rows")
     with pytest.raises(od.OdescentError, match="batch"):
         bandit(0)
+
+
+def test_products_of_batches_count_their_outcomes() -> None:
+    method = od.algorithm("hessian_aided_momentum", noise="minibatch")
+    run = method.run(bandit(4), np.asarray(AT), 10, h=0.05, beta=0.8, key=3)
+    assert run.counts["examples"].tolist() == [8 * k for k in range(11)]
+    assert run.counts["minibatch products"][-1] == 10

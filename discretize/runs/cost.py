@@ -123,7 +123,7 @@ def _rows_of(objective: object) -> dict[str, int]:
     """At how many rows of a finite sum, or outcomes of an expectation, each kind is evaluated."""
     if not isinstance(objective, Sampled):
         return {}
-    found = {"minibatch gradients": objective.batch_size}
+    found = dict.fromkeys(("minibatch gradients", "minibatch products"), objective.batch_size)
     if isinstance(objective, FiniteSum):
         found |= dict.fromkeys(("gradients", "values", "products"), objective.rows)
     return found
