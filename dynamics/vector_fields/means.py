@@ -10,6 +10,7 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
 from ..algebra.vectors import Vector
+from ..samples.chunks import moments, sums
 from .objective import Objective
 from .own_functions import refuse_torch, rows_in
 
@@ -57,61 +58,6 @@ class Sampled(Objective):
         wanted = jnp.ceil(jnp.asarray(self.batch_size if size is None else size, float))
         fits = (wanted >= 1) & (wanted <= self.most) & jnp.isfinite(wanted)
         return jnp.where(fits, wanted, 0).astype(int)
-
-
-def _total(terms: Callable[[Any, Any], Any], number: Any, chunk: int) -> Any:
-    """The sum of what ``terms`` gives of each chunk that has one of the first ``number`` picks.
-
-    It is asked with the chunk's number and the sum of an array of a chunk over those picks: a chunk that is not full is
-    evaluated whole, and what is beyond the number does not count.
-    """
-    import jax
-    import jax.numpy as jnp
-
-    def of_chunk(k: Any) -> Any:
-        own = k * chunk + jnp.arange(chunk) < number
-        return terms(k, lambda each: jnp.sum(jnp.where(own, each, jnp.zeros_like(each))))
-
-    def further(state: Any) -> Any:
-        k, found = state
-        return k + 1, jax.tree.map(jnp.add, found, of_chunk(k))
-
-    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), jax.eval_shape(of_chunk, 0))
-    begun = jnp.asarray(0), zeros
-    return jax.lax.while_loop(lambda state: state[0] * chunk < number, further, begun)[1]
-
-
-def _moments(terms: Callable[[Any], Any], number: Any, chunk: int) -> tuple[Any, Any]:
-    """The means of the first ``number`` rows of ``terms``, a pytree with a first axis of a chunk, and squares.
-
-    These are sums of squares about the means. Both are merged chunk by chunk, so that nothing cancels.
-    """
-    import jax
-    import jax.numpy as jnp
-
-    places = jnp.arange(chunk)
-
-    def further(state: Any) -> Any:
-        k, mean, squares = state
-        own = k * chunk + places < number
-        before, new = k * chunk, jnp.sum(own)
-
-        def merged(mean: Any, squares: Any, each: Any) -> Any:
-            here = own.reshape(-1, *[1] * mean.ndim)
-            middle = jnp.sum(jnp.where(here, each, 0), 0) / new.astype(each.dtype)
-            off = middle - mean
-            share = (new / (before + new)).astype(each.dtype)
-            inside = jnp.sum(jnp.where(here, (each - middle[None]) ** 2, 0), 0)
-            between = off**2 * share * before.astype(each.dtype)
-            return mean + off * share, squares + inside + between
-
-        pairs = jax.tree.map(merged, mean, squares, terms(k))
-        return k + 1, *jax.tree.transpose(jax.tree.structure(mean), None, pairs)
-
-    zeros = jax.tree.map(lambda a: jnp.zeros(a.shape[1:], a.dtype), jax.eval_shape(terms, 0))
-    begun = jnp.asarray(0), zeros, zeros
-    _, mean, squares = jax.lax.while_loop(lambda s: s[0] * chunk < number, further, begun)
-    return mean, squares
 
 
 def _times(tree: Any, factor: Any) -> Any:
@@ -266,7 +212,7 @@ class FiniteSum(Sampled):
         def total(at: Any, k: Any, over: Callable[[Any], Any]) -> Any:
             return over(jax.vmap(self._of_pick, (None, 0))(at, rows_of(k)))
 
-        found = _total(lambda k, over: jax.grad(total)(x, k, over), number, chunk)
+        found = sums(lambda k, over: jax.grad(total)(x, k, over), number, chunk)
         return _times(found, _share(number))
 
     def _deviation(self, x: Any, u: Any, size: Any = None) -> Any:
@@ -276,7 +222,7 @@ class FiniteSum(Sampled):
 
         number, rows_of, chunk = self._by_chunks(u, size)
         each = jax.vmap(jax.grad(self._of_pick), (None, 0))
-        _, squares = _moments(lambda k: each(x, rows_of(k)), number, chunk)
+        _, squares = moments(lambda k: each(x, rows_of(k)), number, chunk)
         n = number.astype(float)
         left = 1.0 if self.replace else (self.rows - n) / self.rows
         factor = jnp.where(n > 1, left / (n * (n - 1)), jnp.nan)
@@ -457,7 +403,7 @@ class Expectation(Sampled):
             (score,) = pull((jnp.zeros_like(one), jnp.ones_like(other)))
             return weighted, score, held
 
-        weighted, score, held = _total(terms, number, _CHUNK)
+        weighted, score, held = sums(terms, number, _CHUNK)
         left = jnp.where(number > 1, held / others, jnp.zeros_like(held))
         found = jax.tree.map(lambda a, b: a - left.astype(a.dtype) * b, weighted, score)
         return _times(found, _share(number))
@@ -485,7 +431,7 @@ class Expectation(Sampled):
             made = jax.tree.map(lambda v, s, g: v * s + own.astype(g.dtype) * g, held, score, slope)
             return made, score, held, plus(made, score), plus(made, held), plus(score, held)
 
-        means, squares = _moments(lambda k: jax.vmap(one)(drawn(k)), number, _CHUNK)
+        means, squares = moments(lambda k: jax.vmap(one)(drawn(k)), number, _CHUNK)
 
         def spread(
             s: Any, v: Any, made: Any, score: Any, held: Any, ms: Any, mv: Any, sv: Any
