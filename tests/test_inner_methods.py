@@ -242,4 +242,5 @@ def test_gradient_descent_holds_four_copies_of_the_lower_block(route):
         return values["gradient"], values["fast"]
 
     planned = jax.jit(found).lower(begin, (guess,) * len(look.fast)).compile().memory_analysis()
-    assert planned.temp_size_in_bytes <= 4.01 * 8 * size
+    older = tuple(map(int, jax.__version__.split(".")[:2])) < (0, 10)  # whose XLA plans one more
+    assert planned.temp_size_in_bytes <= (5.1 if older else 4.01) * 8 * size

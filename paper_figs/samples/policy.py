@@ -29,7 +29,7 @@ _SHARES = {
     "hessian": 1.0,
 }  # exponents of the weight of a new estimate
 _ORDERS = {
-    "": -1 / 3,
+    "": -0.3333,
     "look_ahead": -2 / 5,
     "hessian": -1 / 2,
 }  # of the error, where noise and lag balance
