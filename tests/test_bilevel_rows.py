@@ -22,6 +22,7 @@ def lower(x, y, rows):
 DATA = {"rows": (UPPER, LOWER)}
 # y* = x + a and x* = (b - a)/1.1, with the means a and b of both data
 SOLUTION = (UPPER.mean(0) - LOWER.mean(0)) / 1.1
+LOOP = {"method": "single_loop", "step": 0.02, "lower_step": 0.1, "sigma": 0.1, "steps": 1500}
 
 
 @pytest.mark.parametrize("method", ["implicit", "penalty", "single_loop"])
@@ -38,14 +39,7 @@ def test_all_rows_are_the_problem_of_their_means(method):
 
 
 def test_batches_find_the_solution_up_to_their_noise_and_the_penalty():
-    options = {
-        "method": "single_loop",
-        "step": 0.02,
-        "lower_step": 0.1,
-        "sigma": 0.1,
-        "steps": 1500,
-        **DATA,
-    }
+    options = {**LOOP, **DATA}
     begin = np.zeros(3), np.zeros(3)
     exact = od.bilevel(upper, lower, *begin, **options)
     errors = {}
@@ -92,14 +86,7 @@ def test_averages_ahead_are_those_of_the_steps_without():
 
 
 def test_averages_leave_less_of_the_noise():
-    options = {
-        "method": "single_loop",
-        "step": 0.02,
-        "lower_step": 0.1,
-        "sigma": 0.1,
-        "steps": 1500,
-        **DATA,
-    }
+    options = {**LOOP, **DATA}
     begin = np.zeros(3), np.zeros(3)
     exact = od.bilevel(upper, lower, *begin, **options).x
     errors = {

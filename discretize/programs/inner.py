@@ -8,8 +8,8 @@ import sympy as sp
 
 from ..._support.errors import NotCarried, OdescentError
 from ...dynamics.algebra.calculus import Symbol, symbols_of
-from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol
-from ...dynamics.implicit.search import InnerMethod
+from ...dynamics.algebra.vectors import Expr, Vector
+from ...dynamics.implicit.search import START, InnerMethod
 from .program import Program
 
 
@@ -56,7 +56,7 @@ def inner_method(program: Program, name: str) -> InnerMethod:
         state.append(program.counter)
         begin.append(sp.S.Zero)
         after.append(program.counter + 1)
-    own = {VectorSymbol("x0"), *state}
+    own = {START, *state}
     assert not {s for e in (*begin, *after, output) for s in symbols_of(e)} - own
     return InnerMethod(
         told, tuple(state), tuple(begin), tuple(after), output, len(state) > len(program.blocks)

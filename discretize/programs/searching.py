@@ -8,7 +8,7 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.calculus import change, renamed, substitute
+from ...dynamics.algebra.calculus import Symbol, change, renamed, substitute
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol, inner
 from ...dynamics.implicit.roots import Equations, RootScalar, RootVector
@@ -88,12 +88,8 @@ class _Maker:
         asked: dict[Any, VectorSymbol] = {}
 
         def named(stem: str, like: Any, e: Expr) -> Any:
-            """A name for the value of an expression in the unknowns, after its oracle calls."""
-            lowered, name = self._lowered(substitute(e, names), body, asked), self.fresh(stem)
-            vector = isinstance(like, VectorSymbol)
-            target: Any = VectorSymbol(name) if vector else sp.Symbol(name, real=True)
-            body.append(Assign(target, lowered))
-            return target
+            """A name for the value of an expression in the unknowns."""
+            return self._named(stem, like, substitute(e, names), body, asked)
 
         left = [named("left", u, e) for u, e in zip(names, opened.equations, strict=True)]
         solved = opened.divided(list(opened.equations), search.adjoint)
@@ -139,13 +135,7 @@ class _Maker:
         begin = method.begun(self._start(name, (search.start or (None,))[0]))
         body: list[Instruction] = []
         asked: dict[Any, VectorSymbol] = {}
-
-        def named(stem: str, like: Any, e: Expr) -> Any:
-            """A name for a value: squares of names lose no digits to cancellation."""
-            target = renamed(like, self.fresh(stem))
-            body.append(Assign(target, self._lowered(e, body, asked)))
-            return target
-
+        named: Any = lambda stem, like, e: self._named(stem, like, e, body, asked)
         after = [named(f"{s.name}_next", s, e) for s, e in zip(names, step.ahead, strict=True)]
         pairs = zip(after[: step.moving], names, strict=False)
         moved = [named(f"{s.name}_moved", s, a - s) for a, s in pairs]
@@ -173,6 +163,19 @@ class _Maker:
                 f"the search for {name} has no start: give start= in od.root or od.argmin, or a memory block {name}."
             )
         return self.blocks[name]
+
+    def _named(
+        self,
+        stem: str,
+        like: Symbol,
+        e: Expr,
+        body: list[Instruction],
+        asked: dict[Any, VectorSymbol],
+    ) -> Any:
+        """A name for a value, after its oracle calls: squares of names lose no digits to cancellation."""
+        lowered, target = self._lowered(e, body, asked), renamed(like, self.fresh(stem))
+        body.append(Assign(target, lowered))
+        return target
 
     def _lowered(self, e: Expr, body: list[Instruction], asked: dict[Any, VectorSymbol]) -> Expr:
         """An expression with its oracle calls made before it."""

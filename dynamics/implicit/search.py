@@ -13,7 +13,7 @@ from ..algebra.calculus import Symbol, change, substitute, symbols_of
 from ..algebra.trees import from_tree, tree
 from ..algebra.vectors import Call, Expr, Vector, VectorSymbol, _key, _text
 
-START = VectorSymbol("x0")  # the starting point in initial values, as in `vector_fields.block`
+START = VectorSymbol("x0")  # the starting point, in initial values
 TOLERANCE, MAX_STEPS = sp.Rational(1, 10**9), sp.Integer(100)
 MAX_STEPS_OF_A_METHOD = sp.Integer(10_000)
 # a step below this, relative to 1 + the length of the unknown, ends a search whose residual does not fall: rounding

@@ -13,11 +13,12 @@ from ..algebra.calculus import Symbol, substitute, symbols_of
 from ..algebra.scalars import as_scalar, bounded, check_name
 from ..algebra.vectors import OPERATORS, Expr, Vector, VectorSymbol, zero
 from ..algebra.windows import WINDOW, check_length
+from ..implicit.search import START
 from ..samples.sample import VectorSample
 
 KINDS = ("vector", "scalar", *OPERATORS, "pytree", WINDOW)
 ROLES = ("state", "memory", "coefficient")
-start = VectorSymbol("x0")  # the starting point, in the initial values of blocks
+start = START  # the starting point, in the initial values of blocks
 
 
 @dataclass(frozen=True)
