@@ -37,7 +37,7 @@ from ..linear.witness import (
 )
 from ..programs.program import Program
 from .guarded import compare_guarded
-from .nonlinear import compare_maps
+from .outputs import compare_outputs
 from .time_varying import compare_time_varying
 from .trial import told_apart
 from .verdict import AGREE, Equivalence
@@ -113,7 +113,7 @@ def _by_theory(one: Program, other: Program) -> Equivalence:
         left, right = linear(one), linear(other)
     except NotLTI as error:
         varying = compare_time_varying(one, other)
-        return compare_maps(one, other, str(error)) if varying is None else varying
+        return compare_outputs(one, other, str(error)) if varying is None else varying
     return compare_linear(left, right)
 
 

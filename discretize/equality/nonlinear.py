@@ -8,7 +8,7 @@ to scalar expressions in shared atoms, and compared there by the exact zero test
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,9 +88,9 @@ def _compared(one: Program, other: Program, why: str, draws: str) -> Equivalence
     as_they_are = ((m, (sp.S.One,) * len(one.blocks)) for m in tried)
     in_units = ((m, units) for m in tried[:_IN_UNITS] if (units := _units(one, other, *m)))
     for matching, units in itertools.chain(as_they_are, in_units):
-        atoms = _Atoms()
-        mine = _Steps(one, atoms, range(len(one.blocks)), range(len(one.draws)))
-        theirs = _Steps(other, atoms, *matching, units)
+        atoms = Atoms()
+        mine = StepMap(one, atoms, range(len(one.blocks)), range(len(one.draws)))
+        theirs = StepMap(other, atoms, *matching, units)
         try:
             if not mine.same_as(theirs):
                 continue
@@ -117,9 +117,9 @@ def _units(
 
     It is a guess by the start and the first step, which the comparison then decides.
     """
-    atoms = _Atoms()
-    mine = _Steps(one, atoms, range(len(one.blocks)), range(len(one.draws)), begin=True)
-    theirs = _Steps(other, atoms, blocks, draws, begin=True)
+    atoms = Atoms()
+    mine = StepMap(one, atoms, range(len(one.blocks)), range(len(one.draws)), begin=True)
+    theirs = StepMap(other, atoms, blocks, draws, begin=True)
     found = []
     for place in blocks:
         pairs = (
@@ -153,7 +153,7 @@ def _matchings(one: Program, other: Program) -> Iterator[tuple[tuple[int, ...], 
             yield blocks, draws
 
 
-class _Atoms:
+class Atoms:
     """Symbols for the atoms of both programs: equal ones get the same symbol."""
 
     def __init__(self) -> None:
@@ -217,7 +217,7 @@ class _Atoms:
 
 
 @dataclass
-class _Steps:
+class StepMap:
     """A program as scalar expressions in shared atoms: the next state, the output, the start, what is drawn.
 
     Attributes:
@@ -227,23 +227,25 @@ class _Steps:
         draws: the places of its draws.
         units: by block, how many times the vector or scalar of its place it is; all 1 if left out.
         begin: whether the state is that of the start, not any.
+        state: what the blocks are, by symbol, if neither.
     """
 
     program: Program
-    atoms: _Atoms
+    atoms: Atoms
     blocks: Sequence[int]
     draws: Sequence[int]
     units: Sequence[sp.Expr] = ()
     begin: bool = False
+    state: Mapping[Symbol, Expr] | None = None
 
     def __post_init__(self) -> None:
         units = self.units or [sp.S.One] * len(self.blocks)
         numbered = list(zip(self.blocks, self.program.blocks, units, strict=True))
-        known: dict[Symbol, Expr] = {
+        known: dict[Symbol, Expr] = dict(self.state or {}) or {
             b.symbol: b.init if self.begin else k * renamed(b.symbol, f"_block_{i}")
             for i, b, k in numbered
         }
-        places = dict(zip(known, self.blocks, strict=True))
+        places = {b.symbol: i for i, b, _ in numbered}
         draws, others = iter(self.draws), itertools.count()
         self.records: list[tuple[object, list[sp.Expr]]] = []
         for i in self.program.inlined().plain:
@@ -268,10 +270,8 @@ class _Steps:
                 known[i.target] = renamed(i.target, f"_sweep_{number}")
         self.start_calls = known
         by_place = sorted(numbered, key=lambda p: p[0])
-        self.next = [
-            self.atoms.scalar(_put(self.program.inlined().next[b.symbol], known)) / k
-            for _, b, k in by_place
-        ]
+        self.after = {s: _put(e, known) for s, e in self.program.inlined().next.items()}
+        self.next = [self.atoms.scalar(self.after[b.symbol]) / k for _, b, k in by_place]
         self.init = [self.atoms.scalar(b.init) / k for _, b, k in by_place]
         self.lengths = [sp.S.Zero if b.history is None else b.history for _, b, _ in by_place]
 
@@ -284,19 +284,23 @@ class _Steps:
         symbol = self.atoms.symbol(key, [*parts, *([implicit] if implicit != 0 else [])])
         return renamed(i.target, symbol.name)
 
-    def same_as(self, other: _Steps) -> bool:
+    def same_as(self, other: StepMap) -> bool:
         """Whether the next states are equal, what is drawn, and how many values windows keep."""
+        mine, theirs = ([*s.lengths, *s.next] for s in (self, other))
+        return self.same_draws(other) and _equal(mine, theirs)
+
+    def same_draws(self, other: StepMap) -> bool:
+        """Whether equal laws are drawn, and counts of equal means."""
         one, two = (sorted(s.records, key=lambda r: str(r[0])) for s in (self, other))
         if [r[0] for r in one] != [r[0] for r in two]:
             return False
-        mine = [*self.lengths, *self.next, *(e for r in one for e in r[1])]
-        theirs = [*other.lengths, *other.next, *(e for r in two for e in r[1])]
+        mine, theirs = ([e for r in listed for e in r[1]] for listed in (one, two))
         return _equal(mine, theirs)
 
-    def same_start(self, other: _Steps) -> bool:
+    def same_start(self, other: StepMap) -> bool:
         return _equal(self.init, other.init)
 
-    def same_output(self, other: _Steps) -> bool:
+    def same_output(self, other: StepMap) -> bool:
         one, two = (
             s.atoms.scalar(_put(s.program.outputs["x"], s.start_calls)) for s in (self, other)
         )

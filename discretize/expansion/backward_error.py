@@ -36,6 +36,7 @@ from ...dynamics.samples.mean import mean
 from ..linear.matrices import inverse
 from ..programs.program import Assign, Count, Draw, Program, SweepCoordinates
 from ..step.sizes import pace
+from .beginning import begun_with_memories, unread
 from .drawn_limit import check_draws
 from .generator import generator_logarithm
 from .modified_equation import Drift, ModifiedEquation
@@ -52,6 +53,7 @@ def step_series(algorithm: Iteration, order: int) -> list[Drift]:
     Coefficient blocks move by their recurrence, expanded where they are positive, and time by h. Samples stay in them
     as symbols. Raises OdescentError if the step does not tend to the identity.
     """
+    algorithm = begun_with_memories(algorithm)
     return _series(algorithm, order, algorithm.accepted_sized_program, algorithm.limit_symbol)[0]
 
 
@@ -96,6 +98,8 @@ def _series(
         b.symbol for b in program.blocks if b.role == "memory" or b.symbol in resting(algorithm)
     ]
     kept = [s for s in update if s not in memories]
+    assigned = unread(update, memories)
+    memories = [m for m in memories if m not in assigned]
     start = {s: tidy(substitute(e, {h: sp.S.Zero})) for s, e in update.items()}
     for s in kept:
         if not vanishes(start[s] - s):
@@ -105,6 +109,7 @@ def _series(
             )
     _check_memories(update, memories, program)
     graph = _slaved(update, start, kept, memories, h, order - 1, lengths, resting(algorithm))
+    graph |= {m: substitute(start[m], graph) for m in assigned}  # samples in them, or not
     own = {new: s for s, new in positive.items()}
     series = {s: taylor(substitute(update[s], graph), h, order) for s in kept}
     terms = [{own.get(s, s): substitute(series[s][j], own) for s in kept} for j in range(order + 1)]
@@ -332,6 +337,7 @@ def _held(algorithm: Iteration, program: Program, h: sp.Symbol) -> tuple[Drift, 
 
 def settled(algorithm: Iteration) -> dict[Symbol, Expr]:
     """What the memories follow as the step tends to zero, in the states."""
+    algorithm = begun_with_memories(algorithm)
     return _held(algorithm, algorithm.held_sized_program, algorithm.limit_symbol)[1]
 
 
@@ -340,10 +346,11 @@ def inconsistency(algorithm: Iteration) -> tuple[Symbol, Expr, Expr] | None:
 
     A step that depends on the state does not count: the substeps add up for any.
     """
-    found, settled = _held(algorithm, algorithm.held_program, algorithm.step)
+    begun = begun_with_memories(algorithm)
+    found, settled = _held(begun, begun.held_program, begun.step)
     target = slow_limit(algorithm).mean_drift
     for s, e in found.items():
-        wanted = substitute(target[s], settled)
+        wanted = mean(substitute(target[s], settled))
         if not vanishes(e - wanted):
             return s, e, tidy(wanted)
     return None
@@ -364,7 +371,8 @@ def limit_flow(algorithm: Iteration) -> System:
     Raises OdescentError if the algorithm has none: a block that the step moves by a finite amount, or a step that
     depends on the state and has no small factor.
     """
-    flow, settled = _held(algorithm, algorithm.held_sized_program, algorithm.limit_symbol)
+    begun = begun_with_memories(algorithm)
+    flow, settled = _held(begun, begun.held_sized_program, begun.limit_symbol)
     fields = {"flow": flow}
     if moved := coefficient_drift(algorithm):
         speed = substitute(speed_of(algorithm), settled)
@@ -375,7 +383,8 @@ def limit_flow(algorithm: Iteration) -> System:
             fields, blocks=limit.blocks, output=limit.output, time=limit.time, name=algorithm.name
         )
     kept = [b for b in limit.blocks if any(b.symbol in drift for drift in fields.values())]
-    return System(fields, blocks=kept, output=limit.output, time=limit.time, name=algorithm.name)
+    output = mean(substitute(limit.output, settled))
+    return System(fields, blocks=kept, output=output, time=limit.time, name=algorithm.name)
 
 
 _HIGHEST = 20  # order: the number of terms grows as that of rooted trees

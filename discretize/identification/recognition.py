@@ -17,7 +17,7 @@ from ..._support.work import TooMuchWork, done, limited, uncounted
 from ...dynamics.algebra.oracles import Oracle
 from ..equality.equivalence import compare_linear
 from ..equality.guarded import compare_guarded
-from ..equality.nonlinear import compare_maps
+from ..equality.outputs import compare_outputs
 from ..equality.time_varying import compare_varying
 from ..equality.verdict import AGREE, Equivalence
 from ..faces import Algorithm
@@ -462,7 +462,7 @@ def _compared(one: Form, other: Form) -> Equivalence | None:
         if isinstance(one, Program) or isinstance(other, Program):
             if not (isinstance(one, Program) and isinstance(other, Program)):
                 return None
-            return compare_guarded(one, other) if one.guarded else compare_maps(one, other, "")
+            return compare_guarded(one, other) if one.guarded else compare_outputs(one, other, "")
         if Counter(one.inputs) != Counter(other.inputs):
             return None
         if isinstance(one, TimeVarying) or isinstance(other, TimeVarying):

@@ -9,7 +9,7 @@ from ..._support.numbers import check_whole
 from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import blocks, zero
 from ...dynamics.library import system
-from ...dynamics.library.sampled import one_gradient, sketched
+from ...dynamics.library.sampled import fall_along, one_gradient, sketched
 from ...dynamics.samples.sample import sample
 from ..faces import Algorithm
 from ..programs.stages import at
@@ -21,14 +21,24 @@ from .schemes import scheme
 T, tau, beta, beta1, beta2 = parameters("T tau beta beta1 beta2")
 
 
-def zeroth_order(law: str = "normal", difference: str = "central") -> Algorithm:
+def zeroth_order(
+    law: str = "normal", difference: str = "central", deferred: bool = False
+) -> Algorithm:
     """x+ = x - h ((f(x + r z) - f(x - r z))/(2 r)) z, z drawn in every step: MeZO's step for a normal z.
 
     ``law`` "coordinate" is descent along random coordinates, ``difference`` "forward" saves the value at x - r z where
-    that at x is known. The step h and the radius r are free.
+    that at x is known. ``deferred`` keeps the sample and the move along it for the start of the next step, as ZO2
+    does, which loads each parameter once: a cyclic shift of the scheme, with the same points. The step h and the radius r are free.
     """
-    flow = system("zeroth_order_flow", law=law, difference=difference)
-    return by_euler(flow, "zeroth_order", "malladi2023")
+    flow = system("zeroth_order_flow", law=law, difference=difference, deferred=deferred)
+    if not deferred:
+        return by_euler(flow, "zeroth_order", "malladi2023")
+    x, m, c = (flow.block(name).symbol for name in "xmc")
+    z = sample("z", law, like=x)
+    measured = Let({m: z, c: STEP * fall_along(z, x, difference)})
+    return Algorithm(
+        flow, Scheme((measured, Let({x: x + c * m}))).shifted(), name="zeroth_order", reference="malladi2023"
+    )  # fmt: skip
 
 
 def sketched_gradient_descent(rows: int = 2) -> Algorithm:

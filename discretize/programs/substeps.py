@@ -10,6 +10,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected
+from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.scalars import as_scalar
@@ -220,6 +221,23 @@ class Scheme(Rendered):
             decisions: whether guards accept, in the order in which a step meets them; the last stands for all others.
         """
         return Scheme(_taken(self.steps, list(decisions)), self.name, self.reference)
+
+    def shifted(self, count: int = 1) -> Scheme:
+        """The cyclic shift of the scheme: its first substeps, so many of them, come last.
+
+        With move and measure, the two parts of a step, A = move o measure and its shift B = measure o move have
+        move o B = A o move: the two methods make the same points, if the start of B is one that ``measure`` could
+        have left. Stages are read where they were saved.
+
+        Args:
+            count: how many substeps; of a negative number the last ones come first.
+
+        Raises:
+            OdescentError: a substep would read a stage before it is saved.
+        """
+        steps = self.steps
+        at = check_whole("count", count, -len(steps), len(steps)) % len(steps) if steps else 0
+        return Scheme((*steps[at:], *steps[:at]), self.name, self.reference)
 
     def unrolled(self, times: int = 1) -> Scheme:
         """The scheme without loops: the substeps of one with a guard so many times, of others as often as they are."""

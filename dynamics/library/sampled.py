@@ -22,22 +22,31 @@ from ..vector_fields.objective import Objective
 Fields: TypeAlias = "dict[str, dict[Any, Any]]"
 
 
-def zeroth_order_flow(law: str = "normal", difference: str = "central") -> System:
+def zeroth_order_flow(
+    law: str = "normal", difference: str = "central", deferred: bool = False
+) -> System:
     """x' = -((f(x + r z) - f(x - r z))/(2 r)) z along a sample z: the flow of a smoothed f, in the mean.
 
     ``difference`` "forward" makes it -((f(x + r z) - f(x))/r) z; ``law`` is that of the sample, see `od.sample`. The
-    radius r stays where the step tends to zero.
+    radius r stays where the step tends to zero. Where it is ``deferred``, memories m and c, of a sample and of a move
+    along it, wait for a scheme, and the output x + c m has moved already.
     """
-    x, r = blocks("x"), parameters("r")
-    f, z = Objective("f"), sample("z", law, like=x)
-    check_choice("difference", difference, ("central", "forward"))
-    if difference == "central":
-        fall = (f.value(x - r * z) - f.value(x + r * z)) / (2 * r)
-    else:
-        fall = (f.value(x) - f.value(x + r * z)) / r
+    x, m, c = blocks("x"), Block("m", role="memory"), Block("c", "scalar", "memory")
+    z = sample("z", law, like=x)
+    output = x + c.symbol * m.symbol if deferred else x
     return System(
-        {"descent": {x: z * fall}}, output=x, name="zeroth_order_flow", references=("nesterov2017",)
+        {"descent": {x: z * fall_along(z, x, difference)}}, output=output, name="zeroth_order_flow",
+        blocks=[m, c] if deferred else (), references=("nesterov2017",),
     )  # fmt: skip
+
+
+def fall_along(z: Vector, x: Vector, difference: str = "central") -> sp.Expr:
+    """How fast f falls at x along z, by a central or a forward difference at the radius r."""
+    check_choice("difference", difference, ("central", "forward"))
+    f, r = Objective("f"), parameters("r")
+    if difference == "central":
+        return (f.value(x - r * z) - f.value(x + r * z)) / (2 * r)
+    return (f.value(x) - f.value(x + r * z)) / r
 
 
 def sketched_flow(rows: int = 2) -> System:
