@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from ..dynamics.random.sources import Counters
     from ..dynamics.vector_fields.objective import Objective
+    from .expansion.decaying_limit import DecayingLimit
     from .runs.trajectory import Trajectory
 
 
@@ -79,6 +80,30 @@ class Algorithm(Iteration):
     def delay_limit(self) -> DelayEquation:
         """The delay equation that a method with windows over a fixed time, ``where={m: T/h}``, tends to."""
         return delay_limit(self)
+
+    @checked
+    def decaying_limit(self, schedules: Mapping[Any, object]) -> DecayingLimit:
+        """The limit flow of the method with parameters that decay as powers of the step number (the ODE method).
+
+        Blocks that move by different powers are on time scales that part: the faster ones rest on the critical
+        manifold. An average of gradients with the weight (2/(k + 2))^(4/5) and steps 2/(k + 2) tends to gradient flow
+        in the time that adds up 1/k.
+
+        Args:
+            schedules: of parameters, free ones of the tuned method, expressions in the step number k with rational
+                powers, as ``{h: 2/(k + 2), beta: 1 - (2/(k + 2))**(4/5)}``; those left out stay constant.
+
+        Returns:
+            the exponents of the blocks, their order, the flow, and whether the conditions on the exponents hold.
+
+        Raises:
+            OdescentError: a parameter that the method does not have, a schedule that is no power or does not make the
+                step small, fast blocks that do not come to rest.
+            NotCarried: increments of processes, counts, memories and coefficients; noise that outgrows the drift.
+        """
+        from .expansion.decaying_limit import decaying_limit
+
+        return decaying_limit(self, schedules)
 
     def _check_consistent(self) -> None:
         if delays(self):  # the substeps add up as they do with a fixed number of values

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .maps import named_maps as named_maps
     from .problems import objective as objective
     from .problems import objectives as objectives
+    from .samples.coordinates import coordinate_differences as coordinate_differences
     from .samples.estimate import Estimator as Estimator
     from .samples.estimate import estimate as estimate
     from .samples.mean import mean as mean

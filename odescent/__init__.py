@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from .dynamics import argmin as argmin
     from .dynamics import block_operator as block_operator
     from .dynamics import blocks as blocks
+    from .dynamics import coordinate_differences as coordinate_differences
     from .dynamics import diagonal as diagonal
     from .dynamics import diagonal_operator as diagonal_operator
     from .dynamics import elementwise as elementwise

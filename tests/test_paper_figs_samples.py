@@ -118,15 +118,6 @@ def test_the_largest_step_is_where_the_mean_starts_to_grow():
     assert sketch.crossing(h, (h / 1.2) ** 2) == pytest.approx(1.2, abs=2e-2)
 
 
-def test_differences_along_coordinates_are_those_of_a_loop():
-    f, x = lambda p: p[0] ** 3 * p[1] + p[1] ** 2, np.array([0.7, -0.4])
-    for one_sided in (True, False):
-        found = directions.coordinates(f, jax.numpy.asarray(x), 1e-3, one_sided)
-        for i, e in enumerate(np.eye(2) * 1e-3):
-            low, width = (x, 1e-3) if one_sided else (x - e, 2e-3)
-            assert found[i] == pytest.approx((f(x + e) - f(low)) / width, rel=1e-9)
-
-
 def test_the_claimed_lags_are_derivatives_along_the_gradient():
     """T H g and (T^2/2) D^3 f[g, g] of the quartic, by hand."""
     p = np.array([1.5, -1.0, 0.8])

@@ -87,9 +87,9 @@ def _series(
     if len(program.draws) > len(program.samples) or program.counts:
         root = sp.Dummy("r", positive=True)
         opened = {s: substitute(e, {h: root**2}) for s, e in known.items()}
-        moved = _through_order(program.bind({h: root**2}), opened, root, 2, drawn=True)
+        moved = step_through(program.bind({h: root**2}), opened, root, 2, drawn=True)
         check_draws({positive.get(s, s): e for s, e in moved.items()}, root, program)
-    update = _through_order(program, known, h, order)
+    update = step_through(program, known, h, order)
     if time is not None and program.counted:
         update[time] = time + h
     # from here on the coefficients are called by their positive names
@@ -157,7 +157,7 @@ def coefficient_drift(algorithm: Iteration) -> dict[Symbol, Expr]:
     return moved
 
 
-def _through_order(
+def step_through(
     program: Program, given: Mapping[Symbol, Expr], h: sp.Symbol, order: int, drawn: bool = False
 ) -> Drift:
     """The next state as polynomials in h, expanded instruction by instruction; noise is zero, unless ``drawn``.

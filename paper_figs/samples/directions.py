@@ -92,20 +92,6 @@ def cosines(f: Any, x: Any, radius: float, counts: list[int], trials: int, seed:
     return np.array(rows)
 
 
-def coordinates(f: Any, x: Any, radius: Any, one_sided: bool) -> Any:
-    """Differences of f along every coordinate."""
-    import jax
-    import jax.numpy as jnp
-
-    def at(i: Any) -> Any:
-        step = jnp.zeros_like(x).at[i].set(radius)
-        if one_sided:
-            return (f(x + step) - f(x)) / radius
-        return (f(x + step) - f(x - step)) / (2 * radius)
-
-    return jax.lax.map(at, jnp.arange(len(x)), batch_size=130)
-
-
 def descents(
     f: Any, d: int, radius: float, budget: int, sizes: list[int], rates: list[float], seed: int
 ) -> dict[str, np.ndarray]:
@@ -123,8 +109,9 @@ def descents(
         return body
 
     ways = {f"{size}": (directional(size), budget * d // size) for size in sizes}
+    along_coordinates = od.coordinate_differences(f, radius, block=130)
     ways[_COORDINATES] = (
-        lambda x, k, rate: x - rate * coordinates(f, x, radius, False),
+        lambda x, k, rate: x - rate * along_coordinates(x),
         budget,
     )
     found = {}
@@ -180,8 +167,8 @@ def compute_directions(
     predicted = 1 / np.sqrt(1 + excess / np.array(counts))
     at = counts.index(d)
     difference = {
-        "forward": jax.jit(lambda r: coordinates(f, x, r, True)),
-        "central": jax.jit(lambda r: coordinates(f, x, r, False)),
+        "forward": jax.jit(lambda r: od.coordinate_differences(f, r, "forward", block=130)(x)),
+        "central": jax.jit(lambda r: od.coordinate_differences(f, r, block=130)(x)),
     }
     plain = difference["central"](radius)
     close = float(plain @ g / jnp.linalg.norm(plain) / jnp.linalg.norm(g))
