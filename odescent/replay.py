@@ -345,7 +345,7 @@ class World:
         if over[2] == "coordinate":
             points = [Vector(u) * (s * root) for u in rows(FUNCTIONS["identity"]()) for s in one]
         if over[0] == "scalar sample":
-            points = [Number(0), Number(1)] if over[2] == "uniform" else [*one]
+            points = [Number(0), Number(1)] if over[2] in ("uniform", "rows") else [*one]
         values = [self(body, {**env, json.dumps(over): p}) for p in points]
         return sum(values[1:], values[0]) * (Number(1) / len(points))
 

@@ -227,7 +227,7 @@ def test_a_policy_gradient_method_whose_batches_grow() -> None:
 
 def test_a_batch_of_no_outcomes_ends_a_run_with_a_sentence() -> None:
     x, b = od.blocks("x"), od.blocks("b", kind="scalar")
-    f, h, u = od.Objective("f"), od.parameters("h"), od.sample("u", "uniform")
+    f, h, u = od.Objective("f"), od.parameters("h"), od.sample("u", "rows")
     made = od.method({x: x - h * f.batch(x, u, b), b: b - 1}, output=x, init={b: 3})
     run = made.run(bandit(), np.zeros(4), 10, key=0, h=1.0)
     assert "asks for 0 outcomes: a batch is that of 1 or more" in run.remark

@@ -13,7 +13,7 @@ from odescent.dynamics.samples.sample import dimension_of
 
 x, f = od.blocks("x"), od.Objective("f")
 h, sigma, bound = od.parameters("h sigma bound")
-u = od.sample("u", "uniform")
+u = od.sample("u", "rows")
 one, g = f.batch(x, u), f.grad(x)
 START = np.array([0.7, -0.5, 0.4])
 RNG = np.random.default_rng(0)

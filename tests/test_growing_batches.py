@@ -17,7 +17,7 @@ x = od.blocks("x")
 b = od.blocks("b", kind="scalar")
 h, eta = od.parameters("h eta")
 f = od.Objective("f")
-u = od.sample("u", "uniform")
+u = od.sample("u", "rows")
 HALF = sp.Rational(1, 2)
 control = od.discretize.controllers
 
@@ -162,7 +162,7 @@ def test_examples_are_the_rows_that_were_taken() -> None:
 def test_examples_in_branches_and_loops() -> None:
     """A second batch where a guard asks for it, and one in each iteration."""
     flow = od.System({"descent": {x: -f.batch(x, u, b)}, "hold": {b: 0}}, output=x, init={b: 3})
-    v = od.sample("v", "uniform")
+    v = od.sample("v", "rows")
     more = od.Let({x: x - h**2 * f.batch(x, v, 2 * b)})
     often = od.Repeat([od.Let({x: x - h**2 * f.batch(x, v, b + 1)})], max_steps=3)
     scheme = od.Scheme(
@@ -188,7 +188,7 @@ def test_a_budget_of_examples_ends_a_run() -> None:
 def test_the_mean_is_the_gradient_and_the_deviation_stays_open() -> None:
     assert od.mean(f.batch(x, u, b)) == f.grad(x)
     assert "E[" in str(od.mean(f.deviation(x, u, b)))
-    v = od.sample("v", "uniform")
+    v = od.sample("v", "rows")
     both = od.inner(f.batch(x, u, b), f.batch(x, v, b))
     assert od.mean(both) == od.inner(f.grad(x), f.grad(x))
 
@@ -214,7 +214,7 @@ def test_rounding_up_is_known_to_every_backend() -> None:
 
 
 def parts_of(count: int, at: Any, size: Any) -> list[Any]:
-    return [f.batch(at, od.sample(f"u{i}", "uniform"), size / count) for i in range(count)]
+    return [f.batch(at, od.sample(f"u{i}", "rows"), size / count) for i in range(count)]
 
 
 def examined(test: str, count: int = 0, **options: Any) -> od.Algorithm:

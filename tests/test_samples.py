@@ -26,7 +26,7 @@ from odescent.dynamics.samples.mean import means_in
 from odescent.dynamics.samples.sample import VectorSample, dimension_of
 
 VECTORS = [name for name, law in LAWS.items() if not law.scalar]
-SCALARS = [name.removesuffix("_scalar") for name, law in LAWS.items() if law.scalar]
+SCALARS = [n.removesuffix("_scalar") for n, law in LAWS.items() if law.scalar and "rows" not in n]
 x, w = od.blocks("x w")
 f = od.Objective("f")
 r = od.parameters("r")
@@ -266,7 +266,7 @@ def test_bound_samples_are_not_those_of_the_same_name() -> None:
 
 def nested(z: Vector) -> dict[str, object]:
     """Expressions in a sample and in the gradient over random rows."""
-    b = f.batch(x, od.sample("u", "uniform"))
+    b = f.batch(x, od.sample("u", "rows"))
     return {
         "sketch of a random gradient": od.outer(z, z) * od.inner(z, b) ** 2,
         "two factors": z * od.inner(z, b) * od.inner(b, w),
@@ -280,7 +280,7 @@ def nested(z: Vector) -> dict[str, object]:
 @pytest.mark.parametrize("name", nested(x))
 def test_two_means_are_taken_in_either_order(law: str, name: str) -> None:
     """Where one of the two has no closed form, and the other is then within it."""
-    z, u = od.sample("z", law, like=x), od.sample("u", "uniform")
+    z, u = od.sample("z", law, like=x), od.sample("u", "rows")
     e = nested(z)[name]
     one, other = od.mean(od.mean(e, [u]), [z]), od.mean(od.mean(e, [z]), [u])
     assert vanishes(one - other)
@@ -288,7 +288,7 @@ def test_two_means_are_taken_in_either_order(law: str, name: str) -> None:
 
 
 def test_gradients_and_transposes_go_through_means() -> None:
-    u, z = od.sample("u", "uniform"), od.sample("z", like=x)
+    u, z = od.sample("u", "rows"), od.sample("z", like=x)
     b = f.batch(x, u)
     square = od.mean(od.inner(w, b) ** 2)
     second = od.mean(od.outer(b, b))
@@ -325,6 +325,16 @@ def test_what_has_no_closed_form_is_called_a_mean() -> None:
     [
         (lambda: od.sample("z", "gauss", like=x), "there is no law of a vector called 'gauss'"),
         (lambda: od.sample("z", "sphere"), "there is no law of a scalar called 'sphere'"),
+        (lambda: od.sample("u", "rows", like=x), "the law rows is one of scalars, which pick rows"),
+        (lambda: od.mean(od.sample("u", "rows") ** 2), "a sample of the law rows has no moments"),
+        (
+            lambda: f.batch(x, od.sample("u", "uniform")),
+            "batch of f takes a sample that picks rows, .* not u with u of the law uniform",
+        ),
+        (
+            lambda: f.batch(x, 1 - od.sample("u", "rows")),
+            "batch of f takes a sample that picks rows",
+        ),
         (lambda: od.sample("z", like=3), "takes its shape from a vector block, like=x, not from 3"),
         (lambda: od.estimate(g, of=g), "there is no sample in grad f(x)"),
         (lambda: od.estimate(3, of=g), "expression of estimate must be a Vector, not 3"),
@@ -337,7 +347,7 @@ def test_what_has_no_closed_form_is_called_a_mean() -> None:
             "the output reads the sample q",
         ),
         (
-            lambda: od.System({"a": od.Field({x: -g}, {x: od.Diffusion(od.sample("u", "uniform"))})}),
+            lambda: od.System({"a": od.Field({x: -g}, {x: od.Diffusion(od.sample("u", "rows"))})}),
             "the noise reads the sample u",
         ),
         (

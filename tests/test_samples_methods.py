@@ -144,10 +144,18 @@ def test_a_memory_of_samples_is_refused_and_a_filter_of_them_averages() -> None:
     kept = od.System(
         {"descent": {x: -m}}, blocks=[od.Block("m", role="memory")], output=x
     )  # fmt: skip
+    # what is assigned in every step and read in it, or in the next one, is a value of one step
     scheme = od.Scheme((od.Let({m: square}), od.Flow("descent", "explicit")))
-    method = od.Algorithm(kept, scheme, step=h)
-    with pytest.raises(od.OdescentError, match="the memory m keeps the sample z of earlier steps"):
-        limit_flow(method)
+    for steps in (scheme, scheme.shifted()):
+        limit = limit_flow(od.Algorithm(kept, steps, step=h))
+        assert vanishes(limit.drift[x] + rows)
+    scheme = od.Scheme((od.Let({m: m / 2 + square}), od.Flow("descent", "explicit")))
+    for steps in (scheme, scheme.shifted()):
+        method = od.Algorithm(kept, steps, step=h)
+        with pytest.raises(
+            od.OdescentError, match="the memory m keeps the sample z of earlier steps"
+        ):
+            limit_flow(method)
 
 
 def test_a_call_at_a_sample_is_not_carried_to_the_next_step() -> None:
@@ -433,7 +441,7 @@ def test_a_minibatch_has_the_law_of_the_rows(replace: bool) -> None:
 
 def test_stochastic_gradient_descent_over_rows() -> None:
     """The mean step is gradient descent's, its noise has the covariance of a batch, and runs fit the data."""
-    method, u = od.algorithm("sgd", noise="minibatch"), od.sample("u", "uniform")
+    method, u = od.algorithm("sgd", noise="minibatch"), od.sample("u", "rows")
     found, e = method.modified_equation(1), f.batch(x, u)
     assert vanishes(limit_flow(method).drift[x] + g)
     noise = od.mean(od.outer(e, e)) - od.outer(g, g)

@@ -140,7 +140,7 @@ def _possible(i: Draw, n: int, c: int) -> Fraction:
             return Fraction(n + 1, c + 2)
         case "rademacher":
             return Fraction((-1) ** (n // 2**c))
-        case "uniform":  # in [0, 1], for vectors and scalars
+        case "uniform" | "rows":  # in [0, 1], for vectors and scalars
             return Fraction(1, n + c + 2)
         case "sphere":
             return (Fraction(7, 5), Fraction(1, 5))[(n + c) % 2]

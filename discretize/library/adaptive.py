@@ -103,7 +103,7 @@ def _with_growing_batches(method: Algorithm) -> Algorithm:
     f, (eta, most) = Objective("f"), parameters("eta b_max")
     flow = system(method.system.name, batched=True)
     (size,) = (b.symbol for b in flow.blocks if b.name == "b")
-    rows = at(blocks("x")), sample("u", "uniform"), size
+    rows = at(blocks("x")), sample("u", "rows"), size
     test = controllers.batch_test(f.batch(*rows), f.deviation(*rows), size, eta, most=most)
     return Algorithm(
         flow,

@@ -61,7 +61,7 @@ def federated_averaging(
     check_whole("rows", rows, 0, 128)
     x, moved = blocks("x"), zero
     for c in range(1, clients + 1):
-        u, y = sample(f"u{c}", "uniform"), x
+        u, y = sample(f"u{c}", "rows"), x
         for k in range(1, local_steps + 1):
             noise = sample(f"n{c}_{k}", like=x) if private else None
             y = y - one_gradient(y, u, noise) * (STEP / local_steps)

@@ -125,7 +125,7 @@ class Draw(Instructed):
     @property
     def standardized(self) -> bool:
         """Whether its coordinates are uncorrelated, of mean zero and variance one."""
-        return self.law != "uniform" or isinstance(self.target, VectorSymbol)
+        return self.law not in ("uniform", "rows") or isinstance(self.target, VectorSymbol)
 
     @property
     def drawn_from(self) -> Law:

@@ -30,7 +30,7 @@ class Form(Rendered):
         particles: whether it is evaluated on all particles at once.
         registered: whether it is one of the registry of named maps, so that nobody has to give it.
         declared: what the objective is in the text language; the kind itself by default.
-        mean: the kind of oracles that is its mean over its first scalar argument, where that is a uniform sample.
+        mean: the kind of oracles that is its mean over its first scalar argument, where that picks rows.
     """
 
     stem: str = ""

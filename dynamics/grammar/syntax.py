@@ -9,7 +9,7 @@ comment. Declarations may stand after their use. For example
     objective f                      # f(x), grad f(x), hess f(x)[v], D3 f(x)[u, v], prox f(x, s)
     objective g(p, q)                # g(x, y), grad_q g(x, y), and along directions grad_q g(x, y)[p: u]
     sample z ~ normal like x         # drawn in every step; laws are normal, rademacher, sphere, uniform, coordinate
-    sample u ~ uniform               # a scalar: normal, rademacher, or uniform in [0, 1]
+    sample u ~ uniform               # a scalar: normal, rademacher, uniform in [0, 1], or rows
     map c                            # c(x), D c(x)[u], and the adjoint of that, adjoint c(x)[w]
     field damp:  v' = -c*v           # the drift is the sum of the fields
     field kick:  v' = -grad f(x)

@@ -69,12 +69,12 @@ def sketched(v: Vector, rows: int, like: Vector) -> Vector:
 
 
 def minibatch_flow(private: bool = False) -> System:
-    """x' = -(the gradient over a batch of rows that a uniform sample picks): gradient flow, in the mean.
+    """x' = -(the gradient over a batch of rows that a sample picks): gradient flow, in the mean.
 
     Where it is ``private``, this gradient is clipped to the length bound, and normals of standard deviation sigma are
     added to its entries; the mean is then the flow of the clipped gradients.
     """
-    x, u = blocks("x"), sample("u", "uniform")
+    x, u = blocks("x"), sample("u", "rows")
     return System(
         {"descent": {x: -one_gradient(x, u, sample("n", like=x) if private else None)}},
         output=x, name="minibatch_flow", references=("robbins1951", *["abadi2016"] * private),
@@ -97,7 +97,7 @@ def gradient_of_batch(x: Vector, batched: bool) -> tuple[Vector, Fields, list[Bl
     if not batched:
         return f.grad(x), {}, []
     rows = Block("b", "scalar", "coefficient", parameters("b0"))
-    g = f.batch(x, sample("u", "uniform"), rows.symbol)
+    g = f.batch(x, sample("u", "rows"), rows.symbol)
     return g, {"hold": {rows.symbol: 0}}, [rows]
 
 
@@ -138,10 +138,10 @@ def averaged_gradient_flow(
     check_choice("correction", correction, ("", "look_ahead", "hessian"))
     speed: Vector = d / sp.sqrt(inner(d, d)) if normalized else d
     place = x - tau * speed if correction == "look_ahead" else x
-    asked = f.batch(place, sample("u", "uniform")) if batched else f.grad(place)
+    asked = f.batch(place, sample("u", "rows")) if batched else f.grad(place)
     fields = {"average": {d: (asked - d) / T}}
     if correction == "hessian":
-        other = f.batch(x, sample("w", "uniform")) if batched else f.grad(x)
+        other = f.batch(x, sample("w", "rows")) if batched else f.grad(x)
         fields["transport"] = {d: -derivative(other, {x: speed})}
     return System(
         {**fields, "descent": {x: -speed}}, output=x, init={d: f.grad(x)} if normalized else None,

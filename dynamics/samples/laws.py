@@ -18,7 +18,7 @@ from typing import Any
 import sympy as sp
 from sympy.functions.combinatorial.factorials import factorial2
 
-from ..._support.errors import check_choice
+from ..._support.errors import OdescentError, check_choice
 from ..._support.rendering.rendered import Rendered
 from ..algebra.elementwise import elementwise
 from ..algebra.oracles import Oracle
@@ -163,6 +163,15 @@ def _uniform(a: sp.Expr, b: sp.Expr) -> sp.Expr:
     return sp.exp(-(a**2 + b**2) / 2)
 
 
+def _no_moment(n: int) -> sp.Expr:
+    """Of what picks rows: it is no number to multiply with."""
+    if n:
+        raise OdescentError(
+            "a sample of the law rows has no moments: it picks the rows of a gradient, as in f.batch(x, u)."
+        )
+    return sp.S.One
+
+
 _LISTED = (
     Law("normal", "standard normal", "N(0, I)", r"\mathcal{N}(0, I)", lambda xi: xi, _normal_entry),
     Law(
@@ -223,6 +232,16 @@ _LISTED = (
         "U(0, 1)",
         _uniform,
         lambda n: sp.Rational(1, n + 1),
+        normals=2,
+        scalar=True,
+    ),
+    Law(
+        "rows_scalar",
+        "rows of data or outcomes, as a uniform number picks them",
+        "random rows",
+        r"\text{random rows}",
+        _uniform,
+        _no_moment,
         normals=2,
         scalar=True,
     ),

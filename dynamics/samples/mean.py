@@ -56,7 +56,7 @@ from .monomials import (
     signs_squared,
     unfolded,
 )
-from .sample import SAMPLES, ScalarSample, VectorSample, samples_in
+from .sample import ROWS, SAMPLES, ScalarSample, VectorSample, samples_in
 
 HIGHEST = 6  # degree in one sample that is contracted: the number of contractions grows as its double factorial
 _FRESH = itertools.count()  # numbers of samples whose mean is being taken
@@ -177,7 +177,7 @@ def _known_mean(a: Atom, s: Bound) -> Vector | None:
         along = [mean_over(d, s) if [i] == at else d for i, d in enumerate(a.directions)]
         return call(a.oracle, a.point, along, a.parameters)
     fixed = all(s not in symbols_of(v) for v in (a.point, *a.directions, *a.parameters[1:]))
-    random = a.parameters[:1] == (s,) and isinstance(s, ScalarSample) and s.law_name == "uniform"
+    random = a.parameters[:1] == (s,) and isinstance(s, ScalarSample) and s.law_name == ROWS
     if not (a.oracle.form.mean and random and fixed):
         return None
     return call(a.oracle.other(a.oracle.form.mean, a.oracle.slot), a.point, a.directions)

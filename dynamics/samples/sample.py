@@ -72,6 +72,7 @@ class ScalarSample(sp.Symbol):
 
 Sample: TypeAlias = "VectorSample | ScalarSample"
 SAMPLES = (VectorSample, ScalarSample)
+ROWS = "rows"  # the law of what picks rows
 
 
 def dimension_of(block: str) -> sp.Symbol:
@@ -85,7 +86,8 @@ def sample(name: str, law: str = "normal", like: Any = None) -> Any:
 
     A sample of a vector z has mean zero and covariance one, E z z^T = I, whatever the law and the step: ``normal``,
     ``rademacher`` (signs), ``sphere`` (of radius sqrt(d)), ``uniform`` (entries in [-sqrt(3), sqrt(3)]), ``coordinate``
-    (+-sqrt(d) e_i). Of scalars the laws are ``normal``, ``rademacher`` and ``uniform``, which is U(0, 1). It does not
+    (+-sqrt(d) e_i). Of scalars the laws are ``normal``, ``rademacher``, ``uniform``, which is U(0, 1), and ``rows``,
+    which picks the rows of a `FiniteSum` or the outcomes of an `Expectation` in ``f.batch(x, u)``. A sample does not
     grow smaller with the step, as the increment of a Wiener process (`Diffusion`) does, so it averages out in the
     limit of small steps; `mean` is its mean.
 
@@ -108,6 +110,10 @@ def sample(name: str, law: str = "normal", like: Any = None) -> Any:
     if not isinstance(shape, VectorSymbol) or shape.operates:
         raise OdescentError(
             f"the sample {name} takes its shape from a vector block, like=x, not from {like!r}."
+        )
+    if law == ROWS:
+        raise OdescentError(
+            f"the law rows is one of scalars, which pick rows as in f.batch(x, {name}): leave out like=."
         )
     law_of(law)
     return VectorSample(name, law, shape.name)

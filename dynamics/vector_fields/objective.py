@@ -23,6 +23,7 @@ from ..algebra.vectors import (
     in_slot,
     zero,
 )
+from ..samples.sample import ROWS, samples_in
 from .estimates import condition_of
 from .own_functions import Apart, GradientOf, along_all, function_name, refuse_torch, trace_of
 
@@ -189,7 +190,7 @@ class Objective(Rendered):
 
         Args:
             x: the point.
-            u: a uniform sample, or a number in [0, 1].
+            u: a sample of the law ``rows``, or a number in [0, 1].
             size: how many, rounded up, where that is not the objective's own batch: a scalar, as a block that grows.
         """
         return self._of_rows("batch", x, u, size)
@@ -206,6 +207,11 @@ class Objective(Rendered):
         scalars = (u,) if size is None else (u, size)
         if isinstance(x, Vector):
             given = tuple(map(as_scalar, scalars))
+            if stray := [s for s in samples_in([given[0]]) if s != u or s.law_name != ROWS]:
+                raise OdescentError(
+                    f"{kind} of {self.name} takes a sample that picks rows, as od.sample('u', 'rows'), not {u} with "
+                    f"{stray[0].name} of the law {stray[0].law_name}."
+                )
             return call(Oracle(kind, self.name), self._point(x), (), given)
         return self._numeric(kind)(x, *scalars)
 
