@@ -40,7 +40,7 @@ def test_an_average_whose_weight_decays_more_slowly_than_the_step_is_fast(p, noi
     assert f"d is faster than x: {p} < 1" in found.conditions
     assert vanishes(found.flow.drift[x] + 2 * rate * g / sp.sqrt(od.inner(g, g)))
     assert (f"the sum of k^-{2 * sp.Rational(p)} is finite" in found.conditions) == bool(noise)
-    assert {q.status for q in found.hypotheses} == {"proved"} or found.hypotheses
+    assert {q.status for q in found.hypotheses} == {"proved"}
     assert "d moves by the order of k^-" in str(found) and "dt" in found.latex()
 
 
@@ -61,7 +61,7 @@ def test_the_scales_of_hessian_aided_momentum_do_not_part():
 
 def test_an_average_that_decays_faster_than_the_step_is_slow_and_refused():
     """Then x is fast and does not come to rest while d is held: x' = -d."""
-    with pytest.raises(od.OdescentError):
+    with pytest.raises(od.OdescentError, match="as k.-1/5 -> 0 the fast equation does not depend on x"):
         plain_average().decaying_limit({h: SHARE ** sp.Rational(4, 5), beta: weight(1)})
     same = plain_average().decaying_limit({h: SHARE, beta: weight(1)})
     assert same.fast == () and vanishes(same.flow.drift[d] - (2 * g - 2 * d))
@@ -115,7 +115,6 @@ def test_runs_follow_the_flow(p, away):
         (TRANSPORT, {h: sp.log(k) / k, beta: weight(1)}, "rational powers of the number"),
         ("sgd", {h: SHARE}, "the increments of a process .* are not supported"),
         ("adam", {h: SHARE}, "a step that counts are not supported|is a memory or a coefficient"),
-        ("nag_sc", {"h": SHARE}, "."),
     ],
 )
 def test_what_is_refused(name, schedules, sentence):

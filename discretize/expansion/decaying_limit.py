@@ -179,7 +179,8 @@ def _slow_flow(
 ) -> tuple[System, tuple[Hypothesis, ...]]:
     """The flow of the slowest blocks, with the faster ones where they rest, and what is assumed of these."""
     levels = sorted({*exponents.values()})
-    ratios = {a: sp.Symbol(f"ratio{i}", positive=True) for i, a in enumerate(levels[:-1])}
+    # the ratio of sizes, by the name that messages give it
+    ratios = {a: sp.Symbol(f"k^-{levels[-1] - a}", positive=True) for a in levels[:-1]}
     fast = {s: ratios[a] for s, a in exponents.items() if a in ratios}
     fields = {"flow": {s: e / fast.get(s, sp.S.One) for s, e in moves.items()}}
     blocks = [b for b in algorithm.bound.blocks if b.symbol in moves]
