@@ -152,9 +152,13 @@ def _more_starts(module: ModuleType) -> list[str]:
 
 
 def module_of(algorithm: Iteration, normals: str = "counter") -> ModuleType:
-    """The emitted JAX module that a run goes by: with its draws asked for, where they come from counters."""
-    counted = normals == "counter" and algorithm.tuned.draws
-    return load(algorithm, "jax_drawn" if counted else "jax")
+    """The emitted JAX module that a run goes by: with its draws asked for where they come from counters, and the
+    memories of samples as they are, to record them.
+    """
+    program = algorithm.tuned
+    if not program.draws:
+        return load(algorithm, "jax")
+    return load(algorithm, "jax_drawn" if normals == "counter" else "jax_whole")
 
 
 def oracles_for(

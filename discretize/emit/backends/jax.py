@@ -52,6 +52,8 @@ class JaxModule(ModuleWriter):
     table_doc = "What the step needs of the hyper-parameters, as arrays."
     counter, count = "state.k.astype(float)", "jnp.zeros((), jnp.int32)"
     noise = "key: Array"
+    counted: str | None = "Array"
+    first_counter = "jnp.array(key)"
     imports, helpers = IMPORTS, HELPERS
     run_notes = (
         "One scan; values that are not finite stay where they arise, since shapes are fixed.",
@@ -90,6 +92,14 @@ class JaxModule(ModuleWriter):
 
     def before_draws(self, count: int) -> list[str]:
         return [f"    keys = jax.random.split(key, {count})"] if count > 1 else []
+
+    def drawn_again(self, s: Sample, like: str) -> str:
+        return f"_normal(state.{s.again}, {like})"
+
+    def counter_of(self, target: str) -> str:
+        samples = self.low.step.samples
+        number = next(i for i, s in enumerate(samples) if s.target.name == target)
+        return "key" if len(samples) == 1 else f"keys[{number}]"
 
     def drawn(self, s: Sample | CountLet, samples: Sequence[Sample | CountLet], like: str) -> str:
         key = "key" if len(samples) == 1 else f"keys[{samples.index(s)}]"
@@ -292,6 +302,7 @@ class DrawnModule(JaxModule):
     """
 
     noise = "draw: Callable[..., Any]"
+    counted = None
 
     def before_draws(self, count: int) -> list[str]:
         return []
@@ -323,5 +334,12 @@ def _kind(s: Sample | CountLet) -> str:
     return "vector" if isinstance(s.target, VectorSymbol) else "scalar"
 
 
+class WholeModule(JaxModule):
+    """The module with every memory as a vector, for runs of the package that record them."""
+
+    counted = None
+
+
 BACKEND = Backend("jax", ".py", frozenset(POWERS), JaxModule.source)
+WHOLE = Backend("jax", ".py", frozenset(POWERS), WholeModule.source)
 DRAWN = Backend("jax", ".py", frozenset(POWERS), DrawnModule.source)

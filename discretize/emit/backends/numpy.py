@@ -49,6 +49,8 @@ class NumpyModule(ModuleWriter):
     target, language, library = "numpy", "NumPy.", "np"
     imports, helpers = IMPORTS, HELPERS
     noise = "rng: np.random.Generator"
+    counted: str | None = "Any"
+    first_counter = "rng.bit_generator.state"
     run_notes = (
         "A run that leaves the finite numbers warns with the number of the step and returns the points before it.",
     )
@@ -79,6 +81,16 @@ class NumpyModule(ModuleWriter):
         if not isinstance(s.target, sp.Symbol):
             return text
         return f"{text}[:, None]" if self.low.population else f"float({text})"
+
+    def drawn_again(self, s: Sample, like: str) -> str:
+        return f"_again(state.{s.again}).standard_normal({like}.shape).astype({like}.dtype)"
+
+    def before_draw(self, s: Sample | CountLet) -> list[str]:
+        kept = s.target.name in self.low.kept.values()
+        return [f"    {s.target.name}_from = rng.bit_generator.state"] if kept else []
+
+    def counter_of(self, target: str) -> str:
+        return f"{target}_from"
 
     def drawn(self, s: Sample | CountLet, samples: Sequence[Sample | CountLet], like: str) -> str:
         if isinstance(s, CountLet):

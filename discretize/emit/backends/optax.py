@@ -101,7 +101,10 @@ def _lowerings(
 ) -> dict[str, Lowering]:
     """The lowering of each plan, all with one table of coefficients."""
     step = naming.parameter(algorithm.step)
-    made = {n: Lowering(p.program, naming, whole.parameters, step) for n, p in plans.items()}
+    alone = not is_coupled(algorithm.tuned)
+    made = {
+        n: Lowering(p.program, naming, whole.parameters, step, alone) for n, p in plans.items()
+    }
     table = next(iter(made.values())).table
     for name, lowering in made.items():
         lowering.arguments = extra_arguments(plans[name], naming)

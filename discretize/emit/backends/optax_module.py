@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,14 @@ class TreeModule(JaxModule):
 
     def drawn(self, s: Sample | CountLet, samples: Sequence[Sample | CountLet], like: str) -> str:
         return super().drawn(s, samples, f"_memory({like})")  # in the types of the memory
+
+    def drawn_again(self, s: Sample, like: str) -> str:
+        """The draw of the step before, which has its key by its number."""
+        target, samples = self.low.kept[s.again], self.low.step.samples
+        number = next(i for i, drawn in enumerate(samples) if drawn.target.name == target)
+        key = "jax.random.fold_in(state.key, state.k - 1)"
+        key = key if len(samples) == 1 else f"jax.random.split({key}, {len(samples)})[{number}]"
+        return f"_normal({key}, _memory({like}))"
 
     def operand(self, value: Vector, name: str, called: Called) -> tuple[str, list[str]]:
         """A memory; a copy of what came in, under whatever name: the parameters, what an oracle returned."""
@@ -114,8 +123,8 @@ class TransformationModule:
         self.asked = [a.partition(":")[0] for a in self.asks]
 
     def kept(self, low: Lowered) -> Lowered:
-        """The program with the blocks that the state holds."""
-        return low
+        """The program with the blocks that the state holds: it counts its steps, so that it holds no counter of samples."""
+        return replace(low, blocks=tuple(b for b in low.blocks if b.name not in low.kept))
 
     def arguments(self, routine: Routine) -> list[str]:
         """The extra arguments of a routine."""

@@ -64,11 +64,11 @@ def domain(lowered: Lowered) -> Domain:
     return Domain(positive, tuple(zero), listed, names >= _CLASS)
 
 
-def lowered_of(algorithm: Iteration, naming: Naming) -> Lowered:
-    """All of an algorithm's step, ready to be printed as it stands."""
+def lowered_of(algorithm: Iteration, naming: Naming, counters: bool = False) -> Lowered:
+    """All of an algorithm's step, ready to be printed as it stands; ``counters`` as of `Lowering`."""
     program = naming.program(algorithm.tuned)
     step = naming.parameter(algorithm.step)
-    lowering = Lowering(program, naming, step=step)
+    lowering = Lowering(program, naming, step=step, counters=counters)
     return replace(lowering.lowered(upper_bounds(algorithm, naming)), starts=lowering.starts())
 
 

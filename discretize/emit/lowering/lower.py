@@ -14,7 +14,7 @@ from typing import Any
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.calculus import Symbol, oracles_in, substitute, tidy
+from ....dynamics.algebra.calculus import Symbol, oracles_in, substitute, symbols_of, tidy
 from ....dynamics.algebra.oracles import Oracle, in_argument
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol, zero
 from ...programs.program import (
@@ -26,11 +26,13 @@ from ...programs.program import (
     Program,
     StraightLine,
     SweepCoordinates,
+    alive,
 )
 from ...step.compile import COUNTER
 from .coefficients import Coefficients, in_order
+from .kept_samples import kept_samples
 from .names import Naming
-from .statements import Lowered, Routine
+from .statements import Lowered, Routine, Sample
 from .writer import Writer
 
 
@@ -172,8 +174,11 @@ class Lowering:
         naming: Naming,
         extra_parameters: Iterable[sp.Symbol] = (),
         step: sp.Symbol | None = None,
+        counters: bool = False,
     ) -> None:
+        """``counters``: whether the target holds the counter of a sample in place of a memory of it."""
         self.program = without_zeros(solve_implicit(program))
+        self.kept = kept_samples(self.program) if counters else {}
         self.parameters = in_order({*program.parameters, *extra_parameters})
         taken = {s.name for s in self.parameters}
         inside = {s.name for s in self.program.defined}
@@ -217,6 +222,7 @@ class Lowering:
         return Lowered(
             self.parameters, self.table, p.blocks, (p.counter or COUNTER) if counted else None, init,
             step, outputs, self.population, below,
+            kept={n: k.draw.target.name for n, k in self.kept.items()},
         )  # fmt: skip
 
     def starts(self) -> dict[str, str]:
@@ -234,7 +240,22 @@ class Lowering:
     ) -> Routine:
         """Statements for the instructions and the results."""
         writer = Writer(self.table, self.arguments, {b.name for b in self.program.blocks})
+        if self.kept:
+            results = {n: self._drawn(n, e) for n, e in results.items()}
+            instructions, read = alive(
+                instructions, {s for e in results.values() for s in symbols_of(e)}
+            )
+            for name, sample in self.kept.items():
+                if sample.block in read:
+                    again = VectorSymbol(self.table.fresh(f"xi_{name}"))
+                    writer.statements.append(Sample(again, sample.draw.like, name))
+                    made = substitute(sample.value, {sample.draw.target: again})
+                    writer.instruction(Assign(sample.block, made))
         for i in instructions:
             writer.instruction(i)
         done = {n: writer.result(n, e) for n, e in results.items()}
         return Routine(tuple(writer.statements), done)
+
+    def _drawn(self, name: str, e: Expr) -> Expr:
+        """What a routine leaves for a block: for the memory of a sample what is drawn, of which it keeps the counter."""
+        return self.kept[name].draw.target if name in self.kept else e

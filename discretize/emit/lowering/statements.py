@@ -61,10 +61,14 @@ class Ask:
 
 @dataclass(frozen=True)
 class Sample:
-    """A standard normal sample of the shape of a block; a scalar for a scalar block."""
+    """A standard normal sample of the shape of a block; a scalar for a scalar block.
+
+    With ``again`` it is that of an earlier step, from the counter that the state holds for the block of that name.
+    """
 
     target: Symbol
     like: Symbol
+    again: str = ""
 
 
 @dataclass(frozen=True)
@@ -343,7 +347,13 @@ class Routine:
 
     @property
     def draws(self) -> bool:
-        return any(isinstance(s, (Sample, CountLet)) for s in self.statements)
+        return bool(self.samples)
+
+    @property
+    def samples(self) -> tuple[Sample | CountLet, ...]:
+        """What it draws, but for what it draws again."""
+        every = [s for s in self.statements if isinstance(s, (Sample, CountLet))]
+        return tuple(s for s in every if not (isinstance(s, Sample) and s.again))
 
     @property
     def measures(self) -> bool:
@@ -439,6 +449,7 @@ class Lowered:
             one number for each.
         below: numbers that parameters must stay below, by name.
         starts: for blocks that need not have the shape of x0, the name of the starting point that has theirs.
+        kept: for memories of a sample, the name of the draw of which the state holds the counter in their place.
     """
 
     parameters: tuple[sp.Symbol, ...]
@@ -451,6 +462,7 @@ class Lowered:
     population: bool = False
     below: Mapping[str, sp.Rational] = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, str] = field(default_factory=dict)
 
 
 def routines(lowered: Lowered) -> dict[str, Routine]:

@@ -68,6 +68,7 @@ class ModuleWriter(ABC):
         syntax: of the language.
         vector, scalar, number, index, starting: the types of a vector, a scalar, a hyper-parameter, an index, x0.
         state_doc, table_doc, start_doc: what is said of the records of state and coefficients, and of x0.
+        counted: the type of a sample's counter, where the state may hold one; first_counter: one at the start.
         counter, count: the number of the step as it is read from the state, and at the start.
         noise: the argument of a step that draws.
         imports, helpers: texts, each where it is used.
@@ -81,6 +82,8 @@ class ModuleWriter(ABC):
     start_doc = "point x0"
     counter, count = "state.k", "0"
     noise = ""
+    counted: str | None = None
+    first_counter = ""
     imports = ""
     helpers: ClassVar[dict[str, str]] = {}
     room = WIDTH  # of a line
@@ -95,7 +98,7 @@ class ModuleWriter(ABC):
     @classmethod
     def source(cls, algorithm: Iteration, naming: Naming) -> str:
         """The text of an algorithm's module."""
-        made = cls(lowered_of(algorithm, naming))
+        made = cls(lowered_of(algorithm, naming, cls.counted is not None))
         facts = description(algorithm, cls.target, cls.language)
         low = made.low
         maps = map_functions((low.init, low.step, *low.outputs.values()), cls.library)
@@ -127,12 +130,16 @@ class ModuleWriter(ABC):
         return "start" if name == start.name else self.inside(name)
 
     def state(self) -> list[str]:
-        fields = [
-            (b.name, self.scalar if b.kind == "scalar" else "_Window" if b.keeps else self.vector)
-            for b in self.low.blocks
-        ]
+        fields = [(b.name, self.held_as(b)) for b in self.low.blocks]
         fields += [("k", self.index)] if self.low.counter is not None else []
         return named_tuple("State", self.state_doc, fields)
+
+    def held_as(self, b: Block) -> str:
+        """The type of a block in the state."""
+        if b.name in self.low.kept:
+            assert self.counted is not None
+            return self.counted
+        return self.scalar if b.kind == "scalar" else "_Window" if b.keeps else self.vector
 
     def table(self) -> list[str]:
         fields = [(s.name, self.scalar) for s in self.low.coefficients.fields]
@@ -168,7 +175,7 @@ class ModuleWriter(ABC):
     def statements(self, routine: Routine, called: Called | None = None) -> list[str]:
         """The routine's statements as lines."""
         called = called or self.inside
-        samples = [s for s in routine.statements if isinstance(s, (Sample, CountLet))]
+        samples = routine.samples
         late = frozenset(s.target.name for s in routine.statements if isinstance(s, (Ask, Sample)))
         lines = self.before_draws(len(samples))
         for s in routine.statements:
@@ -186,7 +193,10 @@ class ModuleWriter(ABC):
                     lines.append(head + self.inner(called(s.left.name), called(s.right.name)))
                 case Ask():
                     lines.append(head + self.asked(s, called))
+                case Sample() if s.again:
+                    lines.append(head + self.drawn_again(s, called(s.like.name)))
                 case Sample() | CountLet():
+                    lines += self.before_draw(s)
                     lines.append(head + self.drawn(s, samples, called(s.like.name)))
                 case WindowLet():
                     lines.append(head + self.windowed(s, called))
@@ -282,6 +292,18 @@ class ModuleWriter(ABC):
         """
         raise self.without("draws")
 
+    def drawn_again(self, s: Sample, like: str) -> str:
+        """A draw of the step before, from the counter in the state."""
+        raise self.without("samples that are drawn again")
+
+    def before_draw(self, s: Sample | CountLet) -> list[str]:
+        """The lines before one draw, as those that keep its counter."""
+        return []
+
+    def counter_of(self, target: str) -> str:
+        """The counter of a draw of the step, as the state holds it."""
+        raise self.without("counters of samples")
+
     def sweep(self, s: SweepLet, called: Called) -> list[str]:
         """A sweep over coordinates."""
         raise self.without("sweeps over coordinates")
@@ -363,7 +385,9 @@ class ModuleWriter(ABC):
         items, lines = [], []
         for b in self.low.blocks:
             value = routine.results[b.name]
-            if not isinstance(value, Vector):
+            if b.name in self.low.kept:
+                text = self.first_counter if first else self.counter_of(self.low.kept[b.name])
+            elif not isinstance(value, Vector):
                 text = self.held(self.scalars.scalar(value), first)
             elif not value and first and b.name in self.low.starts:
                 own = self.low.starts[b.name]
@@ -392,7 +416,8 @@ class ModuleWriter(ABC):
     def unpacked(self, routine: Routine) -> list[str]:
         """The blocks that a routine reads, as locals."""
         read, low = routine.symbols(), self.low
-        lines = [f"    {b.name} = state.{b.name}" for b in low.blocks if b.name in read]
+        whole = [b for b in low.blocks if b.name not in low.kept]
+        lines = [f"    {b.name} = state.{b.name}" for b in whole if b.name in read]
         counted = low.counter is not None and "k" in read
         return [*lines, f"    k = {self.counter}"] if counted else lines
 
@@ -400,6 +425,7 @@ class ModuleWriter(ABC):
         routine, more_starts = self.low.init, self.more_starts
         given = [f"{n}: {self.starting}" for n in ("x0", *more_starts)] + self.arguments(routine)
         given += ["c: Coefficients"] if self.reads(routine) else []
+        given += [self.noise] if self.low.kept else []
         items, more = self.results(routine, True)
         begun = [line for n in more_starts for line in self.started(f"{n}_start", n)]
         body = [*self.started(), *begun, *self.statements(routine, self.start_name), *more]
@@ -408,6 +434,8 @@ class ModuleWriter(ABC):
         if more_starts:
             verb = "has a shape of its" if len(more_starts) == 1 else "have shapes of their"
             doc += [f"{' and '.join(more_starts)} {verb} own."]
+        if self.low.kept:
+            doc += [f"In place of the sample {', '.join(self.low.kept)} it holds a counter."]
         return self.syntax.define("init", given, "State", doc, body)
 
     def step(self) -> list[str]:
@@ -442,6 +470,7 @@ class ModuleWriter(ABC):
         given += [f"{p}: {self.number}" for p in self.parameters]
         given += [self.noise] if step.draws else []
         to_init = [*starts, *init.arguments(), *(["c"] if self.reads(init) else [])]
+        to_init += [self.noise.partition(":")[0]] if self.low.kept else []
         body = [
             *wrapped("c = coefficients", self.parameters, indent="    "),
             *self.loop(

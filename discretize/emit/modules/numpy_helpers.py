@@ -6,6 +6,13 @@ from .solve_functions import solve_functions
 from .text import functions
 
 HELPERS = functions('''
+def _again(place: Any) -> np.random.Generator:
+    """A generator at a place where another one stood, the state of its bits."""
+    made = getattr(np.random, place["bit_generator"])()
+    made.state = place
+    return np.random.Generator(made)
+
+
 def _zero(
     residual: Callable[[float], float],
     a: float,

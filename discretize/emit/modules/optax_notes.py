@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..transform.plan import Plan
+from ..transform.plan import PARAMS, Plan
 
 _STATE = (
     "The state holds the memory and the coefficients; replace them, with "
@@ -40,6 +40,8 @@ def notes(made: Plan, parameters: bool, arguments: list[str], noisy: bool) -> st
     incoming = made.gradient is not None and made.oracle is not None
     if made.assumes:
         text = f"The parameters hold the algorithm's output; they start where {made.assumes} = params. "
+    elif made.gradient is None and made.program.outputs["x"] != PARAMS:
+        text = "The parameters wait for a move that the output has made already. "
     elif made.gradient is None:
         text = "The parameters hold the algorithm's output. "
     else:
