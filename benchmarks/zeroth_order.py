@@ -3,16 +3,17 @@
     python benchmarks/zeroth_order.py [--rows 64 512 4096 16384] [--rounds 7]
 
 The function is a loss of a network with 1.6 million weights over so many rows, in single precision. A step of
-`zeroth_order` stands beside two values of it at known points: as the package runs it, whose normals are made where they
-are read, and as the emitted JAX module, with the normals of `jax.random`. Memory is XLA's: temporaries, in copies of the
-weights, where the new weights may take the place of the old ones. Differences along 512 coordinates of 7,850 stand
-beside as many values of vectorized batches at known points.
+`zeroth_order` stands beside two values of it at known points: as the package runs it, whose normals are made where
+they are read, and as the emitted JAX module, with the normals of `jax.random`. Memory is XLA's: temporaries, in copies
+of the weights, where the new weights may take the place of the old ones. Differences along 512 coordinates of 7,850
+stand beside as many values of vectorized batches at known points.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -48,7 +49,7 @@ def network(rows: int, rng: np.random.Generator) -> tuple[list[Any], Callable[[A
     """Weights, and the loss over random rows."""
     weights = [
         jnp.asarray(rng.normal(size=(a, b)) / np.sqrt(a), jnp.float32)
-        for a, b in zip(SIZES, SIZES[1:], strict=False)
+        for a, b in itertools.pairwise(SIZES)
     ]
     given = jnp.asarray(rng.normal(size=(rows, SIZES[0])), jnp.float32)
 
@@ -105,7 +106,9 @@ def along_coordinates(rounds: int, rng: np.random.Generator) -> None:
             return jax.lax.map(one, jnp.arange(2.0 * 512 / block, dtype=jnp.float32))
 
         vectorized = jax.jit(values)
-        taken, bare = seconds([lambda: gradient(w), lambda: vectorized(points)], rounds)
+        taken, bare = seconds(
+            [functools.partial(gradient, w), functools.partial(vectorized, points)], rounds
+        )
         print(
             f"    blocks of {block:3}: {taken * 1e3:7.1f} ms, {taken / bare:.2f} of 1,024 vectorized values"
         )
@@ -123,7 +126,7 @@ def main() -> None:
         two = jax.jit(lambda p, q, loss=loss: loss(p) + loss(q))
         made = steps(loss, weights)
         calls = [functools.partial(jax.jit(step), weights, 3) for step in made.values()]
-        *taken, bare = seconds([*calls, lambda: two(weights, other)], given.rounds)
+        *taken, bare = seconds([*calls, functools.partial(two, weights, other)], given.rounds)
         print(f"{rows} rows: two values {bare * 1e3:.1f} ms")
         for (name, step), t in zip(made.items(), taken, strict=True):
             print(f"    {name}: {t / bare:.3f} of two values, {copies(step, weights):.2f} copies")

@@ -34,7 +34,7 @@ def test_the_errors_are_diagonals_of_derivatives():
 
 
 def test_they_are_the_mean_over_the_law_of_coordinates():
-    """A sample +-sqrt(d) e_i at the radius r moves a coordinate by r sqrt(d); one-sided ones average to central ones."""
+    """A sample +-sqrt(d) e_i moves a coordinate by r sqrt(d); one-sided ones average to central ones."""
     x, r = od.blocks("x"), od.parameters("r")
     z, of = od.sample("z", "coordinate", like=x), od.Objective("f")
     central = (of.value(x + r * z) - of.value(x - r * z)) / (2 * r) * z

@@ -63,7 +63,7 @@ def test_near_misses_are_not_equal(wrong):
     assert as_map.equivalent(od.algorithm("zeroth_order")).verdict != "proved"
     # beside the flow of f the same steps are found to be inconsistent, or to have no limit
     steps = od.Scheme((od.Let({x: wrong[x]}), od.Let({m: wrong[m], c: wrong[c]})))
-    with pytest.raises(od.OdescentError, match="does not add up|sends x to|keeps the sample z"):
+    with pytest.raises(od.OdescentError, match=r"does not add up|sends x to|keeps the sample z"):
         od.algorithm("zeroth_order", deferred=True).replace(scheme=steps).consistent_with()
 
 

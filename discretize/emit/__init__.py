@@ -35,7 +35,10 @@ BACKENDS: Registry[Backend] = Registry(
         "optax": "backends.optax:BACKEND",
         "torch": "backends.torch:BACKEND",
     },
-    internal={"jax_drawn": "backends.jax:DRAWN", "jax_whole": "backends.jax:WHOLE"},  # for runs of our own
+    internal={
+        "jax_drawn": "backends.jax:DRAWN",
+        "jax_whole": "backends.jax:WHOLE",
+    },  # for runs of our own
 )
 _Printed: TypeAlias = tuple[str, dict[str, str]]  # the text, and what the program's names became
 _SOURCES: WeakKeyDictionary[Iteration, dict[str, _Printed]] = WeakKeyDictionary()

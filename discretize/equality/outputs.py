@@ -41,7 +41,7 @@ def compare_outputs(one: Program, other: Program, why: str) -> Equivalence:
 
 
 def _obeys(one: Program, other: Program, why: str) -> Equivalence | None:
-    """"Proved" if the output of the one obeys the recursion of the other, whose only block is its output."""
+    """ "Proved" if the output of the one obeys the recursion of the other, whose only block is its output."""
     if len(other.blocks) != 1 or len(one.blocks) == 1 or len(one.draws) != len(other.draws):
         return None
     (state,) = other.blocks

@@ -1,8 +1,9 @@
 """Where a step begins: a cyclic shift of the scheme after which memories of samples are assigned before they are read.
 
 A step that moves the state by what the one before has measured is the step that measures and moves, begun elsewhere:
-with A = move o measure and B = measure o move, move o B = A o move. Where ``measure`` assigns memories alone, the states
-between the steps of B are those of A, one step later, so that they have its limit flow and its modified equation.
+with A = move o measure and B = measure o move, move o B = A o move. Where ``measure`` assigns memories alone, the
+states between the steps of B are those of A, one step later, so that they have its limit flow and its modified
+equation.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from ...dynamics.algebra.calculus import Symbol, symbols_of
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.samples.sample import samples_in
-from ..programs.substeps import Flow, Let, Scheme, Step
+from ..programs.substeps import Flow, Let, Step
 
 if TYPE_CHECKING:
     from ..step.iteration import Iteration

@@ -1,13 +1,15 @@
 """The limit of a method with schedules that decay: one or several time scales that part as the steps are counted.
 
-With parameters like powers of the step number k, a block moves by F k^-a in step k. In the time t that adds up k^-a over
-the steps, the averaged path of the slowest blocks tends to x' = F (the ODE method: Ljung, doi:10.1109/TAC.1977.1101561).
-Blocks with a smaller exponent move further and further ahead: they are fast, with the ratio of the two sizes as what
-tends to zero, and rest on the critical manifold (Borkar, doi:10.1016/S0167-6911(97)90015-3).
+With parameters like powers of the step number k, a block moves by F k^-a in step k. In the time t that adds up k^-a
+over the steps, the averaged path of the slowest blocks tends to x' = F (the ODE method: Ljung,
+doi:10.1109/TAC.1977.1101561). Blocks with a smaller exponent move further and further ahead: they are fast, with the
+ratio of the two sizes as what tends to zero, and rest on the critical manifold (Borkar,
+doi:10.1016/S0167-6911(97)90015-3).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -78,13 +80,13 @@ class DecayingLimit(Rendered):
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
 
 
-def decaying_limit(
-    algorithm: Iteration, schedules: Mapping[Any, object]
-) -> DecayingLimit:
+def decaying_limit(algorithm: Iteration, schedules: Mapping[Any, object]) -> DecayingLimit:
     """The limit flow where parameters follow schedules; see `Algorithm.decaying_limit`."""
     fixed = algorithm.tuning
     named = {s.name: s for s in (*fixed, *algorithm.tuned.parameters)}
-    given = exact_values({named.get(s, s) if isinstance(s, str) else s: e for s, e in schedules.items()})
+    given = exact_values(
+        {named.get(s, s) if isinstance(s, str) else s: e for s, e in schedules.items()}
+    )
     if {*given} & {*fixed}:
         algorithm = algorithm.replace(tuning={s: e for s, e in fixed.items() if s not in given})
     small = sp.Symbol("small", positive=True)
@@ -106,7 +108,9 @@ def decaying_limit(
     moves = {s: (j, e) for s, j, e in _leading(begun, moving, expanded, small, power)}
     exponents = {s: sp.Rational(j, power) for s, (j, _) in moves.items()}
     flow, assumes = _slow_flow(algorithm, exponents, {s: e for s, (_, e) in moves.items()})
-    fast = sorted((s for s in exponents if s not in flow.drift), key=lambda s: (exponents[s], s.name))
+    fast = sorted(
+        (s for s in exponents if s not in flow.drift), key=lambda s: (exponents[s], s.name)
+    )
     random = bool(begun.samples)
     conditions = dict(_conditions(exponents, random))
     return DecayingLimit(exponents, flow, tuple(fast), conditions, assumes)
@@ -142,7 +146,10 @@ def _in_powers(
 
 
 def _leading(
-    program: Program, moving: set[Symbol], schedules: Mapping[sp.Symbol, sp.Expr], small: sp.Symbol,
+    program: Program,
+    moving: set[Symbol],
+    schedules: Mapping[sp.Symbol, sp.Expr],
+    small: sp.Symbol,
     power: int,
 ) -> Iterator[tuple[Symbol, int, Expr]]:
     """Each moving block with the order of its move in the small parameter, and the mean of the move there."""
@@ -150,7 +157,9 @@ def _leading(
     missing = {*moving}
     order = power
     while missing and order <= _LARGEST:
-        series = {s: taylor(e, small, order) for s, e in step_through(bound, {}, small, order).items()}
+        series = {
+            s: taylor(e, small, order) for s, e in step_through(bound, {}, small, order).items()
+        }
         for s in sorted(missing, key=lambda s: s.name):
             terms = series[s]
             if not vanishes(terms[0] - s):
@@ -203,9 +212,11 @@ def _conditions(
     yield f"the sum of k^-{slowest} is infinite", slowest <= 1
     for a in sorted({*exponents.values()}) if random else ():
         yield f"the sum of k^-{2 * a} is finite", 2 * a > 1
-    named = {a: ", ".join(s.name for s in exponents if exponents[s] == a) for a in exponents.values()}
+    named = {
+        a: ", ".join(s.name for s in exponents if exponents[s] == a) for a in exponents.values()
+    }
     levels = sorted(named)
-    for faster, slower in zip(levels, levels[1:], strict=False):
+    for faster, slower in itertools.pairwise(levels):
         yield f"{named[faster]} is faster than {named[slower]}: {faster} < {slower}", True
     if len(levels) == 1 and len(exponents) > 1:
         yield f"{named[levels[0]]} move on one scale", True

@@ -28,7 +28,8 @@ def zeroth_order(
 
     ``law`` "coordinate" is descent along random coordinates, ``difference`` "forward" saves the value at x - r z where
     that at x is known. ``deferred`` keeps the sample and the move along it for the start of the next step, as ZO2
-    does, which loads each parameter once: a cyclic shift of the scheme, with the same points. The step h and the radius r are free.
+    does, which loads each parameter once: a cyclic shift of the scheme, with the same points. The step h and the
+    radius r are free.
     """
     flow = system("zeroth_order_flow", law=law, difference=difference, deferred=deferred)
     if not deferred:

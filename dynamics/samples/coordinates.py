@@ -1,6 +1,6 @@
 """Gradients by differences along the coordinates: all of them, or those that a mask leaves, in blocks.
 
-They are the mean over the law "coordinate" of the difference along a sample, each coordinate once in place of at random.
+Central ones are the mean over the law "coordinate" of the difference along a sample.
 """
 
 from __future__ import annotations

@@ -78,11 +78,11 @@ class FiniteSum(Sampled):
     """f(x) = mean over the rows of data of fun(x, row), an objective with values and gradients of all rows.
 
     The oracle "batch" is the gradient of the mean over a few rows, which a number u in [0, 1] picks: `batch` of a
-    vector and a sample of the law ``rows`` is unbiased in the calculus, and a run draws u. Its covariance is that of the gradients
-    of single rows, `covariance`, divided by the batch; without replacement it is (n - b)/(n - 1) of that. With a third
-    argument, ``batch(x, u, size)``, the number of rows is a scalar, rounded up, which may change from step to step
-    without a new compilation, since rows are taken in chunks of 64. Rows may have ``probabilities`` p: a gradient that
-    is picked with p counts 1/(n p), so that the batch stays unbiased (importance sampling).
+    vector and a sample of the law ``rows`` is unbiased in the calculus, and a run draws u. Its covariance is that of
+    the gradients of single rows, `covariance`, divided by the batch; without replacement it is (n - b)/(n - 1) of that.
+    With a third argument, ``batch(x, u, size)``, the number of rows is a scalar, rounded up, which may change from step
+    to step without a new compilation, since rows are taken in chunks of 64. Rows may have ``probabilities`` p: a
+    gradient that is picked with p counts 1/(n p), so that the batch stays unbiased (importance sampling).
 
     Args:
         name: an identifier.

@@ -102,9 +102,7 @@ def _lowerings(
     """The lowering of each plan, all with one table of coefficients."""
     step = naming.parameter(algorithm.step)
     alone = not is_coupled(algorithm.tuned)
-    made = {
-        n: Lowering(p.program, naming, whole.parameters, step, alone) for n, p in plans.items()
-    }
+    made = {n: Lowering(p.program, naming, whole.parameters, step, alone) for n, p in plans.items()}
     table = next(iter(made.values())).table
     for name, lowering in made.items():
         lowering.arguments = extra_arguments(plans[name], naming)

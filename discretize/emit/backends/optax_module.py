@@ -123,7 +123,7 @@ class TransformationModule:
         self.asked = [a.partition(":")[0] for a in self.asks]
 
     def kept(self, low: Lowered) -> Lowered:
-        """The program with the blocks that the state holds: it counts its steps, so that it holds no counter of samples."""
+        """The program with the blocks that the state holds: it counts its steps, and no samples beside."""
         return replace(low, blocks=tuple(b for b in low.blocks if b.name not in low.kept))
 
     def arguments(self, routine: Routine) -> list[str]:

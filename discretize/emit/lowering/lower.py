@@ -257,5 +257,5 @@ class Lowering:
         return Routine(tuple(writer.statements), done)
 
     def _drawn(self, name: str, e: Expr) -> Expr:
-        """What a routine leaves for a block: for the memory of a sample what is drawn, of which it keeps the counter."""
+        """What a routine leaves for a block: of the memory of a sample the draw, whose counter is kept."""
         return self.kept[name].draw.target if name in self.kept else e

@@ -90,36 +90,31 @@ def _normal(like: list[Tensor], generator: torch.Generator | None) -> list[Tenso
     return [drawn(x) for x in like]
 
 
-def _seed(generator: torch.Generator | None) -> int:
-    """The seed of a sample, which is drawn again from it."""
+def _seeds(count: int, generator: torch.Generator | None) -> list[int]:
+    """Seeds of a sample, one a tensor, which is drawn again from them."""
     device = "cpu" if generator is None else generator.device
-    return int(torch.randint(2**62, (), generator=generator, device=device))
+    made: list[int] = torch.randint(2**62, (count,), generator=generator, device=device).tolist()
+    return made
 
 
-def _drawn(x: Tensor, seed: int, made: dict[Any, torch.Generator]) -> Tensor:
-    """The next part of a seed's normal sample; each device has a stream of its own."""
-    at = x.device
-    if at not in made:
-        made[at] = torch.Generator(at).manual_seed(seed + len(made))
-    return torch.randn(x.shape, generator=made[at], dtype=x.dtype, device=at)
+def _drawn(x: Tensor, seed: int) -> Tensor:
+    """The normal sample of a seed, of the shape of a tensor."""
+    made = torch.Generator(x.device).manual_seed(seed)
+    return torch.randn(x.shape, generator=made, dtype=x.dtype, device=x.device)
 
 
-def _again(tensors: list[Tensor], seed: int) -> list[Tensor]:
-    """The normal sample of a seed, tensor by tensor."""
-    made: dict[Any, torch.Generator] = {}
-    return [_drawn(x, seed, made) for x in tensors]
+def _again(tensors: list[Tensor], seeds: list[int]) -> list[Tensor]:
+    """The normal sample of seeds, tensor by tensor."""
+    return [_drawn(x, seed) for x, seed in zip(tensors, seeds, strict=True)]
 
 
 def _shifted(
-    params: list[Tensor], seed: int, old: float, new: float, *, signs: bool = False
+    params: list[Tensor], seeds: list[int], old: float, new: float, *, signs: bool = False
 ) -> float:
     """Move from one multiple of a sample, or of its signs, to another; the new one."""
-    made: dict[Any, torch.Generator] = {}
-    for x in params:
-        if signs:
-            x.add_(_drawn(x, seed, made).sign_(), alpha=new - old)
-        else:
-            x.add_(_drawn(x, seed, made), alpha=new - old)
+    for x, seed in zip(params, seeds, strict=True):
+        drawn = _drawn(x, seed)
+        x.add_(drawn.sign_() if signs else drawn, alpha=new - old)
     return new
 
 

@@ -13,7 +13,7 @@ import sympy as sp
 
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
-from ..lowering.statements import Ask, Lowered, Sample, ScalarLet, VectorLet
+from ..lowering.statements import Ask, Lowered, Routine, Sample, ScalarLet, VectorLet
 from ..printing.lines import wrapped
 from ..printing.printer import Printer
 
@@ -36,12 +36,13 @@ class StepInPlace:
     """A step along samples.
 
     Attributes:
-        samples: their names, in the order in which they are drawn.
+        samples: their names, in the order in which they are drawn, each with the memory from whose seeds it is drawn
+            again, or "".
         statements: scalars, and values with the multiples of the directions at which they are taken.
         end: the multiples at which it ends.
     """
 
-    samples: tuple[str, ...]
+    samples: Mapping[str, str]
     statements: tuple[ScalarLet | tuple[Ask, Multiples], ...]
     end: Multiples
 
@@ -51,7 +52,11 @@ class StepInPlace:
         return list(dict.fromkeys(d for p in (*points, self.end) for d in p))
 
     def lines(
-        self, scalars: Printer, called: Callable[[str], str], fresh: Callable[[str], str]
+        self,
+        scalars: Printer,
+        called: Callable[[str], str],
+        fresh: Callable[[str], str],
+        kept_in: Mapping[str, str],
     ) -> list[str]:
         """The update, after the coefficients.
 
@@ -59,8 +64,9 @@ class StepInPlace:
             scalars: prints them.
             called: the name of a symbol in the code.
             fresh: a new name.
+            kept_in: by the name of a memory the sample whose seeds it keeps.
         """
-        seeds = {name: fresh("seed") for name in self.samples}
+        seeds = {name: fresh("seeds") for name in self.samples}
         at = {d: fresh("at") for d in self.directions()}
         moved: dict[Direction, sp.Expr] = dict.fromkeys(at, sp.S.Zero)
 
@@ -86,27 +92,71 @@ class StepInPlace:
             value = f"float(self.{ask.argument}(list(params)))"
             inside += [*shift(point), f"            {called(ask.target.name)} = {value}"]
         inside += shift(self.end)
+        drawn = "_seeds(len(params), self.generator)"
+        kept = '[self.state[param]["{}"] for param in params]'
+        made = [kept.format(called(m)) if m else drawn for m in self.samples.values()]
         return [
-            *(f"        {seed} = _seed(self.generator)" for seed in seeds.values()),
+            *(f"        {n} = {text}" for n, text in zip(seeds.values(), made, strict=True)),
             *(f"        {held} = 0.0" for held in at.values()),
             "        try:",
             *inside,
             "        except BaseException:",
             *(line for d in at for line in move("", d, "0.0")),
             "            raise",
+            *(line for m, name in kept_in.items() for line in keep_seeds(called(m), seeds[name])),
         ]
 
 
+def for_each(values: list[str]) -> list[str]:
+    """The lines that change the state of each parameter."""
+    head = ["        for param in params:"] if values else []
+    return head + [f"            self.state[param]{v}" for v in values]
+
+
+def draw(name: str, listed: str, seeded: bool) -> list[str]:
+    """The lines that draw a number, or a list: from seeds, which may be kept, or from the generator."""
+    if not listed:
+        return [f"        {name} = _number(self.generator)"]
+    if not seeded:
+        return [f"        {listed} = _normal(params, self.generator)"]
+    return [
+        f"        {name}_seeds = _seeds(len(params), self.generator)",
+        f"        {listed} = _again(params, {name}_seeds)",
+    ]
+
+
+def draw_again(listed: str, memory: str) -> list[str]:
+    """The lines that draw a sample again from the seeds in the state."""
+    seeds = f'[self.state[param]["{memory}"] for param in params]'
+    return wrapped(f"{listed} = _again", ["params", seeds], "", "        ")
+
+
+def drawn_alone(routine: Routine, called: Callable[[str], str], indent: str) -> list[str]:
+    """The lines that draw what a routine draws again, for one parameter."""
+    again = [s for s in routine.statements if isinstance(s, Sample)]
+    head = '{}{} = _drawn(param, self.state[param]["{}"])'
+    return [head.format(indent, s.target.name, called(s.again)) for s in again]
+
+
+def keep_seeds(memory: str, seeds: str) -> list[str]:
+    """The lines that keep seeds in the state."""
+    return [
+        f"        for param, seed in zip(params, {seeds}, strict=True):",
+        f'            self.state[param]["{memory}"] = seed',
+    ]
+
+
 def step_of(low: Lowered) -> StepInPlace | None:
-    """The step of a program without memory; None where something else happens in it."""
-    if low.blocks or low.counter is not None or {*low.step.results} != {"update"}:
+    """The step of a program whose memory is scalars and samples; None where something else happens in it."""
+    vectors = {b.name for b in low.blocks if b.kind != "scalar"}
+    if not vectors <= {*low.kept} or low.counter is not None:
         return None
     known: dict[str, tuple[sp.Expr, Multiples]] = {"params": (sp.S.One, {})}
-    samples: list[str] = []
+    samples: dict[str, str] = {}
     statements: list[ScalarLet | tuple[Ask, Multiples]] = []
     for s in low.step.statements:
         if isinstance(s, Sample) and isinstance(s.target, VectorSymbol):
-            samples.append(s.target.name)
+            samples[s.target.name] = s.again
             known[s.target.name] = sp.S.Zero, {Direction(s.target.name): sp.S.One}
         elif isinstance(s, VectorLet):
             made = _combined(s.value, known)
@@ -125,7 +175,7 @@ def step_of(low: Lowered) -> StepInPlace | None:
     end = _combined(low.step.results["update"], known)
     if end is None or end[0] != 1 or not samples:
         return None
-    return StepInPlace(tuple(samples), tuple(statements), end[1])
+    return StepInPlace(samples, tuple(statements), end[1])
 
 
 def _combined(

@@ -33,7 +33,7 @@ from ..printing.language import MATH
 from ..printing.lines import tupled, wrapped, zipped
 from ..printing.printer import Printer
 from ..transform.plan import PARAMS
-from .drawn_again import step_of
+from .drawn_again import draw, draw_again, drawn_alone, for_each, keep_seeds, step_of
 from .inplace import InPlaceWriter, Operation
 from .list_writer import ListWriter, asked
 from .memory import Layout
@@ -63,7 +63,7 @@ class Body:
         self.suffix = f"_{group}" if group else ""
         self.groups = f'self._of("{group}")' if group else "self.param_groups"
         p = layout.program
-        lowering = Lowering(p, naming, program.parameters, step)
+        lowering = Lowering(p, naming, program.parameters, step, counters=True)
         if table is not None:
             lowering.table = table
         lowering.table.used |= {*taken}
@@ -74,9 +74,10 @@ class Body:
         steps, output = self.low.step, self.low.outputs["x"]
         self.gradient = "" if layout.gradient is None else lowering.arguments[layout.gradient]
         self.names = [s.name for s in self.low.parameters]
-        self.blocks = [b for b in p.blocks if b.kind != "scalar"]
+        self.blocks = [b for b in p.blocks if b.kind != "scalar" and b.name not in self.low.kept]
         self.factors = [b for b in p.blocks if b.kind == "scalar"]
-        self.samples = [s for s in steps.statements if isinstance(s, Sample)]
+        self.samples = [s for s in steps.samples if isinstance(s, Sample)]
+        self.drawn_again = [s for s in steps.statements if isinstance(s, Sample) and s.again]
         joint = (InnerLet, SolveLet, WindowLet)
         self.inner = any(isinstance(s, joint) for s in steps.all_statements)
         if layout.closure and any(b.keeps for b in p.blocks):
@@ -171,7 +172,7 @@ class Body:
 
     def reads(self, routine: Routine) -> bool:
         """Whether a routine reads the coefficient table."""
-        return bool(routine.symbols() & {s.name for s in self.low.coefficients.fields})
+        return any(self.called(name) != name for name in routine.symbols())
 
     # batches and the initial state
 
@@ -261,6 +262,7 @@ class Body:
                 text = evaluator.evaluate(e, where)
             values.append(f'state["{self.called(b.name)}"] = {text}')
         values += [f'state["{name}"] = float({text})' for name, text in self._factors(routine)]
+        values += [f'state["{self.called(m)}"] = 0' for m in low.kept]  # a seed
         values += ['state["step"] = 0'] if low.counter is not None else []
         # Around it: only parameters without state get one, and only they are asked for.
         head = [f"{indent}fresh = [param for param in params if param not in self.state]"]
@@ -311,15 +313,12 @@ class Body:
                 "            foreach = all(param.is_cuda for param in params)",
             ]
         for s in self.samples:
-            if not isinstance(s.target, VectorSymbol):
-                lines += [f"        {self.called(s.target.name)} = _number(self.generator)"]
-                continue
-            if self.again is not None:
-                listed = self.listed(self.called(s.target.name))
-                lines += [f"        {listed} = _again(params, _seed(self.generator))"]
-                continue
-            listed = self.listed(self.called(s.target.name))
-            lines += [f"        {listed} = _normal(params, self.generator)"]
+            name, seeded = self.called(s.target.name), self.again is not None
+            seeded = seeded or s.target.name in low.kept.values()
+            alone = not isinstance(s.target, VectorSymbol)
+            lines += draw(name, "" if alone else self.listed(name), seeded)
+        for s in self.drawn_again:
+            lines += draw_again(self.listed(s.target.name), self.called(s.again))
         return [*lines, *text]
 
     def advance_in_place(self) -> list[str]:
@@ -330,8 +329,11 @@ class Body:
         lines = wrapped(f"def _advance_in_place{self.suffix}", given, " -> None:", "    ")
         lines += ['        """Update a batch; a sample is drawn again wherever it is read."""']
         lines += self.coefficients("c = ", "        ") if self.reads(self.low.step) else []
-        fresh = self.low.coefficients.fresh
-        return lines + self.again.lines(self.scalars, self.called, fresh)
+        fresh, after = self.low.coefficients.fresh, self._after()
+        read = {w for line in after for w in identifiers(line)} | self.low.step.symbols()
+        lines += self._state(read)
+        lines += self.again.lines(self.scalars, self.called, fresh, self.low.kept)
+        return lines + after
 
     def _state(self, read: set[str]) -> list[str]:
         """The state that the update reads, as locals."""
@@ -350,7 +352,8 @@ class Body:
     def _lines(self) -> list[str]:
         """The operations, what stands between them, and the scalar state."""
         barriers = [r.statement for r in self.runs if isinstance(r, Barrier)]
-        targets = [t for s in (*self.samples, *barriers) for t in targets_of(s)]
+        drawn = (*self.samples, *self.drawn_again)
+        targets = [t for s in (*drawn, *barriers) for t in targets_of(s)]
         known = {*self.where.values(), PARAM, *(self.called(t.name) for t in targets)}
         across = crossing(self.runs, known)
         lines: list[str] = []
@@ -364,10 +367,15 @@ class Body:
                 lines += [f"        {self.listed(t)}: tuple[Tensor, ...] | list[Tensor]" for t in out]  # fmt: skip
                 lines += self._operations(run, known, out)
                 known |= set(out)
+        for memory, name in self.low.kept.items():
+            lines += keep_seeds(self.called(memory), f"{self.called(name)}_seeds")
+        return lines + self._after()
+
+    def _after(self) -> list[str]:
+        """The scalar state after a step."""
         values = [f'["{name}"] = {text}' for name, text in self._factors(self.low.step)]
         values += ['["step"] += 1'] if self.low.counter is not None else []
-        lines += ["        for param in params:"] if values else []
-        return lines + [f"            self.state[param]{v}" for v in values]
+        return for_each(values)
 
     def _operations(self, run: list[Operation], known: set[str], out: list[str]) -> list[str]:
         """Operations on lists, and the same one tensor at a time."""
@@ -421,7 +429,7 @@ class Body:
 
     def eval_params(self) -> list[str]:
         """The context manager inside which the parameters hold the output."""
-        routine, low = self.low.outputs["x"], self.low
+        routine = self.low.outputs["x"]
         lines = [
             "    @contextmanager",
             f"    def {self.evaluated}(self) -> Iterator[None]:",
@@ -432,7 +440,7 @@ class Body:
             return [*lines, "        yield"]
         where = {b.name: self.called(b.name) for b in self.blocks} | {"params": PARAM}
         indent = "                    "
-        body: list[str] = []
+        body = drawn_alone(routine, self.called, indent)
         for item in Schedule(routine, self.evaluator(), where, {"x": PARAM}).items():
             if isinstance(item, ScalarLet):
                 body.append(f"{indent}{self.called(item.target.name)} = {self.scalars.scalar(item.value)}")  # fmt: skip
@@ -444,7 +452,7 @@ class Body:
                 )
         # Parameters are saved before, and copied back after, whatever happens inside.
         read = {w for line in body for w in identifiers(line)}
-        held = [self.called(b.name) for b in low.blocks if self.called(b.name) in read]
+        held = [n for b in (*self.blocks, *self.factors) if (n := self.called(b.name)) in read]
         state = [f'{indent}{n} = self.state[param]["{n}"]' for n in held]
         state += [f'{indent}k = self.state[param]["step"]'] if "k" in read else []
         return [
@@ -488,6 +496,5 @@ class Body:
         return [f'{indent}params = list(group["params"])', *self.initial(indent)]
 
     def _untouched(self, reads: bool, indent: str) -> list[str]:
-        if not reads or not self._starts_there():
-            return []
-        return [f"{indent}if param not in self.state:", f"{indent}    continue"]
+        passed = [f"{indent}if param not in self.state:", f"{indent}    continue"]
+        return passed if reads and self._starts_there() else []
