@@ -224,12 +224,33 @@ def test_the_mean_of_a_two_point_estimate_is_the_gradient_of_the_smoothed_functi
     ):
         assert od.mean(e) == od.mean(f.grad(x + r * z))
     estimate = od.estimate((f.value(x + r * z) - f.value(x - r * z)) / (2 * r) * z, of=g)
-    assert estimate.cost == {"values": 2}
+    assert estimate.cost == {"values": 2, "numbers sent": 1}
     bias = estimate.mean(2, r) - g
     assert str(bias) == "r**2/2*E[D3 f(x)[z, z]]"  # on x^4, 12 r^2 x
     sphere = od.sample("z", "sphere", like=x)
     e = (f.value(x + r * sphere) - f.value(x - r * sphere)) / (2 * r) * sphere
     assert str(od.estimate(e, of=g).mean(2, r) - g) == "d_x*r**2/(4 + 2*d_x)*E[D3 f(x)[z, z]]"
+
+
+def test_costs_count_what_is_asked_for_and_sent() -> None:
+    z, u, b, d = (
+        od.sample("z", like=x),
+        od.sample("u", "rows"),
+        od.parameters("b"),
+        dimension_of("x"),
+    )
+    largest, clip = od.named_map("top_k", k=3), od.named_map("clip", r=1)
+    hessian = od.hadamard(z, f.grad(x, along=(z,)))
+    cases = {
+        largest(g + z): {"gradients": 1, "numbers sent": 6},
+        z * od.inner(z, g): {"gradients": 1, "numbers sent": 1},
+        hessian: {"products": 1, "numbers sent": d},
+        clip(f.batch(x, u)) + z: {"minibatch gradients": 1, "numbers sent": d},
+        f.batch(x, u, b) - f.batch(w, u, 2 * b): {"minibatch gradients": 2, "examples": 3 * b, "numbers sent": d},
+        z * f.value(x + r * z) / r: {"values": 1, "numbers sent": 1},
+    }  # fmt: skip
+    for e, cost in cases.items():
+        assert od.estimate(e, of=f.grad(x)).cost == cost
 
 
 @pytest.mark.parametrize("law", VECTORS)

@@ -56,9 +56,9 @@ def _staged(step: Step) -> bool:
 
 
 def unread(update: dict[Symbol, Expr], memories: list[Symbol]) -> set[Symbol]:
-    """The memories whose values of the step before nothing reads: they are assigned, and kept for the next run."""
+    """The memories whose values of the step before nothing reads, not even memories: they are values of a step."""
     read = {s: symbols_of(e) for s, e in update.items()}
     wanted = {s for s in update if s not in memories}
     while more := {m for s in wanted for m in read[s] if m in memories} - wanted:
         wanted |= more
-    return {*memories} - wanted
+    return {m for m in memories if m not in wanted and not read[m] & {*memories}}

@@ -28,7 +28,7 @@ from ...dynamics.fast_slow.reduction import reduced
 from ...dynamics.flows.system import System
 from ...dynamics.notation.show import latex, text
 from ...dynamics.samples.mean import mean
-from ...dynamics.vector_fields.hypotheses import Hypothesis
+from ...dynamics.vector_fields.hypotheses import assumptions
 from ..programs.program import Program
 from ..step.iteration import Iteration
 from .backward_error import step_through
@@ -47,14 +47,14 @@ class DecayingLimit(Rendered):
         fast: the faster blocks, fastest first.
         conditions: by what they say, whether they hold: that the time goes on without end, that the noise of the
             samples adds up to something finite, and that the scales part.
-        hypotheses: under which the fast blocks come to rest; the proved ones too.
+        assumes: in words, under which hypotheses the fast blocks come to rest; empty if all are proved.
     """
 
     exponents: Mapping[Symbol, sp.Rational]
     flow: System
     fast: tuple[Symbol, ...]
     conditions: Mapping[str, bool]
-    hypotheses: tuple[Hypothesis, ...] = ()
+    assumes: str = ""
 
     @property
     def exponent(self) -> sp.Rational:
@@ -70,7 +70,7 @@ class DecayingLimit(Rendered):
         rows = [f"{s} moves by the order of k^-{a}" for s, a in self.exponents.items()]
         rows += [f"{'yes' if good else 'NO'}: {said}" for said, good in self.conditions.items()]
         rows += [f"{s}' = {text(e)}" for s, e in self.flow.drift.items()]
-        rows += [f"if {h}" for h in self.hypotheses if h.status != "proved"]
+        rows += [f"assuming {self.assumes}"] if self.assumes else []
         return "\n".join(rows)
 
     def latex(self) -> str:
@@ -185,7 +185,7 @@ def _leading(
 
 def _slow_flow(
     algorithm: Iteration, exponents: Mapping[Symbol, sp.Rational], moves: Mapping[Symbol, Expr]
-) -> tuple[System, tuple[Hypothesis, ...]]:
+) -> tuple[System, str]:
     """The flow of the slowest blocks, with the faster ones where they rest, and what is assumed of these."""
     levels = sorted({*exponents.values()})
     # the ratio of sizes, by the name that messages give it
@@ -200,8 +200,9 @@ def _slow_flow(
         small=[ratios[a] for a in reversed(levels[:-1])] or None, name=algorithm.name,
     )  # fmt: skip
     if not fast:
-        return whole, ()
-    return reduced(whole), tuple(expand(whole, 0).hypotheses)
+        return whole, ""
+    open_ones = [h for h in expand(whole, 0).hypotheses if h.status != "proved"]
+    return reduced(whole), assumptions(open_ones)
 
 
 def _conditions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,13 @@ import sympy as sp
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ..algebra.calculus import substitute, tidy
+from ..algebra.calculus import substitute, symbols_of, tidy
 from ..algebra.products import outer
 from ..algebra.series import taylor
-from ..algebra.vectors import Call, ScalarNode, Vector, inner, scalar_calls
+from ..algebra.vectors import Call, ScalarNode, Vector, VectorSymbol, inner, scalar_calls
 from ..notation.show import latex, text
 from .mean import mean
-from .sample import samples_in
+from .sample import VectorSample, dimension_of, samples_in
 
 
 @dataclass(frozen=True)
@@ -81,20 +82,49 @@ class Estimator(Rendered):
         return tidy(found)
 
     @property
-    def cost(self) -> dict[str, int]:
-        """How many values, gradients and Hessian products it needs, by these names; no zeros."""
+    def cost(self) -> dict[str, Any]:
+        """What one estimate takes, by name; no zeros.
+
+        Evaluations are values, gradients, (Hessian) products, higher derivatives, and minibatch gradients and products.
+        ``examples`` are the rows or outcomes of batches whose size is given, ``numbers sent`` how many numbers tell the
+        estimate to somebody who has the samples: the coefficients of samples, two for an entry of ``top_k``, and for
+        any other vector its dimension, d_x of a block x.
+        """
         calls = self.expression.calls()
         nodes = {n for c in self.expression.terms.values() for n in c.atoms(ScalarNode)}
         nodes |= {n for c in calls for n in _nodes(c)}
         for n in list(nodes):
             calls |= scalar_calls(n)
-        found = {
-            "values": sum(n.kind == "value" for n in nodes),
-            "gradients": sum(not c.directions for c in calls),
-            "products": sum(len(c.directions) == 1 for c in calls),
-            "higher derivatives": sum(len(c.directions) > 1 for c in calls),
+        asked = [c for c in calls if not c.oracle.form.registered]
+        batches = [c for c in asked if c.oracle.kind == "batch"]
+        found: dict[str, Any] = {"values": sum(n.kind == "value" for n in nodes)}
+        found.update(Counter(_asked_for(c) for c in asked))
+        found["examples"] = sp.Add(*[c.parameters[1] for c in batches if len(c.parameters) > 1])
+        found["numbers sent"] = self._sent()
+        return {name: count for name, count in found.items() if count != 0}
+
+    def _sent(self) -> sp.Expr:
+        """How many numbers tell the estimate: one vector that is no sample needs as many as it has entries."""
+        total = sp.S.Zero
+        for a in self.expression.terms:
+            known = symbols_of(a)
+            if known and known <= {*samples_in([a])} and not a.calls():
+                total += 1
+            elif isinstance(a, Call) and a.oracle.name == "named_top_k":
+                total += 2 * a.parameters[0]
+            else:
+                return self._dimension
+        return total
+
+    @property
+    def _dimension(self) -> sp.Symbol:
+        """That of the vectors, by the name of a block."""
+        own = {
+            s
+            for s in symbols_of(self.expression) | symbols_of(self.target)
+            if isinstance(s, VectorSymbol)
         }
-        return {name: count for name, count in found.items() if count}
+        return dimension_of(min(s.like if isinstance(s, VectorSample) else s.name for s in own))
 
     def largest_step(self, smoothness: Any) -> sp.Expr:
         """The step below which f falls in mean along -e, for f with an L-Lipschitz gradient, the target.
@@ -130,6 +160,12 @@ class Estimator(Rendered):
             rf"\mathbb{{E}} |e|^2 &= {latex(self.second_moment)}",
         ]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+
+def _asked_for(c: Call) -> str:
+    """What a call is counted as."""
+    along, batch = len(c.directions), "minibatch " * (c.oracle.kind == "batch")
+    return "higher derivatives" if along > 1 else f"{batch}{'products' if along else 'gradients'}"
 
 
 def _nodes(c: Call) -> set[ScalarNode]:

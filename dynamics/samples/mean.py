@@ -53,6 +53,7 @@ from .monomials import (
     degree_of_term,
     half_fixed,
     operator_on,
+    parted,
     signs_squared,
     unfolded,
 )
@@ -83,8 +84,12 @@ def mean(expression: Expr, samples: Iterable[Any] | None = None) -> Expr:
 
 def mean_over(e: Expr, s: Bound) -> Expr:
     """The mean over one sample."""
-    if s not in symbols_of(e):
-        return e
+    e, apart = parted(e, s)
+    return apart + _mean_of(e, s) if e else apart
+
+
+def _mean_of(e: Expr, s: Bound) -> Expr:
+    """The mean over a sample that is in every term."""
     e = unfolded(e, s)
     if s.law_name == "rademacher" and isinstance(s, VectorSample):
         e = signs_squared(e, s)

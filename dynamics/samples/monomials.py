@@ -134,3 +134,19 @@ def degree_of_term(e: Vector, s: Bound) -> int | None:
     ((a, c),) = e.terms.items()
     one, other = degree_of(a, s), degree_of_scalar(c, s)
     return None if one is None or other is None else one + other
+
+
+def parted(e: Expr, s: Bound) -> tuple[Any, Any]:
+    """The terms with the sample, and those without: of a sum over many samples few have one of them."""
+    if not isinstance(e, Vector):
+        terms = sp.Add.make_args(e)
+        own = [t for t in terms if s in symbols_of(t)]
+        return sp.Add(*own), sp.Add(*[t for t in terms if t not in own]) if len(own) < len(
+            terms
+        ) else sp.S.Zero
+    pairs = list(e.terms.items())
+    has = [s in symbols_of(a) or s in symbols_of(c) for a, c in pairs]
+    parts = (
+        Vector.of(p for p, own in zip(pairs, has, strict=True) if own == w) for w in (True, False)
+    )
+    return next(parts), next(parts)

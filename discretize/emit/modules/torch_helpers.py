@@ -113,8 +113,10 @@ def _shifted(
 ) -> float:
     """Move from one multiple of a sample, or of its signs, to another; the new one."""
     for x, seed in zip(params, seeds, strict=True):
-        drawn = _drawn(x, seed)
-        x.add_(drawn.sign_() if signs else drawn, alpha=new - old)
+        if signs:
+            x.add_(_drawn(x, seed).sign_(), alpha=new - old)
+        else:
+            x.add_(_drawn(x, seed), alpha=new - old)
     return new
 
 
