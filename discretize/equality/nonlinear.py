@@ -89,8 +89,8 @@ def _compared(one: Program, other: Program, why: str, draws: str) -> Equivalence
     in_units = ((m, units) for m in tried[:_IN_UNITS] if (units := _units(one, other, *m)))
     for matching, units in itertools.chain(as_they_are, in_units):
         atoms = Atoms()
-        mine = StepMap(one, atoms, range(len(one.blocks)), range(len(one.draws)))
-        theirs = StepMap(other, atoms, *matching, units)
+        mine = AtomicStep(one, atoms, range(len(one.blocks)), range(len(one.draws)))
+        theirs = AtomicStep(other, atoms, *matching, units)
         try:
             if not mine.same_as(theirs):
                 continue
@@ -118,8 +118,8 @@ def _units(
     It is a guess by the start and the first step, which the comparison then decides.
     """
     atoms = Atoms()
-    mine = StepMap(one, atoms, range(len(one.blocks)), range(len(one.draws)), begin=True)
-    theirs = StepMap(other, atoms, blocks, draws, begin=True)
+    mine = AtomicStep(one, atoms, range(len(one.blocks)), range(len(one.draws)), begin=True)
+    theirs = AtomicStep(other, atoms, blocks, draws, begin=True)
     found = []
     for place in blocks:
         pairs = (
@@ -217,7 +217,7 @@ class Atoms:
 
 
 @dataclass
-class StepMap:
+class AtomicStep:
     """A program as scalar expressions in shared atoms: the next state, the output, the start, what is drawn.
 
     Attributes:
@@ -284,12 +284,12 @@ class StepMap:
         symbol = self.atoms.symbol(key, [*parts, *([implicit] if implicit != 0 else [])])
         return renamed(i.target, symbol.name)
 
-    def same_as(self, other: StepMap) -> bool:
+    def same_as(self, other: AtomicStep) -> bool:
         """Whether the next states are equal, what is drawn, and how many values windows keep."""
         mine, theirs = ([*s.lengths, *s.next] for s in (self, other))
         return self.same_draws(other) and _equal(mine, theirs)
 
-    def same_draws(self, other: StepMap) -> bool:
+    def same_draws(self, other: AtomicStep) -> bool:
         """Whether equal laws are drawn, and counts of equal means."""
         one, two = (sorted(s.records, key=lambda r: str(r[0])) for s in (self, other))
         if [r[0] for r in one] != [r[0] for r in two]:
@@ -297,10 +297,10 @@ class StepMap:
         mine, theirs = ([e for r in listed for e in r[1]] for listed in (one, two))
         return _equal(mine, theirs)
 
-    def same_start(self, other: StepMap) -> bool:
+    def same_start(self, other: AtomicStep) -> bool:
         return _equal(self.init, other.init)
 
-    def same_output(self, other: StepMap) -> bool:
+    def same_output(self, other: AtomicStep) -> bool:
         one, two = (
             s.atoms.scalar(_put(s.program.outputs["x"], s.start_calls)) for s in (self, other)
         )

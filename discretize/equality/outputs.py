@@ -15,7 +15,7 @@ from ...dynamics.algebra.exact import is_zero
 from ...dynamics.algebra.vectors import Expr, VectorSymbol
 from ...dynamics.notation.show import text
 from ..programs.program import Program
-from .nonlinear import Atoms, StepMap, compare_maps
+from .nonlinear import AtomicStep, Atoms, compare_maps
 from .verdict import Equivalence
 
 _ORDERS = 24  # of draws that are matched
@@ -41,7 +41,7 @@ def compare_outputs(one: Program, other: Program, why: str) -> Equivalence:
 
 
 def _obeys(one: Program, other: Program, why: str) -> Equivalence | None:
-    """ "Proved" if the output of the one obeys the recursion of the other, whose only block is its output."""
+    """The proof that the output of the one obeys the recursion of the other, whose only block is its output."""
     if len(other.blocks) != 1 or len(one.blocks) == 1 or len(one.draws) != len(other.draws):
         return None
     (state,) = other.blocks
@@ -51,11 +51,15 @@ def _obeys(one: Program, other: Program, why: str) -> Equivalence | None:
     made = symbols_of(output) - own - {*one.parameters}
     if other.outputs["x"] != state.symbol or made or one_shape != 1 or one.counts or one.sweeps:
         return None
+    named: dict[Symbol, Expr] = {
+        b.symbol: renamed(b.symbol, f"_block_{i}") for i, b in enumerate(one.blocks)
+    }
+    places = [0] * len(one.blocks)
     for draws in itertools.islice(itertools.permutations(range(len(one.draws))), _ORDERS):
         atoms = Atoms()
-        mine = StepMap(one, atoms, [0] * len(one.blocks), range(len(one.draws)), state=_named(one))
-        at = substitute(output, mine.state)
-        theirs = StepMap(other, atoms, [0], draws, state={state.symbol: at})
+        mine = AtomicStep(one, atoms, places, range(len(one.draws)), state=named)
+        at = substitute(output, named)
+        theirs = AtomicStep(other, atoms, [0], draws, state={state.symbol: at})
         after = substitute(output, mine.after)
         began = substitute(output, {b.symbol: b.init for b in one.blocks})
         pairs = ((after, theirs.after[state.symbol]), (began, state.init))
@@ -67,11 +71,6 @@ def _obeys(one: Program, other: Program, why: str) -> Equivalence | None:
                 True,
             )
     return None
-
-
-def _named(program: Program) -> dict[Symbol, Expr]:
-    """Names for the blocks of any state."""
-    return {b.symbol: renamed(b.symbol, f"_block_{i}") for i, b in enumerate(program.blocks)}
 
 
 def _same(atoms: Atoms, one: Expr, other: Expr) -> bool:

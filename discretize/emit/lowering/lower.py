@@ -17,6 +17,7 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, oracles_in, substitute, symbols_of, tidy
 from ....dynamics.algebra.oracles import Oracle, in_argument
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol, zero
+from ...programs.instructions import alive
 from ...programs.program import (
     Assign,
     CallOracle,
@@ -26,7 +27,6 @@ from ...programs.program import (
     Program,
     StraightLine,
     SweepCoordinates,
-    alive,
 )
 from ...step.compile import COUNTER
 from .coefficients import Coefficients, in_order
