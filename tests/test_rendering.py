@@ -66,12 +66,6 @@ HALF = np.linspace(0.0, 1.0, 5)
 PLANE = np.zeros((5, 2))
 
 
-def decayed() -> object:
-    k, h, beta = od.parameters("k h beta")
-    shares = {h: 2 / (k + 2), beta: 1 - (2 / (k + 2)) ** sp.Rational(4, 5)}
-    return od.algorithm("implicit_gradient_transport").decaying_limit(shares)
-
-
 def delayed() -> object:
     m = od.parameters("m")
     time = od.parameters("tau")
@@ -227,7 +221,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Cycle": lambda: od.analysis.cycles("heavy_ball", 1, 25, 3)[0],
     "CycleRegion": region,
     "Decay": lambda: Decay(sp.Integer(1), Fraction(1, 2)),
-    "DecayingLimit": decayed,
+    "DecayingLimit": lambda: od.algorithm("gradient_descent").decaying_limit({"h": 1 / od.parameters("k")}),
     "DelayEquation": delayed,
     "Derivation": lambda: od.derive("heavy_ball"),
     "EffectiveGradient": effective,

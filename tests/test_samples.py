@@ -246,7 +246,7 @@ def test_costs_count_what_is_asked_for_and_sent() -> None:
         z * od.inner(z, g): {"gradients": 1, "numbers sent": 1},
         hessian: {"products": 1, "numbers sent": d},
         clip(f.batch(x, u)) + z: {"minibatch gradients": 1, "numbers sent": d},
-        f.batch(x, u, b) - f.batch(x - r * g, u, 2 * b): {"minibatch gradients": 2, "gradients": 1, "examples": 3 * b, "numbers sent": d},
+        f.batch(x, u, b) - f.batch(r * x, u, 2 * b): {"minibatch gradients": 2, "examples": 3 * b, "numbers sent": d},
         z * f.value(x + r * z) / r: {"values": 1, "numbers sent": 1},
     }  # fmt: skip
     for e, cost in cases.items():

@@ -405,6 +405,8 @@ def test_text_form() -> None:
     system = od.parse_system(text)
     assert [s.name for s in system.samples] == ["u", "z"]
     assert vanishes(system.mean_drift[x] - od.mean(two_point("sphere")) / 2)
+    rows = "blocks x\nobjective f\nsample u ~ rows\nfield descent: x' = -batch f(x, u)\noutput x\ninit x = x0"
+    assert vanishes(od.parse_system(rows).mean_drift[x] + g)
 
 
 ROWS = np.random.default_rng(0).standard_normal((60, 3))
