@@ -123,3 +123,17 @@ def test_runs_follow_the_flow(p, away):
 def test_what_is_refused(name, schedules, sentence):
     with pytest.raises(od.OdescentError, match=sentence):
         od.algorithm(name).decaying_limit(schedules)
+
+
+def test_noise_that_outgrows_the_drift_is_refused_and_a_map_has_a_limit():
+    z = od.sample("z", like=x)
+    wanders = od.method({x: x + h * z - h**2 * g}, output=x)
+    with pytest.raises(od.OdescentError, match=r"has the mean zero at its own order, k\^-1"):
+        wanders.decaying_limit({h: SHARE})
+    drifts = od.method({x: x + h * z * od.inner(z, g) / 2 - h**2 * g}, output=x)
+    found = drifts.decaying_limit({"h": 3 / k ** sp.Rational(3, 4)})
+    assert vanishes(found.flow.drift[x] - sp.Rational(3, 2) * g) and found.holds
+    assert list(found.conditions) == [
+        "the sum of k^-3/4 is infinite",
+        "the sum of k^-3/2 is finite",
+    ]
