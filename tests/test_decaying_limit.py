@@ -111,12 +111,13 @@ def test_runs_follow_the_flow(p, away):
 @pytest.mark.parametrize(
     "name, schedules, sentence",
     [
-        (TRANSPORT, {h: SHARE}, "do not make the step small: however large k, it sends d to"),
+        (TRANSPORT, {h: SHARE}, "however large k, the step sends d to .*: d moves as far as ever"),
         (TRANSPORT, {"g": SHARE}, "there is no parameter 'g'"),
         (TRANSPORT, {h: 0.5}, "need one symbol for the number of the step, such as k, not 0"),
         (TRANSPORT, {h: 2 ** (-k), beta: weight(1)}, "rational powers of the number of the step"),
         (TRANSPORT, {h: sp.log(k) / k, beta: weight(1)}, "rational powers of the number"),
         ("sgd", {h: SHARE}, "the increments of a process .* are not supported"),
+        ("ogda", {"h": SHARE}, "sends F_1_kept to .*: F_1_kept is a memory, whose limit is not"),
         ("adam", {h: SHARE}, "a step that counts are not supported|is a memory or a coefficient"),
     ],
 )

@@ -97,13 +97,7 @@ def decaying_limit(algorithm: Iteration, schedules: Mapping[Any, object]) -> Dec
             "the limit of schedules that decay is that of samples, which average out; the increments of a process and "
             "a step that counts are not supported."
         )
-    others = [b.symbol for b in begun.blocks if b.role != "state"]
-    set_aside = unread(begun.update_map(), others)
-    if kept := [s.name for s in others if s not in set_aside]:
-        raise NotCarried(
-            f"{', '.join(kept)} of {algorithm.name or 'this algorithm'} is a memory or a coefficient; the limit of "
-            "schedules that decay is found of methods whose blocks all move by fields."
-        )
+    set_aside = unread(begun.update_map(), [b.symbol for b in begun.blocks if b.role != "state"])
     moving = {b.symbol for b in begun.blocks} - set_aside
     moves = {s: (j, e) for s, j, e in _leading(begun, moving, expanded, small, power)}
     exponents = {s: sp.Rational(j, power) for s, (j, _) in moves.items()}
@@ -154,7 +148,7 @@ def _leading(
 ) -> Iterator[tuple[Symbol, int, Expr]]:
     """Each moving block with the order of its move in the small parameter, and the mean of the move there."""
     bound = program.bind(schedules)
-    missing = {*moving}
+    missing, memories = {*moving}, {b.symbol for b in program.blocks if b.role == "memory"}
     order = power
     while missing and order <= _LARGEST:
         series = {
@@ -163,8 +157,13 @@ def _leading(
         for s in sorted(missing, key=lambda s: s.name):
             terms = series[s]
             if not vanishes(terms[0] - s):
-                raise OdescentError(
-                    f"the schedules do not make the step small: however large k, it sends {s} to {text(terms[0])}."
+                what = (
+                    "is a memory, whose limit is not supported"
+                    if s in memories
+                    else "moves as far as ever"
+                )
+                raise NotCarried(
+                    f"however large k, the step sends {s} to {text(terms[0])}: {s} {what}."
                 )
             j = next((j for j, e in enumerate(terms) if j and not vanishes(e)), None)
             if j is None:
