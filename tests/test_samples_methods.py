@@ -335,6 +335,7 @@ def test_gradient_transport_without_normalization_is_gradient_descent_seen_at_an
     "name",
     [
         "zeroth_order",
+        "zeroth_order deferred",
         "sketched_gradient_descent",
         "adahessian",
         "federated_averaging",
@@ -343,7 +344,8 @@ def test_gradient_transport_without_normalization_is_gradient_descent_seen_at_an
     ],
 )
 def test_derivations_replay(name: str, tmp_path: object) -> None:
-    derivation = od.algorithm(name).derivation()
+    name, *option = name.split()
+    derivation = od.algorithm(name, **dict.fromkeys(option, True)).derivation()
     assert derivation.verified
     document = json.loads(json.dumps(derivation.to_dict()))
     assert replay.check_form(document) is not None
