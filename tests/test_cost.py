@@ -61,7 +61,7 @@ def test_a_step_takes_as_many_gradients_as_it_says(name):
 
 
 def test_runs_count_examples():
-    u = od.sample("u", law="uniform")
+    u = od.sample("u", law="rows")
     sgd = od.Algorithm(od.System({x: -f.batch(x, u)}), "explicit_euler", step=0.1)
     assert sgd.cost(SUM) == {"minibatch gradients": 1, "examples": 4}
     run = sgd.run(SUM, np.zeros(3), 6, key=0, every=2)

@@ -182,7 +182,7 @@ def test_ensembles_noise_minibatches_and_several_functions():
     part = langevin.run(F, X0, key=3, until=lambda t, x, states: 1.01 - t, max_steps=60)
     assert part.steps == 21
     np.testing.assert_allclose(part.x, whole.x[:22], rtol=1e-13)
-    x, y, u = *od.blocks("x y"), od.sample("u", law="uniform")
+    x, y, u = *od.blocks("x y"), od.sample("u", law="rows")
     f, g = od.Objective("f"), od.Objective("g")
     sgd = od.Algorithm(od.System({x: -f.batch(x, u)}), "explicit_euler", step=0.1)
     assert sgd.run(SUM, np.zeros(3), key=0, until={"value": 0.45}, max_steps=50).stopped == "value"
@@ -263,7 +263,7 @@ def test_budgets_with_the_other_ends(tmp_path):
     assert run(budget={"gradients": 30}, resume=file, every=4).steps == 30
     further = run(budget={"gradients": 70}, resume=file, every=4)
     np.testing.assert_array_equal(further.x, run(steps=70, every=4).x)
-    u, x, f = od.sample("u", law="uniform"), od.blocks("x"), od.Objective("f")
+    u, x, f = od.sample("u", law="rows"), od.blocks("x"), od.Objective("f")
     sgd = od.Algorithm(od.System({x: -f.batch(x, u)}), "explicit_euler", step=0.1)
     examples = sgd.run(SUM, np.zeros(3), key=0, budget={"examples": 35})
     assert examples.steps == 8 and examples.counts["examples"][-1] == 32

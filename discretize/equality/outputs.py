@@ -44,6 +44,8 @@ def _obeys(one: Program, other: Program, why: str) -> Equivalence | None:
     """The proof that the output of the one obeys the recursion of the other, whose only block is its output."""
     if len(other.blocks) != 1 or len(one.blocks) == 1 or len(one.draws) != len(other.draws):
         return None
+    if other.blocks[0].kind != "vector" or not {b.kind for b in one.blocks} <= {"vector", "scalar"}:
+        return None
     (state,) = other.blocks
     output = one.inlined().outputs["x"]
     own = {b.symbol for b in one.blocks}

@@ -92,9 +92,9 @@ def _normal(like: list[Tensor], generator: torch.Generator | None) -> list[Tenso
 
 def _seeds(count: int, generator: torch.Generator | None) -> list[int]:
     """Seeds of a sample, one a tensor, which is drawn again from them."""
-    device = "cpu" if generator is None else generator.device
-    made: list[int] = torch.randint(2**62, (count,), generator=generator, device=device).tolist()
-    return made
+    at = "cpu" if generator is None else generator.device
+    drawn = torch.randint(2**62, (count,), generator=generator, device=at)
+    return [int(seed) for seed in drawn.cpu()]
 
 
 def _drawn(x: Tensor, seed: int) -> Tensor:
@@ -109,7 +109,12 @@ def _again(tensors: list[Tensor], seeds: list[int]) -> list[Tensor]:
 
 
 def _shifted(
-    params: list[Tensor], seeds: list[int], old: float, new: float, *, signs: bool = False
+    params: list[Tensor],
+    seeds: list[int],
+    old: float,
+    new: float,
+    *,
+    signs: bool = False,
 ) -> float:
     """Move from one multiple of a sample, or of its signs, to another; the new one."""
     for x, seed in zip(params, seeds, strict=True):
