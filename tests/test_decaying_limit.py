@@ -116,6 +116,7 @@ def test_runs_follow_the_flow(p, away):
         (TRANSPORT, {h: 0.5}, "need one symbol for the number of the step, such as k, not 0"),
         (TRANSPORT, {h: 2 ** (-k), beta: weight(1)}, "rational powers of the number of the step"),
         (TRANSPORT, {h: sp.log(k) / k, beta: weight(1)}, "rational powers of the number"),
+        ("gradient_descent", {h: k}, r"the step has no expansion at k\^-1 = 0"),
         ("sgd", {h: SHARE}, "the increments of a process .* are not supported"),
         ("ogda", {"h": SHARE}, "sends F_1_kept to .*: F_1_kept is a memory, whose limit is not"),
         ("adam", {h: SHARE}, "a step that counts are not supported|is a memory or a coefficient"),

@@ -89,8 +89,7 @@ def decaying_limit(algorithm: Iteration, schedules: Mapping[Any, object]) -> Dec
     )
     if {*given} & {*fixed}:
         algorithm = algorithm.replace(tuning={s: e for s, e in fixed.items() if s not in given})
-    small = sp.Symbol("small", positive=True)
-    power, expanded = _in_powers(algorithm, given, small)
+    power, small, expanded = _in_powers(algorithm, given)
     begun = begun_with_memories(algorithm).tuned
     if len(begun.draws) > len(begun.samples) or begun.counts or begun.counter is not None:
         raise NotCarried(
@@ -111,9 +110,9 @@ def decaying_limit(algorithm: Iteration, schedules: Mapping[Any, object]) -> Dec
 
 
 def _in_powers(
-    algorithm: Iteration, given: Mapping[sp.Symbol, sp.Expr], small: sp.Symbol
-) -> tuple[int, dict[sp.Symbol, sp.Expr]]:
-    """q, and the schedules with the step number k = small^-q, in whole powers of small."""
+    algorithm: Iteration, given: Mapping[sp.Symbol, sp.Expr]
+) -> tuple[int, sp.Symbol, dict[sp.Symbol, sp.Expr]]:
+    """q, a symbol for k^(-1/q) of the step number k, and the schedules in whole powers of it."""
     known = {*algorithm.tuned.parameters}
     check_known(given, known)
     counters = {s for e in given.values() for s in e.free_symbols} - known
@@ -132,11 +131,14 @@ def _in_powers(
             "schedules are made of rational powers of the number of the step, as in (2/(k + 2))**(4/5)."
         )
     power = math.lcm(1, *(int(p.q) for p in exponents))
+    small = sp.Symbol(
+        f"k^-{sp.Rational(1, power)}", positive=True
+    )  # the name that messages give it
     found = {}
     for s, e in given.items():
         opened = sp.powdenest(sp.together(e.subs(k, small**-power)), force=True)
         found[s] = sp.powsimp(sp.expand_power_base(sp.factor(opened), force=True), force=True)
-    return power, found
+    return power, small, found
 
 
 def _leading(
