@@ -16,7 +16,12 @@ SMALLER: dict[str, dict[str, Any]] = {
     "directions": {},
     # a tenth of the rows, of which its claims are, and every second rate
     "sketch": {"runs": 10000, "counts": [65], "rates": [0.25, 1.0, 2.0, 4.0, 12.0]},
-    "units": {"grid": [0.01, 0.03, 0.3, 3.0, 10.0, 30.0]},
+    "units": {
+        "grid": [0.01, 0.03, 0.3, 3.0, 10.0, 30.0],
+        "rates": [1e-3, 1e-2, 0.1, 1.0],
+        "epochs": 12,
+        "networks": 4,
+    },
     "transport": {},
     "policy": {},
     "growing_batches": {"seeds": 1, "fixed": {"8": 20000, "64": 8000}},
