@@ -1,14 +1,10 @@
 """Whole runs: laws of large numbers in closed form, devices to the bit, derivatives, what goes wrong."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from two_devices import printed
 
 import odescent as od
 from odescent.particles import gaussian_start, simulate, stepper, uniform_start
@@ -169,18 +165,7 @@ print("same bits")
 
 
 def test_two_devices_to_the_same_bits():
-    root = str(Path(__file__).parents[1])
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
-    env = {**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": root, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        check=False,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.stdout.strip() == "same bits", done.stderr
+    assert printed(SCRIPT) == "same bits"
 
 
 def test_a_run_that_stops_is_reported_with_its_step(cbo):

@@ -72,9 +72,8 @@ def _homes(program: Program) -> Iterator[Vector]:
     output = program.outputs["x"]
     assert isinstance(output, Vector)
     yield output
-    if (
-        not points
-    ):  # no gradient comes in at the output: a block that starts at x0 may be held instead
+    # Where no gradient comes in, a block that starts at x0 may be held in place of the output.
+    if not points:
         begun = [b.symbol for b in program.blocks if b.init == start]
         yield from [s for s in begun if isinstance(s, VectorSymbol) and s in output.terms][:1]
 
