@@ -97,9 +97,8 @@ class JaxModule(ModuleWriter):
         return f"_normal(state.{s.again}, {like})"
 
     def counter_of(self, target: str) -> str:
-        samples = self.low.step.samples
-        number = next(i for i, s in enumerate(samples) if s.target.name == target)
-        return "key" if len(samples) == 1 else f"keys[{number}]"
+        step = self.low.step
+        return "key" if len(step.samples) == 1 else f"keys[{step.place_of(target)}]"
 
     def drawn(self, s: Sample | CountLet, samples: Sequence[Sample | CountLet], like: str) -> str:
         key = "key" if len(samples) == 1 else f"keys[{samples.index(s)}]"

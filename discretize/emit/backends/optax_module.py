@@ -46,10 +46,9 @@ class TreeModule(JaxModule):
 
     def drawn_again(self, s: Sample, like: str) -> str:
         """The draw of the step before, which has its key by its number."""
-        target, samples = self.low.kept[s.again], self.low.step.samples
-        number = next(i for i, drawn in enumerate(samples) if drawn.target.name == target)
-        key = "jax.random.fold_in(state.key, state.k - 1)"
-        key = key if len(samples) == 1 else f"jax.random.split({key}, {len(samples)})[{number}]"
+        step, key = self.low.step, "jax.random.fold_in(state.key, state.k - 1)"
+        if (count := len(step.samples)) > 1:
+            key = f"jax.random.split({key}, {count})[{step.place_of(self.low.kept[s.again])}]"
         return f"_normal({key}, _memory({like}))"
 
     def operand(self, value: Vector, name: str, called: Called) -> tuple[str, list[str]]:

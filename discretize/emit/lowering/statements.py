@@ -355,6 +355,10 @@ class Routine:
         every = [s for s in self.statements if isinstance(s, (Sample, CountLet))]
         return tuple(s for s in every if not (isinstance(s, Sample) and s.again))
 
+    def place_of(self, draw: str) -> int:
+        """The place among its samples of the one of that name."""
+        return [s.target.name for s in self.samples].index(draw)
+
     @property
     def measures(self) -> bool:
         """Whether numbers that are made of vectors enter it; a division by one of them can fail."""
