@@ -54,6 +54,8 @@ def test_every_setting_has_an_option(call, tmp_path, monkeypatch):
     """Those of one run of a neural SDE, whose loss, the distance from the moments of the data, falls."""
     moments = functools.cache(spiral_sde_moments)  # 20,000 paths: made once for both of us
     monkeypatch.setattr("odescent.neural_de.tasks.spiral_moments.spiral_sde_moments", moments)
+    # nor are the 40,000 of a validation needed to see that a loss falls
+    monkeypatch.setattr("odescent.neural_de.tasks.spiral_moments.FRESH", 4000)
     monkeypatch.setenv("ODESCENT_DATA", "elsewhere")
     out = tmp_path / "run"
     args = [
