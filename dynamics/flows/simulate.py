@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import diffrax as dfx
@@ -16,7 +16,7 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError, expected, listed, unknown
 from ..._support.numbers import reals
 from ..._support.rendering.brief import short
-from ..random.sources import check_generator
+from ..random.sources import check_generator, source
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import VectorFields
 from . import adaptive
@@ -113,13 +113,12 @@ def simulate(
             return problem.solution(np.array([t0]), one, values, (0, 0), stopped=first)
         if dt is not None and SOLVERS[solver].step is not None:
             n = whole_steps(t0, t1, dt)
-            noise = None
+            by, own = None, None
             if noisy:
                 assert key is not None
                 check_generator(normals)
-                draw = (path, key, normals)
-                noise = _noise(system, objective, solver, state, draw, (t0, t1, n), numbers)
-            return _fixed(problem, solver, state, values, (t0, t1, n, points), stops, noise)
+                by, own = (path, normals), source(key, "jax")
+            return _fixed(problem, solver, state, values, (t0, t1, n, points), stops, by, own)
         when = np.linspace(t0, t1, points) if times is None else _times(times, t0, t1)
         return adaptive.solve(problem, solver, state, values, (t0, t1, dt), when, stops,
                                 (rtol, atol), dense, max_steps)  # fmt: skip
@@ -209,64 +208,92 @@ def _finite_at_start(problem: Problem, t0: float, state: Any, values: Any) -> No
 
 
 def _noise(
-    system: VectorFields, objective: Objective, solver: str, state: Any, by: tuple[str, Any, str],
-    span: tuple[float, float, int], numbers: Mapping[Any, Any],
-) -> Callable[..., Any]:  # fmt: skip
-    """(k, t, t + dt) to the diffusion as a function of (t, state)."""
-    (path, key, generator), (t0, t1, n) = by, span
+    problem: Problem, calculus: str | None, by: tuple[str, str], span: tuple[float, float, int]
+) -> Callable[..., Any]:
+    """(state, values, key) at the start to a function of (k, t, t + dt): the diffusion as a function of (t, state)."""
+    (path, generator), (t0, t1, n) = by, span
+    system, objective, symbols = problem.made_of
+    assert objective is not None
     resolution = (t1 - t0) * _FINEST
     if path == "tree" and (t1 - t0) / n < 2 * resolution:
         raise OdescentError(
             f"a Brownian path is resolved down to steps of {2 * resolution:.3g} here; "
             "take larger ones, or path='increments'."
         )
-    terms = Noise(system, objective, SOLVERS[solver].calculus)
+    terms = Noise(system, objective, calculus)
     if terms.clocks and path == "tree":
         raise OdescentError(
             f"a Brownian path has no jumps, and {next(iter(terms.clocks))} has: give path='increments'."
         )
     make = partial(dfx.VirtualBrownianTree, t0, t1, resolution)
     tree = (lambda key, shape: make(shape, key)) if path == "tree" else None
-    shapes = terms.processes(state)
-    draw = increments(tree, key, shapes, (t1 - t0) / n, generator, terms.clocks)
 
-    def diffusion(k: Any, a: Any, b: Any) -> Callable[..., Any]:
-        dW = draw(k, a, b)
-        return lambda t, state: terms.moved(t, state, dW, numbers)
+    def begun(state: Any, values: Any, key: Any) -> Callable[..., Any]:
+        numbers = dict(zip(symbols, values, strict=True))
+        shapes = terms.processes(state)
+        draw = increments(tree, key, shapes, (t1 - t0) / n, generator, terms.clocks)
 
-    return diffusion
+        def diffusion(k: Any, a: Any, b: Any) -> Callable[..., Any]:
+            dW = draw(k, a, b)
+            return lambda t, state: terms.moved(t, state, dW, numbers)
+
+        return diffusion
+
+    return begun
+
+
+@lru_cache(maxsize=64)
+def _loop(
+    problem: Problem, solver: str, span: tuple[float, float, int, int], by: tuple[str, str] | None,
+    stops: tuple[tuple[str, StopCondition], ...],
+) -> Callable[..., Any]:  # fmt: skip
+    """The compiled loop, (state, values, key) to the last state, which condition held, when, and what was recorded.
+
+    It is made once: runs from other starts, with other parameters and keys, take the same.
+    """
+    t0, t1, n, points = span
+    dt, step = (t1 - t0) / n, SOLVERS[solver].step
+    assert step is not None
+    drawn = None if by is None else _noise(problem, SOLVERS[solver].calculus, by, (t0, t1, n))
+
+    def run(start: Any, values: Any, key: Any) -> Any:
+        rates = lambda t, s: problem.rates(t, s, values)
+        noise = None if drawn is None else drawn(start, values, key)
+
+        def advance(k: Any, carry: Any) -> Any:
+            state, hit, at = carry
+            t = t0 + k.astype(jnp.float64) * dt
+            if noise is None:
+                new = step(rates, t, state, dt)
+            else:
+                end = jnp.minimum(t0 + (k + 1).astype(jnp.float64) * dt, t1)
+                new = step(rates, noise(k, t, end), t, state, dt)
+            if not stops:
+                return new, hit, at
+            new = jax.tree.map(lambda a, b: jnp.where(hit < 0, a, b), new, state)
+            x = problem.output(t + dt, new, values)
+            met = first_met(dict(stops), t + dt, x, problem.named(new))
+            now = (hit < 0) & (met >= 0)
+            return new, jnp.where(now, met, hit), jnp.where(now, k + 1, at)
+
+        # integer zeros of the loop counter's type
+        none = jnp.full((), -1, jnp.asarray(0).dtype)
+        return orbit(advance, lambda carry: carry[0], (start, none, none), n, spacing(n, points))
+
+    return jax.jit(run)
 
 
 def _fixed(
     problem: Problem, solver: str, state: Any, values: Any,
-    span: tuple[float, float, int, int], stops: Mapping[str, StopCondition], noise: Callable[..., Any] | None,
+    span: tuple[float, float, int, int], stops: Mapping[str, StopCondition],
+    by: tuple[str, str] | None, key: Any,
 ) -> Solution:  # fmt: skip
     t0, t1, n, points = span
-    dt = (t1 - t0) / n
-    stride, step = spacing(n, points), SOLVERS[solver].step
-    assert step is not None
-    rates = lambda t, s: problem.rates(t, s, values)
-
-    def advance(k: Any, carry: Any) -> Any:
-        state, hit, at = carry
-        t = t0 + k.astype(jnp.float64) * dt
-        if noise is None:
-            new = step(rates, t, state, dt)
-        else:
-            end = jnp.minimum(t0 + (k + 1).astype(jnp.float64) * dt, t1)
-            new = step(rates, noise(k, t, end), t, state, dt)
-        if not stops:
-            return new, hit, at
-        new = jax.tree.map(lambda a, b: jnp.where(hit < 0, a, b), new, state)
-        x = problem.output(t + dt, new, values)
-        met = first_met(stops, t + dt, x, problem.named(new))
-        now = (hit < 0) & (met >= 0)
-        return new, jnp.where(now, met, hit), jnp.where(now, k + 1, at)
-
-    # integer zeros of the loop counter's type
-    none = jnp.full((), -1, jnp.asarray(0).dtype)
-    run = jax.jit(lambda s: orbit(advance, lambda carry: carry[0], (s, none, none), n, stride))
-    (last, hit, at), states = run(state)
+    dt, stride = (t1 - t0) / n, spacing(n, points)
+    # conditions are new functions in each call: a loop with them serves once
+    loop = _loop.__wrapped__ if stops else _loop
+    run = loop(problem, solver, span, by, tuple(stops.items()))
+    (last, hit, at), states = run(state, values, key)
     ks = recorded(n, stride)
     t = t0 + ks * dt
     if int(hit) >= 0:
