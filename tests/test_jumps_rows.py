@@ -26,6 +26,17 @@ def jumping(common: bool) -> od.Algorithm:
     )
 
 
+@functools.cache
+def emitted_run(common: bool, target: str) -> Any:
+    """The run of the emitted code, 50 steps with the numbers above, compiled once for a shape where JAX runs it."""
+    method = jumping(common)
+    module = load(method, target)
+    numbers = {n: OU[n] for n in ("theta", "c", "rate")}
+    own = {called(module)[n]: value for n, value in {"h": 0.01, **numbers}.items()}
+    run = functools.partial(module.run, steps=50, **own)
+    return jax.jit(run) if target == "jax" else run
+
+
 ZERO = od.Objective("f", lambda p: 0 * (p**2).sum())
 
 
@@ -37,13 +48,12 @@ def ends(how: str, x0: Any, seed: int, common: bool = False) -> np.ndarray:
         options = {"path": "increments", "normals": how.split()[1], "parameters": numbers}
         return np.asarray(method.system.simulate(None, x0, 0.5, dt=0.01, key=seed, **options).x[-1])
     if how.startswith("emitted"):
-        module = load(method, how.split()[1])
-        own = {called(module)[n]: value for n, value in {"h": 0.01, **numbers}.items()}
+        target = how.split()[1]
         drawn = {
             "numpy": {"rng": np.random.default_rng(seed)},
             "jax": {"key": jax.random.key(seed)},
         }
-        return np.asarray(module.run(x0=x0, steps=50, **own, **drawn[how.split()[1]])[-1])
+        return np.asarray(emitted_run(common, target)(x0=x0, **drawn[target])[-1])
     options = {"key": seed, "normals": how.split()[1]}
     return np.asarray(method.run(ZERO, x0, 50, **options, h=0.01, **numbers).x[-1])
 

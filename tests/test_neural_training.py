@@ -90,10 +90,15 @@ def lbfgs(steps):
     peer, f = optax.lbfgs(1.0), objective()
     rate = jnp.asarray(0.5)
     state = peer.init(rate)
-    for _ in range(steps):
+
+    @jax.jit
+    def moved(state, rate):
         value, g = f(rate), gradient()(rate)
         change, state = peer.update(g, state, rate, value=value, grad=g, value_fn=f)
-        rate = optax.apply_updates(rate, change)
+        return state, optax.apply_updates(rate, change)
+
+    for _ in range(steps):
+        state, rate = moved(state, rate)
     return rate
 
 
