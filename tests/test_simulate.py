@@ -180,6 +180,53 @@ def noisy(amplitude, calculus="ito"):
     return od.System({"all": field}, output=x, calculus=calculus)
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"dt": 1 / 64},
+        {"dt": 1 / 64, "until": {"gradient": 1e-9, "value": 1e-9}},
+        {"dt": 1 / 64, "key": 0},
+        {"dt": 1 / 64, "key": 0, "path": "increments"},
+        {},
+        {"until": {"value": 1e-9, "gradient": 1e-9}},
+        {"until": {"box": (-9.0, 9.0)}},
+    ],
+)
+def test_other_starts_parameters_keys_and_tolerances_compile_nothing(ball, how, caplog):
+    v, c = od.blocks("v"), od.parameters("c")
+    bath = {"bath": od.Field({v: 0 * v}, {v: Diffusion(0.1 * c)})} if "key" in how else {}
+    system = od.System({**ball.fields, **bath}, blocks=ball.blocks, output=ball.output)
+    f = od.objective("quadratic", eigenvalues=(1.0, 2.0))
+
+    def go(n: int):
+        own = {**how, **({"key": n} if "key" in how else {})}
+        if "until" in how:
+            own["until"] = {k: v if k == "box" else v / n for k, v in how["until"].items()}
+        x0 = np.array([1.0, 1 / n])
+        return system.simulate(f, x0, 1.0, parameters={"c": 1 + n}, **own).x[-1]
+
+    first = go(1)
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        other, again = go(2), go(1)
+    assert not [r for r in caplog.records if "Compiling" in r.getMessage()]
+    assert (again == first).all() and (other != first).all()
+
+
+@pytest.mark.parametrize("dt", [None, 1 / 64])
+@pytest.mark.parametrize("names", [("late", "early"), ("early", "late")])
+def test_of_several_conditions_the_one_that_is_met_is_named(ball, dt, names):
+    """In whatever order they are given; of those that are met in one step the first."""
+    at = {"late": lambda t, x, states: 0.9 - t, "early": lambda t, x, states: 0.3 - t}
+    f = od.objective("quadratic", eigenvalues=(1.0,))
+    options = {"parameters": {"c": 1.0}, "dt": dt, "until": {n: at[n] for n in names}}
+    found = ball.simulate(f, np.array([1.0]), 2.0, **options)
+    assert found.stopped == "early" and abs(found.t[-1] - 0.3) < 1 / 32
+    if dt is not None:
+        both = dict.fromkeys(names, at["early"])
+        found = ball.simulate(f, np.array([1.0]), 2.0, **{**options, "until": both})
+        assert found.stopped == names[0]
+
+
 def test_one_brownian_path_whatever_the_step():
     """Strong error against the same path: order 1 for additive noise; and the same bits again."""
     system = noisy(lambda x: sp.Integer(1))

@@ -51,15 +51,17 @@ def solve(
         if dt is None
         else dfx.ConstantStepSize()
     )
-    event = _event(problem, stops) if stops else None
+    event = _event_of(problem) if stops else None
+    # as arrays: a tolerance that is a number of Python would be part of what is compiled
+    levels = jax.tree.map(jnp.asarray, tuple(stops.values()))
     solved = dfx.diffeqsolve(
-        _term(problem),
+        _term_of(problem.rates),
         getattr(dfx, SOLVERS[solver].diffrax or "")(),
         t0,
         t1,
         dt,
         state,
-        args=values,
+        args=(values, levels),
         saveat=dfx.SaveAt(
             subs=[dfx.SubSaveAt(ts=jnp.asarray(when)), dfx.SubSaveAt(t1=True)], dense=dense
         ),
@@ -132,24 +134,22 @@ def _why(
     return f"{where}: its equations could not be solved; try other tolerances or another solver."
 
 
+# One object per problem: diffrax compiles once for each, and its loops trace the rates once. Parameters and the
+# tolerances of conditions are arguments.
 @lru_cache(maxsize=64)
 def _term_of(rates: Callable[..., Any]) -> Any:
-    return dfx.ODETerm(jax.jit(rates))
+    traced = jax.jit(rates)
+    return dfx.ODETerm(lambda t, y, args: traced(t, y, args[0]))
 
 
-def _term(problem: Problem) -> Any:
-    """One object per problem: diffrax compiles once for each, and its loops trace the rates once."""
-    return _term_of(problem.rates)
-
-
-def _event(problem: Problem, stops: Mapping[str, StopCondition]) -> Any:
+@lru_cache(maxsize=64)
+def _event_of(problem: Problem) -> Any:
     """The least of the conditions, at whose zero diffrax stops."""
 
     def least(t: Any, y: Any, args: Any, **_: Any) -> Any:
-        x, named = problem.output(t, y, args), problem.named(y)
-        return jnp.min(
-            jnp.stack([jnp.asarray(c(t, x, named), jnp.float64) for c in stops.values()])
-        )
+        values, stops = args
+        x, named = problem.output(t, y, values), problem.named(y)
+        return jnp.min(jnp.stack([jnp.asarray(c(t, x, named), jnp.float64) for c in stops]))
 
     finder: Any = optx.Bisection(rtol=1e-12, atol=1e-12)  # type: ignore[call-arg]
     return dfx.Event(least, finder)

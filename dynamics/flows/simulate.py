@@ -245,18 +245,20 @@ def _noise(
 @lru_cache(maxsize=64)
 def _loop(
     problem: Problem, solver: str, span: tuple[float, float, int, int], by: tuple[str, str] | None,
-    stops: tuple[tuple[str, StopCondition], ...],
+    names: tuple[str, ...],
 ) -> Callable[..., Any]:  # fmt: skip
-    """The compiled loop, (state, values, key) to the last state, which condition held, when, and what was recorded.
+    """The compiled loop: to the last state, which condition held, when, and the records.
 
-    It is made once: runs from other starts, with other parameters and keys, take the same.
+    It takes the state, values, a key and conditions of these names, and is made once: runs from other starts, with
+    other parameters, keys and tolerances, take the same.
     """
     t0, t1, n, points = span
     dt, step = (t1 - t0) / n, SOLVERS[solver].step
     assert step is not None
     drawn = None if by is None else _noise(problem, SOLVERS[solver].calculus, by, (t0, t1, n))
 
-    def run(start: Any, values: Any, key: Any) -> Any:
+    def run(start: Any, values: Any, key: Any, given: tuple[StopCondition, ...]) -> Any:
+        stops = dict(zip(names, given, strict=True))
         rates = lambda t, s: problem.rates(t, s, values)
         noise = None if drawn is None else drawn(start, values, key)
 
@@ -272,7 +274,7 @@ def _loop(
                 return new, hit, at
             new = jax.tree.map(lambda a, b: jnp.where(hit < 0, a, b), new, state)
             x = problem.output(t + dt, new, values)
-            met = first_met(dict(stops), t + dt, x, problem.named(new))
+            met = first_met(stops, t + dt, x, problem.named(new))
             now = (hit < 0) & (met >= 0)
             return new, jnp.where(now, met, hit), jnp.where(now, k + 1, at)
 
@@ -290,10 +292,8 @@ def _fixed(
 ) -> Solution:  # fmt: skip
     t0, t1, n, points = span
     dt, stride = (t1 - t0) / n, spacing(n, points)
-    # conditions are new functions in each call: a loop with them serves once
-    loop = _loop.__wrapped__ if stops else _loop
-    run = loop(problem, solver, span, by, tuple(stops.items()))
-    (last, hit, at), states = run(state, values, key)
+    loop = _loop(problem, solver, span, by, tuple(stops))
+    (last, hit, at), states = loop(state, values, key, tuple(stops.values()))
     ks = recorded(n, stride)
     t = t0 + ks * dt
     if int(hit) >= 0:
