@@ -212,6 +212,20 @@ def test_other_starts_parameters_keys_and_tolerances_compile_nothing(ball, how, 
     assert (again == first).all() and (other != first).all()
 
 
+def test_a_plain_function_and_another_end_compile_nothing_and_changed_data_are_seen(caplog):
+    data = [2.0]
+    flow, f = od.system("gradient_flow"), lambda p: data[0] * (p @ p) / 2
+    ends = [flow.simulate(f, np.ones(2), 1.0).x[-1]]
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        ends += [flow.simulate(f, np.ones(2), t).x[-1] for t in (1.0, 2.0)]
+    # of its trace, which tells whether the function is the one of before, nothing is compiled
+    assert not [r for r in caplog.records if "XLA compilation" in r.getMessage()]
+    data[0] = 3.0
+    ends.append(flow.simulate(f, np.ones(2), 1.0).x[-1])
+    wanted = np.exp([[-2.0] * 2, [-2.0] * 2, [-4.0] * 2, [-3.0] * 2])
+    np.testing.assert_allclose(ends, wanted, rtol=1e-7)
+
+
 @pytest.mark.parametrize("dt", [None, 1 / 64])
 @pytest.mark.parametrize("names", [("late", "early"), ("early", "late")])
 def test_of_several_conditions_the_one_that_is_met_is_named(ball, dt, names):

@@ -52,13 +52,13 @@ def solve(
         else dfx.ConstantStepSize()
     )
     event = _event_of(problem) if stops else None
-    # as arrays: a tolerance that is a number of Python would be part of what is compiled
+    # as arrays: a number of Python would be part of what is compiled, as the number of constant steps is
     levels = jax.tree.map(jnp.asarray, tuple(stops.values()))
+    ends: Any = (t0, t1) if dt is not None else (jnp.asarray(t, jnp.float64) for t in (t0, t1))
     solved = dfx.diffeqsolve(
         _term_of(problem.rates),
         getattr(dfx, SOLVERS[solver].diffrax or "")(),
-        t0,
-        t1,
+        *ends,
         dt,
         state,
         args=(values, levels),

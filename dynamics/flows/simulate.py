@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any
 
@@ -17,7 +18,7 @@ from ..._support.errors import OdescentError, expected, listed, unknown
 from ..._support.numbers import reals
 from ..._support.rendering.brief import short
 from ..random.sources import check_generator, source
-from ..vector_fields.objective import Objective
+from ..vector_fields.objective import Objective, wrapped
 from ..vector_fields.system import VectorFields
 from . import adaptive
 from .fixed_step import SOLVERS, Noise, increments, solver_for, spacing, whole_steps
@@ -33,7 +34,7 @@ _FINEST = 2.0**-16  # of the interval: down to here a Brownian path is known
 @checked
 def simulate(
     system: VectorFields,
-    objective: Objective | Mapping[str, Any] | None,
+    objective: Objective | Mapping[str, Any] | Callable[..., Any] | None,
     x0: Any,
     t1: float,
     *,
@@ -56,8 +57,8 @@ def simulate(
 
     Args:
         system: the system; parameters mu and L default to the objective's.
-        objective: with the oracles that the system calls, or its name; of several functions a mapping of their names to
-            objectives, maps or JAX functions; None for a system that calls none.
+        objective: with the oracles that the system calls, its name, or a JAX function of the point; of several
+            functions a mapping of their names to objectives, maps or JAX functions; None for a system that calls none.
         x0: starting point, an array; or a mapping of block symbols to arrays, whose shapes may differ. Jumps move a
             vector as one point; each row of an array of more axes is a path that jumps by itself, unless the clock is
             common.
@@ -84,6 +85,8 @@ def simulate(
         SolverStopped: a solver that gave up, with the reason, the time and what it had reached.
         OdescentError: missing parameters, a bad interval, start, step, solver or condition, or noise without a key.
     """
+    if callable(objective) and not isinstance(objective, Objective):
+        objective = _own_function(objective, x0)
     objective = objective_for(system, objective)
     noisy = any(f.noise for f in system.fields.values())
     solver = solver or _default(system, noisy, dt)
@@ -125,6 +128,14 @@ def simulate(
 
 
 # input
+
+
+def _own_function(fun: Callable[..., Any], x0: Any) -> Objective:
+    """A plain function as an objective: the one of before if it computes the same at x0, where that can be told."""
+    if not isinstance(x0, Mapping):
+        with jax.enable_x64(True), suppress(OdescentError):
+            return wrapped(fun, jnp.asarray(_finite(x0)))
+    return Objective(fun)
 
 
 def _finite(x0: Any) -> np.ndarray:

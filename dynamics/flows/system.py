@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..vector_fields.system import VectorFields
@@ -18,13 +18,20 @@ class System(VectorFields):
     _instead = "put the fields of several into one, as in System({**a.fields, **b.fields})"
 
     def simulate(
-        self, objective: Objective | Mapping[str, Any] | None, x0: Any, t1: float, **options: Any
+        self,
+        objective: Objective | Mapping[str, Any] | Callable[..., Any] | None,
+        x0: Any,
+        t1: float,
+        **options: Any,
     ) -> Solution:
         """The flow from x0 to time t1, through diffrax, in float64.
 
+        What is compiled serves for other starts, ends, parameters, keys and tolerances too.
+
         Args:
-            objective: with the oracles that the system calls, or its name; of several functions a mapping of their
-                names to objectives, maps or JAX functions; None for a system that calls none.
+            objective: with the oracles that the system calls, its name, or a JAX function of the point; of several
+                functions a mapping of their names to objectives, maps or JAX functions; None for a system that calls
+                none.
             x0: the starting point, an array; or arrays by block symbol, ``{x: x0, y: y0}``, whose shapes may differ.
             t1: the final time; the initial time t0= is 0 by default.
             options: parameters= by name; points= (how many equally spaced times) or times=; rtol= and atol=; solver=
