@@ -46,6 +46,9 @@ class Objective(Rendered):
     A function of several arguments names them: ``f = Objective("f", args=("x", "y"))`` has ``f.value(x, y)`` and the
     partial gradients ``f.grad(x, y, wrt="y")``, with mixed and higher derivatives ``along`` directions.
 
+    Programs compiled for an objective are kept, as by `jax.jit`: data that its functions read from outside are those of
+    the first call. Other data need another objective.
+
     Args:
         name: an identifier, or a registry name with slashes. In ``Objective(fun)`` it is the name of the function,
             or "f" if the function has none.
