@@ -1,6 +1,7 @@
 """What the tests of a paper's figures share: a figure drawn from its file, and methods that are perturbed."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,11 @@ from odescent import paper_figs as pf
 from odescent._support import style
 from odescent._support.store import decode, encode
 from odescent.paper_figs.keep import keep, restore
+
+
+def cases(names: Iterable[str], long: Iterable[str]) -> list[Any]:
+    """Figures to try, those optimized that run for longer than they compile."""
+    return [pytest.param(n, marks=pytest.mark.optimized) if n in long else n for n in names]
 
 
 def wrong(result: pf.Result) -> list[str]:

@@ -5,14 +5,13 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from paper_of_figures import check_claims_and_drawing, perturb, wrong
+from paper_of_figures import cases, check_claims_and_drawing, perturb, wrong
 
 import odescent as od
 from odescent import paper_figs as pf
 from odescent.paper_figs.samples import clients, directions, sketch, transport
 
 FIGURES = {f.name: f for _, f in pf.find(["samples"])}
-LONG = ("policy",)
 SMALLER: dict[str, dict[str, Any]] = {
     "directions": {},
     # a tenth of the rows, of which its claims are, and every second rate
@@ -53,11 +52,7 @@ def test_every_figure_is_tried_here():
     assert {*SMALLER} == {*FIGURES}
 
 
-@pytest.mark.parametrize(
-    "name",
-    # optimized where they run for longer than they compile
-    [pytest.param(n, marks=pytest.mark.optimized) if n in LONG else n for n in SMALLER],
-)
+@pytest.mark.parametrize("name", cases(SMALLER, ["policy"]))
 def test_claims_hold_and_the_figure_is_drawn_from_its_file(name: str):
     check_claims_and_drawing(FIGURES[name], computed(name))
 

@@ -131,9 +131,8 @@ def _in_powers(
             "schedules are made of rational powers of the number of the step, as in (2/(k + 2))**(4/5)."
         )
     power = math.lcm(1, *(int(p.q) for p in exponents))
-    small = sp.Symbol(
-        f"k^-{sp.Rational(1, power)}", positive=True
-    )  # the name that messages give it
+    # messages show it by this name
+    small = sp.Symbol(f"k^-{sp.Rational(1, power)}", positive=True)
     found = {}
     for s, e in given.items():
         opened = sp.powdenest(sp.together(e.subs(k, small**-power)), force=True)

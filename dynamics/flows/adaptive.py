@@ -52,7 +52,8 @@ def solve(
         else dfx.ConstantStepSize()
     )
     event = _event_of(problem) if stops else None
-    # as arrays: a number of Python would be part of what is compiled, as the number of constant steps is
+    # diffrax compiles anew for other numbers of Python, but not for other arrays; constant steps have their own
+    # program for each interval in any case, since their number is part of it
     levels = jax.tree.map(jnp.asarray, tuple(stops.values()))
     ends: Any = (t0, t1) if dt is not None else (jnp.asarray(t, jnp.float64) for t in (t0, t1))
     solved = dfx.diffeqsolve(

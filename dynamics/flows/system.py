@@ -26,7 +26,8 @@ class System(VectorFields):
     ) -> Solution:
         """The flow from x0 to time t1, through diffrax, in float64.
 
-        What is compiled serves for other starts, ends, parameters, keys and tolerances too.
+        What is compiled serves for other starts, parameters, keys and tolerances of ``until`` too, that of adaptive
+        steps also for other times.
 
         Args:
             objective: with the oracles that the system calls, its name, or a JAX function of the point; of several
