@@ -22,6 +22,7 @@ KINDS = {CHAOTIC: "chaotic", QUASIPERIODIC: "quasi-periodic"}
 _STEPS = {False: 4096, True: 32_768}  # over which growth is measured, of maps and of flows
 _BATCHES, _WAIT = 16, 0.25
 _SIGMAS = 3.0
+_FOLLOWED = 6  # tangents at most, for the growth of volumes
 _SAME_BOX = 0.05  # of its size: how far the box around an orbit may move from one half to the next
 _WALKS = 32  # orbits by which an attractor's cells are found
 _CELLS, _SIDE = 1 << 21, 128  # at most, in all and along an axis
@@ -80,7 +81,7 @@ def motions(s: PointStepper, state: Any, c: Any, scale: float) -> Motions:
     n = np.shape(jax.tree.leaves(state)[0])[-1]
     flow = s.rates is not None
     d = dimension(take(state, 0))
-    k = min(d, 6)
+    k = d if d <= _FOLLOWED else 1  # volumes need all tangents, the largest exponent one
     every = 8 if flow else 1
     steps = _STEPS[flow]
     length = steps // (_BATCHES * every)
