@@ -381,8 +381,9 @@ def _looped(
 
     @jax.jit
     def looked(at: Any) -> Any:
-        """The value and the residuals, of all rows."""
-        return (o["value_F"](at[0], at[1]), *residuals(at, slopes_of(at, o)))
+        """The value, the residuals and the gradient, of all rows."""
+        slopes = slopes_of(at, o)
+        return (o["value_F"](at[0], at[1]), *residuals(at, slopes)), -slopes[0]
 
     names = ("value", "hypergradient", "lower_residual")
     on_rows = "drawn" in run
@@ -397,7 +398,7 @@ def _looped(
         if on_rows:
             first = state["steps"] + done
             at, average = drawn((at, average), jnp.arange(first, first + count))
-            values = [np.asarray(v)[None] for v in looked(at)]
+            values = [np.asarray(v)[None] for v in looked(at)[0]]
             taken, success = 1, bool(max(values[1][0], values[2][0]) <= tolerance)
             more["iteration"] = first + count
             done += count
@@ -419,7 +420,7 @@ def _looped(
                 f"smaller lower_step than {lower:.3g}."
             )
         now = {"x": at[0], "fast": at[1:], "step": h, "steps": state["steps"] + done, "history": history,
-               "lower": lower, "average": average, "gradient": -slopes_of(at, o)[0]}  # fmt: skip
+               "lower": lower, "average": average, "gradient": looked(at)[1]}  # fmt: skip
         if success:
             message = f"all residuals are at most {tolerance:g}"
         elif last:
