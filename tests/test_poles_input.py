@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent.discretize.library.passive_method import modal_form
+from odescent.discretize.library.momentum import modal_form
 from odescent.discretize.pole_placement.placement import place_poles
 from odescent.dynamics import L, mu
 from odescent.dynamics.algebra.exact import canonical, is_zero

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent.discretize.step.squares import with_lengths
+from odescent.discretize.step.builder import with_lengths
 from odescent.dynamics import vanishes
 from odescent.dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol, inner
 

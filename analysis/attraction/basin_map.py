@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int, Key
 
-from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, check_choice, unknown
 from ..._support.numbers import check_whole
+from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System

@@ -10,9 +10,9 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Float
 
-from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, check_choice, unknown
 from ..._support.numbers import real
+from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole, real, reals
+from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System

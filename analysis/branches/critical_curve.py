@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
-from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.numbers import real
+from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from . import normal_forms

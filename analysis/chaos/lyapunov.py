@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.numbers import check_whole, reals
+from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System

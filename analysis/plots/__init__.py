@@ -1,6 +1,6 @@
 """Drawings of results, registered here; results do not import this folder."""
 
-from ..._support.drawable import register
+from ..._support.pictures import register
 
 register(
     __name__,

@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support.arguments import checked
-from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
+from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ..noise.density import PhaseDensity

@@ -12,9 +12,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Complex, Float
 
-from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import check_whole, reals
+from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System

@@ -16,9 +16,9 @@ import numpy as np
 import sympy as sp
 from jaxtyping import Complex, Float
 
-from ..._support.drawable import drawn
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import check_whole, real
+from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm

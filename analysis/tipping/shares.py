@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
+from ..._support.pictures import drawn
 from ..._support.rendering.rendered import Rendered
 from ..attraction.attractors import Attractor
 from ..attraction.basin_map import wilson

@@ -19,8 +19,7 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import singular
 from ...dynamics.algebra.exact import canonical, is_zero
-from ...dynamics.algebra.scalar_series import SingularError
-from ...dynamics.algebra.series import power_sum, taylor, truncated
+from ...dynamics.algebra.series import SingularError, power_sum, taylor, truncated
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from ..._support.errors import NotCarried
 from ..._support.work import kept
 from ...dynamics.algebra.calculus import substitute
 from ...dynamics.algebra.exact import Fractions, canonical
-from ...dynamics.algebra.scalar_series import SingularError, stream
 from ...dynamics.algebra.scalars import SINGULAR
+from ...dynamics.algebra.series import SingularError, stream
 from ...dynamics.algebra.vectors import Call, Vector
 from ...dynamics.samples.laws import Law
 from ...dynamics.vector_fields.block import start

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import sympy as sp
 
+from ...dynamics.algebra.operators import identity, linear_solve
+from ...dynamics.algebra.products import apply, transpose
 from ...dynamics.algebra.scalars import as_scalar, parameters
 from ...dynamics.algebra.vectors import blocks, inner
+from ...dynamics.algebra.windows import push
+from ...dynamics.flows.system import System
 from ...dynamics.library import system
+from ...dynamics.vector_fields.block import Block
 from ...dynamics.vector_fields.objective import Objective
 from .. import controllers
 from ..faces import Algorithm
 from ..programs.stages import at
-from ..programs.substeps import Flow, Scheme
+from ..programs.substeps import Flow, Let, Scheme
 from ..step.iteration import STEP
 from .first_order import by_euler
 from .schemes import scheme
@@ -97,4 +102,24 @@ def adaptive_regularized_newton(operator: str = "hessian", power: object = 1) ->
         tuning={STEP: sp.S.One},
         name="adaptive_regularized_newton",
         reference="semenov2025",
+    )
+
+
+def m_fac(window: int | sp.Symbol = 32) -> Algorithm:
+    """x+ = x - h (delta 1 + (1/m) G G^T)^-1 g, where the m columns of G are the last gradients, g among them.
+
+    The matrix of the empirical Fisher information is inverted by a system of size m. ``window`` is m.
+    """
+    x = blocks("x")
+    delta = parameters("delta")
+    block = Block("G", history=window)
+    G, m, g = block.symbol, block.history, Objective("f").grad(x)
+    fisher = identity * delta + apply(G, transpose(G)) / m
+    return Algorithm(
+        System(
+            {"descent": {x: -linear_solve(fisher, g)}}, blocks=[block], output=x, name="m_fac_flow"
+        ),
+        Scheme((Let({G: push(G, g)}), Flow("descent", "explicit")), "push_and_descend"),
+        name="m_fac",
+        reference="frantar2021",
     )

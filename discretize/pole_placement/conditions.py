@@ -10,7 +10,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.exact import canonical, is_zero
-from ..library.passive_method import Row
+from ..library.momentum import Row
 
 _ZERO, _ONE = sp.S.Zero, sp.S.One
 BETA: Row = (_ONE, _ZERO, _ZERO)

@@ -24,7 +24,7 @@ from ...dynamics.vector_fields.system import L as L_symbol
 from ...dynamics.vector_fields.system import mu as mu_symbol
 from ..equality.verdict import Equivalence
 from ..faces import Algorithm
-from ..library.passive_method import (
+from ..library.momentum import (
     iterate_lead,
     modal_form,
     passive_algorithm,

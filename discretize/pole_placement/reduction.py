@@ -15,7 +15,7 @@ from typing import TypeAlias
 import sympy as sp
 
 from ...dynamics.algebra.exact import canonical, is_zero
-from ..library.passive_method import modal_form
+from ..library.momentum import modal_form
 from .conditions import BETA, Condition, Contradiction, Elimination, S, T, contradiction
 from .specification import PlacedMode, Reader
 

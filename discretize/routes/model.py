@@ -17,7 +17,7 @@ from ...dynamics.algebra.calculus import derivative, substitute
 from ...dynamics.algebra.scalars import parameters
 from ...dynamics.algebra.vectors import Vector, blocks, inner
 from ...dynamics.library import system
-from ...dynamics.library.model import ROUTE_B
+from ...dynamics.library.model_family import ROUTE_B
 from ...dynamics.passivity import PassivityImmersion
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.second_order import position, velocity

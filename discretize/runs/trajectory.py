@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._support.arguments import checked
-from ..._support.drawable import drawn
 from ..._support.errors import OdescentError
+from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from ..algebra.direct_sums import jacobian, part, stack
+from ..algebra.gradients import gradient
+from ..algebra.operators import linear_solve
 from ..algebra.scalars import parameters
-from ..algebra.vectors import blocks, zero
+from ..algebra.vectors import Expr, VectorSymbol, blocks, inner, zero
 from ..flows.system import System
 from ..vector_fields.block import Block, start
+from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
 
 
@@ -43,3 +47,42 @@ def anchored_flow() -> System:
         name="anchored_flow",
         references=("suh2023",),
     )
+
+
+def lagrangian_flow() -> System:
+    """x' = -grad f(x) - Dc(x)^T lam, lam' = c(x): the saddle flow of the Lagrangian (Arrow, Hurwicz and Uzawa).
+
+    The multiplier and the constraint exchange power without loss: with L = f + <lam, c> half the squared speed
+    |x'|^2/2 + |lam'|^2/2 changes at the rate -<x', D^2 L x'>, the Hessian in x, whatever c is.
+    """
+    x, lam, lagrangian = _lagrangian()
+    return System(
+        {
+            "primal": {x: -gradient(lagrangian, x)},
+            "dual": {lam: gradient(lagrangian, lam)},
+        },
+        output=x,
+        name="lagrangian_flow",
+        references=("arrow1958",),
+    )
+
+
+def kkt_newton_flow() -> System:
+    """F' = -F for F = (grad f(x) + Dc(x)^T lam, c(x)): Newton's flow of the conditions of Karush, Kuhn and Tucker.
+
+    Both parts of F decay as e^-t, along straight lines.
+    """
+    x, lam, lagrangian = _lagrangian()
+    rates = {s: gradient(lagrangian, s) for s in (x, lam)}
+    step = linear_solve(jacobian(rates), stack({s: -rate for s, rate in rates.items()}))
+    return System(
+        {"newton": {x: part(step, x), lam: part(step, lam)}},
+        output=x,
+        name="kkt_newton_flow",
+        references=("smale1976",),
+    )
+
+
+def _lagrangian() -> tuple[VectorSymbol, VectorSymbol, Expr]:
+    x, lam = blocks("x lam")
+    return x, lam, Objective("f").value(x) + inner(lam, Map("c")(x))

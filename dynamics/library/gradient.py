@@ -8,12 +8,15 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
+from ..algebra.elementwise import elementwise
 from ..algebra.operators import identity, linear_solve
 from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import Vector, blocks, inner, zero
 from ..flows.system import System
-from ..vector_fields.block import Block
+from ..vector_fields.block import Block, start
+from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
+from ..vector_fields.system import Field
 from .sampled import gradient_of_batch
 
 
@@ -96,4 +99,17 @@ def adagrad_norm(batched: bool = False) -> System:
         init={w: 0},
         name="adagrad_norm",
         references=("ward2019",),
+    )
+
+
+def diagonally_preconditioned_gradient() -> System:
+    """x' = -D^-1 grad f(x), d' = 0: D is the diagonal d of f's Hessian at x0, an oracle "map"; for A x = b, of A."""
+    x, d = blocks("x d")
+    slope = elementwise(lambda scale, g: g / scale, d, Objective("f").grad(x))
+    return System(
+        {"descent": Field({x: -slope, d: zero})},
+        output=x,
+        init={x: start, d: Map("hessian_diagonal")(start)},
+        name="diagonally_preconditioned_gradient",
+        references=("miyatake2018",),
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sympy as sp
 
 from ..algebra.scalars import parameters
-from ..algebra.vectors import blocks, zero
+from ..algebra.vectors import blocks, inner, zero
 from ..flows.system import System
+from ..vector_fields.block import Block, start
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import mu
 
@@ -74,4 +75,64 @@ def nesterov_c() -> System:
         time=t,
         name="nesterov_c",
         references=("su2016",),
+    )
+
+
+def inertial_newton() -> System:
+    """psi' = -alpha psi - (1 - alpha beta) grad f(y), y' = psi - beta grad f(y): DIN without the Hessian.
+
+    y'' + alpha y' + beta H(y) y' + grad f(y) = 0, the dynamical inertial Newton flow of Alvarez, Attouch,
+    Bolte and Redont: the passive form at K = alpha, a = beta, b = 1 - alpha beta, read at y.
+    """
+    K, a, b, alpha, beta = parameters("K a b alpha beta")
+    bound = passive().bind({K: alpha, a: beta, b: 1 - alpha * beta})
+    return System(
+        bound.fields,
+        output=blocks("y"),
+        init={blocks("psi"): zero, blocks("y"): start},
+        name="inertial_newton",
+        provenance=ROUTE_A,
+        references=("alvarez2002", "parimi2025"),
+    )
+
+
+def relativistic() -> System:
+    """x' = v / sqrt(1 + delta |v|^2), v' = -gam v - grad f(x), where 1 / sqrt(delta) is the greatest speed.
+
+    With v = p / m, c^2 = 1 / delta and time in units of sqrt(m) this is x' = c p / sqrt(|p|^2 + m^2 c^2),
+    p' = -gam p - grad f(x) (Franca, Sulam, Robinson and Vidal); delta = 0 is the heavy ball's flow.
+    """
+    x, v = blocks("x v")
+    gam, delta = parameters("gam delta")
+    return System(
+        {
+            "damp": {v: -gam * v},
+            "kick": {v: -Objective("f").grad(x)},
+            "drift": {x: v / sp.sqrt(1 + delta * inner(v, v))},
+        },
+        output=x,
+        name="relativistic",
+        references=("franca2020",),
+    )
+
+
+def nag_flow() -> System:
+    """x' = v - x - a grad f(x), gam v' = mu (x - v) - grad f(x), gam' = mu - gam, with feed-through a.
+
+    At a = 0 the flow of Luo and Chen for a moving scale gam, here from gam(0) = mu, where it stays.
+    """
+    x, v = blocks("x v")
+    gam, a = sp.Symbol("gam", real=True), parameters("a")
+    g = Objective("f").grad(x)
+    return System(
+        {
+            "coupling": {x: v - x},
+            "law": {x: -a * g, v: (x - v) * (mu / gam) - g / gam},
+            "scale": {gam: mu - gam},
+        },
+        blocks=[Block("gam", "scalar", init=mu)],
+        output=x,
+        init={x: start, v: start},
+        name="nag_flow",
+        references=("luo2022",),
     )

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..dynamics.notation.unicode import pretty
-from . import ensemble_drawing
+from . import ensemble
 from .ensemble import PathEnsemble
 from .modes import ModalRadius
 from .panel import (
@@ -113,7 +113,7 @@ def _portrait(p: Pictured) -> str:
     panel.line(p.flow, f'stroke="{FLOW}" stroke-width="2.6" stroke-linecap="round"')
     flow = bold("flow", FLOW)
     if p.ensemble is not None:
-        title = ensemble_drawing.paths(panel, p.ensemble, p.kind == "time", p.color)
+        title = ensemble.paths(panel, p.ensemble, p.kind == "time", p.color)
         if len(p.flow):
             title = f"{flow} without noise, {title}"
     else:
@@ -144,7 +144,7 @@ def _beside(p: Pictured) -> list[str]:
         return [_spectrum(p, _TWO[0]), _convergence(p, _TWO[1])]
     return [
         _spectrum(p, _THREE[0]),
-        ensemble_drawing.spread(_THREE[1], p.ensemble, p.color),
+        ensemble.spread(_THREE[1], p.ensemble, p.color),
         _convergence(p, _THREE[2]),
     ]
 
@@ -179,7 +179,7 @@ def _spectrum(p: Pictured, box: Box) -> str:
 
 def _convergence(p: Pictured, box: Box) -> str:
     if p.ensemble is not None and p.gaps is not None and p.gap is not None:
-        return ensemble_drawing.convergence(box, p.ensemble, p.gaps, p.gap, p.least, p.color)
+        return ensemble.convergence(box, p.ensemble, p.gaps, p.gap, p.least, p.color)
     if p.gap is None or not any_positive(p.gap):
         why = "the least value is not known here" if p.gap is None else "it is reached"
         return nothing(box, GAP, why)

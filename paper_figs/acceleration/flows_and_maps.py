@@ -38,7 +38,7 @@ def passive_member(name: str, mu: int, L: int) -> od.Algorithm:
     """
     import sympy as sp
 
-    from ...discretize.library.passive_method import passive_algorithm
+    from ...discretize.library.momentum import passive_algorithm
     from ...discretize.pole_placement.passive_form import passive_parameters
 
     h = 1 / sp.sqrt(L)

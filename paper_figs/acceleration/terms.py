@@ -189,7 +189,7 @@ def _corrected(kappa: int, share: float) -> float:
     """The certified rate at alpha = 1/L, Nesterov's beta and the share of his correction term."""
     import sympy as sp
 
-    from ...discretize.library.passive_method import passive_algorithm
+    from ...discretize.library.momentum import passive_algorithm
 
     q = 1 / sp.sqrt(kappa)
     beta, a = (1 - q) / (1 + q), sp.nsimplify(share)

@@ -15,7 +15,7 @@ from ....dynamics.algebra.vectors import Vector, blocks, inner, zero
 from ....dynamics.algebra.windows import UnitPlace, push
 from ....dynamics.vector_fields.block import Block
 from ...faces import Derivation
-from ...library.window import m_fac as method_of
+from ...library.riccati import m_fac as method_of
 from ...programs.program import Assign
 from ...proof.steps import Claim, Equation, Step
 from ...step.iteration import STEP
