@@ -59,9 +59,9 @@ if TYPE_CHECKING:
     from .vector_fields.groups import Groups as Groups
     from .vector_fields.groups import Leaves as Leaves
     from .vector_fields.maps import Map as Map
+    from .vector_fields.maps import named_map as named_map
     from .vector_fields.means import Expectation as Expectation
     from .vector_fields.means import FiniteSum as FiniteSum
-    from .vector_fields.named_maps import named_map as named_map
     from .vector_fields.objective import Objective as Objective
     from .vector_fields.processes import Diffusion as Diffusion
     from .vector_fields.processes import Jumps as Jumps

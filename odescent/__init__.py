@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ._support.installed import watch
 from ._support.lazy import attach
-from ._support.pictures import drawn_by
+from ._support.rendering.drawable import drawn_by
 
 watch()
 drawn_by(f"{__name__}.analysis")

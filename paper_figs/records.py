@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import importlib.util
 import platform
 import textwrap
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 
 import odescent
 
@@ -26,10 +29,60 @@ from .._support.files import make_folder, write_whole
 from ..analysis.sweeps.jobs import csv_text
 from .claims import Claim
 from .entry import PaperFigure, Result, Scale
-from .keep import keep, restore
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_ROOM = "odescent.analysis."  # whose records are kept
+
+
+def keep(value: Any) -> Any:
+    """A result as dicts, lists, numbers, text and arrays; exact numbers become floats.
+
+    Raises OdescentError for a record that is none of the analysis'.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        place = f"{type(value).__module__}:{type(value).__name__}"
+        _class(place)
+        fields = {f.name: keep(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {"class": place, **fields}
+    if isinstance(value, Mapping):
+        return {str(k): keep(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [keep(v) for v in value]
+    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
+        return value.astype(float)
+    return value
+
+
+def restore(data: Any, inside: bool = False) -> Any:
+    """The inverse of `keep`, from what a file gives; lists inside of records become tuples.
+
+    Raises OdescentError for a class that is no record of the analysis.
+    """
+    if isinstance(data, Mapping):
+        found = "class" in data
+        parts = {k: restore(v, inside or found) for k, v in data.items() if k != "class"}
+        return _class(str(data["class"]))(**parts) if found else parts
+    if isinstance(data, list):
+        return (tuple if inside else list)(restore(v, inside) for v in data)
+    return data
+
+
+def _class(place: str) -> Any:
+    """The dataclass of that module and name; what a file says is not imported unless it is one of the analysis."""
+    module, _, name = place.partition(":")
+    try:
+        found = getattr(import_module(module), name) if module.startswith(_ROOM) else None
+    except (ImportError, AttributeError):
+        found = None
+    if not isinstance(found, type) or not dataclasses.is_dataclass(found):
+        raise OdescentError(
+            f"there is no result {place!r} that a figure keeps: it has to be a record of the analysis."
+        )
+    return found
+
 
 RECORD = store.Format("odescent.figure/2", "record", of="figure")
 _LIBRARIES = ("diffrax", "equinox", "jax", "matplotlib", "numpy", "optax", "scipy", "sympy")

@@ -13,7 +13,7 @@ import odescent as od
 from odescent import paper_figs as pf
 from odescent._support import style
 from odescent._support.store import decode, encode
-from odescent.paper_figs.keep import keep, restore
+from odescent.paper_figs.records import keep, restore
 
 
 def cases(names: Iterable[str], long: Iterable[str]) -> list[Any]:

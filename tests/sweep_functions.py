@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from odescent.neural_de.training.interruption import (
+from odescent.neural_de.training.loop import (
     between_steps,
 )
 

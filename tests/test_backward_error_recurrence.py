@@ -11,7 +11,7 @@ from modified import ORACLES, START, global_order
 from programs import Machine, fitted_order
 
 import odescent as od
-from odescent.discretize.expansion.scalar_flow import solve_in_time
+from odescent.discretize.expansion.modified_equation import solve_in_time
 from odescent.discretize.library.model_family import discretized
 from odescent.dynamics import vanishes
 from odescent.dynamics.vector_fields.second_order import position, velocity

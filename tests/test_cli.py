@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import odescent as od
 from odescent._cli.base import console
-from odescent._cli.base.ascii import plain
+from odescent._cli.base.console import plain
 from odescent._cli.base.registries import KINDS
 from odescent._cli.commands import demo as cmd_demo
 from odescent._cli.commands import doctor as cmd_doctor

@@ -23,7 +23,7 @@ REFUSED = {
     "derive nesterov --route none": "known: direct, immersion, model",
     "emit heavy_bal": "did you mean 'heavy_ball'",
     "emit gradient_flow": "is a system: emit takes an algorithm",
-    "emit nesterov --target cobol": "known: jax, latex",
+    "emit nesterov --target cobol": "known: jax, ",
     "emit nesterov --set zz=3": "no parameter 'zz'",
     "certify nesterv --mu 1 --L 2": "did you mean 'nesterov",
     "certify nesterov --mu 1 --L 10 --over cubes": "'quadratics', not 'cubes'",

@@ -415,7 +415,7 @@ def test_the_fisher_matrix_of_rows_in_place_of_the_hessian() -> None:
     """The same data and start: the empirical Fisher matrix, the map being the losses of the rows."""
     if importlib.util.find_spec("sklearn") is None:
         pytest.skip("scikit-learn is not installed")
-    from odescent.dynamics.problems.logistic_data import breast_cancer_data
+    from odescent.dynamics.problems.logistic import breast_cancer_data
 
     features, labels = breast_cancer_data()
     problem = od.objective("logistic/breast_cancer", regularization=1e-3)

@@ -213,7 +213,7 @@ def test_no_folder_is_a_long_row(arrows: Graph) -> None:
     rows: dict[str, int] = defaultdict(int)
     for m in arrows:
         rows[folder(m)] += 1
-    assert {f: n for f, n in rows.items() if n > 16} == {}
+    assert {f: n for f, n in rows.items() if n > 15} == {}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from small_tasks import Small
 
 from odescent.neural_de import Config, train
-from odescent.neural_de.training.interruption import (
+from odescent.neural_de.training.loop import (
     between_steps,
 )
 

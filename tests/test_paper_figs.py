@@ -19,7 +19,7 @@ from odescent import paper_figs as pf
 from odescent._support.errors import OdescentError
 from odescent.cli import app
 from odescent.paper_figs import papers, records, summary
-from odescent.paper_figs.keep import keep, restore
+from odescent.paper_figs.records import keep, restore
 from odescent.paper_figs.regenerate import regenerate
 
 REAL = st.floats(-1e6, 1e6)

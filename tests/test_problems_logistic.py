@@ -13,8 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from odescent.dynamics.problems import REGISTRY, objective
-from odescent.dynamics.problems.logistic import logistic
-from odescent.dynamics.problems.logistic_data import breast_cancer_data
+from odescent.dynamics.problems.logistic import breast_cancer_data, logistic
 
 RNG = np.random.default_rng(0)
 X_SMALL = RNG.standard_normal((20, 3))

@@ -14,8 +14,8 @@ from jaxtyping import Array, Bool, Int, Key
 
 from ..._support.errors import NotCarried, OdescentError, check_choice, unknown
 from ..._support.numbers import check_whole
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ..sections.return_map import ReturnMap

@@ -14,7 +14,7 @@ from jaxtyping import Complex, Float
 
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.numbers import check_whole
-from ..._support.pictures import drawn
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective
 from ...dynamics.flows.stepper import PointStepper, trace

@@ -12,8 +12,8 @@ from jaxtyping import Float
 
 from ..._support.errors import NotCarried, OdescentError, check_choice, unknown
 from ..._support.numbers import real
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm
 from ...dynamics import objective

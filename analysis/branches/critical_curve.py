@@ -11,8 +11,8 @@ from jaxtyping import Float
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import real
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from . import normal_forms
 from .branch import BranchSource

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float
 
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.numbers import check_whole, real, reals
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.flows.parameters import parameter_values

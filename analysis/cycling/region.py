@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ..._support.errors import OdescentError
-from ..._support.pictures import drawn
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ..certificates.lower_bounds.cycle import check_periods, sequences, windings
 from ..certificates.searching.least import has_rate

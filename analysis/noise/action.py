@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.numbers import check_whole, reals
-from ..._support.pictures import drawn
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from .laws import KineticLaw, full_rank, kinetic_law

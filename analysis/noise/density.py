@@ -12,8 +12,8 @@ from jaxtyping import Float
 
 from ..._support.errors import NotCarried, OdescentError, check_choice
 from ..._support.numbers import check_whole, reals
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from .finite_volumes import later, long_run, rates

@@ -1,6 +1,6 @@
 """Drawings of results, registered here; results do not import this folder."""
 
-from ..._support.pictures import register
+from ..._support.rendering.drawable import register
 
 register(
     __name__,

@@ -14,8 +14,8 @@ from jaxtyping import Complex, Float
 
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import check_whole, reals
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.flows.parameters import parameter_values

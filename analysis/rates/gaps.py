@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from ..._support.errors import OdescentError, unknown
-from ..._support.pictures import drawn
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...discretize.runs.trajectory import Trajectory
 

@@ -18,8 +18,8 @@ from jaxtyping import Complex, Float
 
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import check_whole, real
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm
 from ...dynamics.flows.evaluate import evaluate

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..._support.errors import OdescentError
-from ..._support.pictures import drawn
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ..attraction.attractors import Attractor
 from ..attraction.basin_map import wilson

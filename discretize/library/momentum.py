@@ -1,4 +1,4 @@
-"""Momentum methods: the same two systems under different schemes and bindings."""
+"""Momentum methods: the same two systems under different schemes; the passive form, its modes for pole placement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods from flows of matrices: iterative inverses, polar factors, and preconditioners by rank-one updates."""
+"""Methods with inverses: iterative ones, polar factors, rank-one updates, and the inverse of a window of gradients."""
 
 from __future__ import annotations
 

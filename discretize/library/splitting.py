@@ -1,4 +1,4 @@
-"""Methods for sums of operators, and methods with past operator values."""
+"""Methods for sums of operators, with past operator values, or with sequential updates of the coordinates."""
 
 from __future__ import annotations
 

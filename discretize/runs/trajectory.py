@@ -12,8 +12,8 @@ import numpy as np
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 
 if TYPE_CHECKING:

@@ -1,4 +1,9 @@
-"""Taylor series in a scalar, by structure: sums, products and compositions of truncated series.
+"""Series in a small scalar, by structure: Taylor series of vectors, and Laurent series of scalars.
+
+Series of scalars are lazy streams of coefficients: sums, Cauchy products, powers by J. C. P. Miller's recurrence,
+exponentials and logarithms by their differential equations, other functions by composition. No radical is ever
+differentiated, so that the coefficients of nested roots stay polynomials over powers of the roots' values at 0; a
+factor that vanishes there, as in (1 - exp(-c h)) / h, only shifts the series.
 
 An oracle at a moving point, F(p_0 + h p_1 + ...), is expanded by Faa di Bruno's formula over the
 partitions of the order, so that nothing is differentiated that is then thrown away.

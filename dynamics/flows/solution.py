@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ..vector_fields.functions import Functions, together
 from ..vector_fields.objective import Objective

@@ -1,4 +1,4 @@
-"""Sums of two operators, and flows anchored at their starting points."""
+"""Flows of games and constraints: sums of two operators, anchored flows, flows of the Lagrangian f(x) + <lam, c(x)>."""
 
 from __future__ import annotations
 

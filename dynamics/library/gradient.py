@@ -1,4 +1,4 @@
-"""First-order flows."""
+"""First-order flows of one gradient."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ from ..algebra.vectors import Vector, blocks
 from ..flows.system import System
 from ..maps import form_of, named_maps
 from ..vector_fields.block import start
-from ..vector_fields.maps import Map
-from ..vector_fields.named_maps import named_map
+from ..vector_fields.maps import Map, named_map
 from ..vector_fields.objective import Objective
 
 _WRITTEN = {"orthant": "exponential", "simplex": "softmax"}

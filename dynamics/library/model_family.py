@@ -1,4 +1,6 @@
-"""The (x, z) form with a time-dependent scale: x' = c eta (z - x) - a g, z' = (mu / eta) (x - z) - g / eta.
+"""The (x, z) form: z follows the minimizer of a quadratic lower model of f at x.
+
+With a time-dependent scale x' = c eta (z - x) - a g, z' = (mu / eta) (x - z) - g / eta.
 
 The scale obeys the Riccati equation eta' = (c / 2) (mu - eta^2), integrated as tau = 1 / eta, which
 starts at 0 where eta starts at infinity: tau' = (c / 2) (1 - mu tau^2). The members differ in c, in

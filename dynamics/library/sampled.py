@@ -16,7 +16,7 @@ from ..algebra.vectors import Vector, blocks, inner, zero
 from ..flows.system import System
 from ..samples.sample import sample
 from ..vector_fields.block import Block
-from ..vector_fields.named_maps import named_map
+from ..vector_fields.maps import named_map
 from ..vector_fields.objective import Objective
 
 Fields: TypeAlias = "dict[str, dict[Any, Any]]"

@@ -1,4 +1,4 @@
-"""Second-order flows: damped motion, and the passive form of accelerated methods."""
+"""Second-order flows: damped motion, the passive form, Hessian damping, relativistic motion, time-dependent scales."""
 
 from __future__ import annotations
 

@@ -7,8 +7,7 @@ from ..algebra.scalars import parameters
 from ..algebra.vectors import Vector, blocks
 from ..flows.system import System
 from ..maps import named_maps
-from ..vector_fields.maps import Map
-from ..vector_fields.named_maps import named_map
+from ..vector_fields.maps import Map, named_map
 from ..vector_fields.objective import Objective
 
 _WRITTEN = {"euclidean": "steepest_l2", "max": "steepest_linf"}

@@ -1,9 +1,12 @@
-"""The loop of a training run: steps, validations, checkpoints, and the test at the end."""
+"""The loop of a training run: steps, validations, checkpoints, and the test at the end; Ctrl-C between two steps."""
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import equinox as eqx
@@ -16,9 +19,41 @@ from ..tasks.rows import count
 from .compiled import TrainState
 from .evaluation import Evaluation, first_chunk
 from .failures import TrainingFailed, diagnose
-from .interruption import between_steps
 from .run_folder import CHECKPOINT, RunFolder
 from .setup import Setup
+
+
+@contextmanager
+def between_steps() -> Iterator[Callable[[], None]]:
+    """A check that raises KeyboardInterrupt if Ctrl-C was pressed since the beginning.
+
+    Python raises it wherever the program stands, and in a callback of another library (JAX has one for collections of
+    garbage) it is printed and forgotten. Here the first is kept for the next check, and a second one raises at once.
+    In other threads than the main one, and where a program handles the signal itself, nothing is changed.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or before is not signal.default_int_handler:
+        yield lambda: None
+        return
+    pressed = False
+
+    def keep(number: int, frame: Any) -> None:
+        nonlocal pressed
+        if pressed:
+            signal.default_int_handler(number, frame)
+        pressed = True
+
+    def check() -> None:
+        if pressed:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, keep)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
+
 
 Progress = Callable[[int, int, Mapping[str, Any]], None]
 

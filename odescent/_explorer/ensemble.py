@@ -1,4 +1,4 @@
-"""Ensembles of paths, of a method with noise or of interacting particles, with their statistics."""
+"""Ensembles of paths, of a method with noise or of interacting particles: statistics and panels."""
 
 from __future__ import annotations
 

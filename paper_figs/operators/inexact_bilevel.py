@@ -124,7 +124,7 @@ class Logistic:
     begin = -5.0
 
     def __init__(self, seed: int, columns: int = 31) -> None:
-        from ...dynamics.problems.logistic_data import breast_cancer_data
+        from ...dynamics.problems.logistic import breast_cancer_data
 
         features, label = breast_cancer_data()
         signed = features[:, :columns] * (2.0 * label - 1)[:, None]

@@ -26,7 +26,7 @@ _SHOWN = (0, 4, 8, 12, 16)
 
 def problem(ridge: float) -> tuple[np.ndarray, np.ndarray]:
     """S = X^T X / n + ridge and b = X^T y / n of the standardized breast cancer data."""
-    from ...dynamics.problems.logistic_data import breast_cancer_data
+    from ...dynamics.problems.logistic import breast_cancer_data
 
     X, y = breast_cancer_data()
     n, d = X.shape

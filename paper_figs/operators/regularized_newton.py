@@ -30,7 +30,7 @@ _GOAL = 1e-6
 
 def longest_row() -> float:
     """M of logistic regression: the largest norm of a row of the data."""
-    from ...dynamics.problems.logistic_data import breast_cancer_data
+    from ...dynamics.problems.logistic import breast_cancer_data
 
     return float(np.linalg.norm(breast_cancer_data()[0], axis=1).max())
 

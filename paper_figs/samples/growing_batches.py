@@ -25,7 +25,7 @@ def regression(ridge: float) -> od.FiniteSum:
     """Logistic regression on the breast-cancer data, rows with replacement."""
     import jax.numpy as jnp
 
-    from ...dynamics.problems.logistic_data import breast_cancer_data
+    from ...dynamics.problems.logistic import breast_cancer_data
 
     features, labels = breast_cancer_data()
 

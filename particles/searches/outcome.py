@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..._support.errors import OdescentError
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..._support.errors import OdescentError, check_choice
-from ..._support.pictures import drawn
 from ..._support.rendering.brief import short
+from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...discretize.runs.trajectory import Trajectory
 from ...dynamics.vector_fields.objective import Objective

@@ -1,6 +1,7 @@
 """The optax backend: a stand-alone module with a transformation's factory and `eval_params`.
 
 What a gradient transformation is not given becomes an extra argument of its update.
+Blocks in several spaces are a dict.
 """
 
 from __future__ import annotations
@@ -14,32 +15,103 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...._support.errors import NotCarried, OdescentError, listed, unknown
+from ....dynamics.algebra.vectors import Vector, VectorSymbol
 from ...programs.program import Program
 from ...step.words import example
 from ..backend import POWERS, Backend
 from ..lowering.coefficients import in_order
 from ..lowering.lower import Lowering
 from ..lowering.names import Naming
-from ..lowering.statements import routines
+from ..lowering.statements import Lowered, routines
 from ..modules.coefficient_function import traced_coefficients
 from ..modules.optax_helpers import HELPERS
-from ..modules.optax_notes import GROUPED
+from ..modules.optax_notes import GROUPED, notes_on_blocks
 from ..modules.text import assembled, description, map_functions
 from ..printing.language import JNP
-from ..printing.lines import wrapped
+from ..printing.lines import WIDTH, indented, wrapped
 from ..stability import BOUNDS, check_numbers, warn_if_unstable
 from ..transform.coupled import coupled_plan, is_coupled, keys_of
 from ..transform.extra_arguments import extra_arguments
 from ..transform.groups import by_group
 from ..transform.linear import plan_with_oracles
 from ..transform.plan import Plan
-from .coupled_optax import CoupledTransformation
 from .optax_module import TransformationModule
 
 if TYPE_CHECKING:
     import optax
 
     from ...step.iteration import Iteration
+
+
+class CoupledTransformation(TransformationModule):
+    """Prints a factory whose parameters are several trees by name, one for each space of the method.
+
+    Args:
+        algorithm: the method.
+        made: its transformation.
+        lowering: of the program.
+        factory: what the factory is called.
+        keys: what each block that the parameters hold is called there, by its name in the module.
+    """
+
+    output = "x_output"  # x may be a block
+
+    def __init__(
+        self,
+        algorithm: Iteration,
+        made: Plan,
+        lowering: Lowering,
+        factory: str,
+        keys: Mapping[str, str],
+    ) -> None:
+        self.keys, self.starts = keys, lowering.starts()
+        super().__init__(algorithm, made, lowering, factory, "")
+
+    def kept(self, low: Lowered) -> Lowered:
+        memory = tuple(b for b in low.blocks if b.name not in self.keys)
+        return replace(low, blocks=memory, starts=self.starts)
+
+    def notes(self) -> str:
+        return notes_on_blocks(
+            [*self.keys.values()], bool(self.names), self.asked, self.update.draws
+        )
+
+    def _read(self, names: list[str]) -> list[str]:
+        """The line of a function that reads the parameters under these names."""
+        keys = [f'"{key}"' for key in self.keys.values()]
+        left = f"({names[0]},)" if len(names) == 1 else ", ".join(names)
+        head = "" if {*names} == {"_"} else f"{left} = "
+        return wrapped(f"{head}_blocks", ["params", *keys], "", "    ", room=WIDTH - 4)
+
+    def _begun(self, text: list[str]) -> list[str]:
+        begun = [f"{self.starts[n]}_start" if n in self.starts else "start" for n in self.keys]
+        read = [n if any(n in t for t in text) else "_" for n in begun]
+        return [
+            *indented(self._read(read)),
+            *(f"        {n} = _memory({n})" for n in read if n != "_"),
+        ]
+
+    def _typed(self, callables: list[str]) -> list[str]:
+        spaces = ", ".join(self.keys)
+        typed = (f"    {a} = _typed_each({a}, {spaces})" for a in callables)
+        return [*self._read([*self.keys]), *typed]
+
+    def _updates(self) -> dict[str, tuple[str, str]]:
+        return {n: (f"{n}_moved", n) for n in self.keys}
+
+    def _new_updates(self, moved: Mapping[str, str]) -> list[str]:
+        new = [f'"{key}": _update({moved[n]}, {n}, "{key}")' for n, key in self.keys.items()]
+        return wrapped("new_updates = ", new, "", "        ", "{}")
+
+    @property
+    def like_output(self) -> str:
+        return next(iter(self.keys))
+
+    def _as_held(self, value: Vector) -> list[str]:
+        if not isinstance(value, VectorSymbol) or value.name not in self.keys:
+            return []
+        only = [n if n == value.name else "_" for n in self.keys]
+        return [*self._read(only), f"    return {value.name}"]
 
 
 FACTORY = "the factory"  # what it is called is kept under this name

@@ -2,12 +2,16 @@
 
 Oracle calls become requests to named arguments, implicit gradient steps become proximal steps, and
 every coefficient becomes a name (of the coefficient table, or of a scalar computed in the step).
+
+A memory that keeps a sample of the step before needs no vector: emitted code holds the place in the generator (a key, a
+seed, a state) and draws the sample again where it is read. That asks for a start at which the sample does not matter,
+as with a move of length zero, since no sample was drawn before the first step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,6 +26,7 @@ from ...programs.program import (
     Assign,
     CallOracle,
     Choose,
+    Draw,
     Instruction,
     Loop,
     Program,
@@ -30,10 +35,49 @@ from ...programs.program import (
 )
 from ...step.compile import COUNTER
 from .coefficients import Coefficients, in_order
-from .kept_samples import kept_samples
 from .names import Naming
 from .statements import Lowered, Routine, Sample
 from .writer import Writer
+
+
+@dataclass(frozen=True)
+class KeptSample:
+    """A memory that is a function of one draw.
+
+    Attributes:
+        block: its symbol.
+        draw: of the step that assigns it.
+        value: the function, of the target of the draw.
+    """
+
+    block: VectorSymbol
+    draw: Draw
+    value: Vector
+
+
+def kept_samples(program: Program) -> dict[str, KeptSample]:
+    """The memories of a program without guards that hold one sample each, by name."""
+    if program.guarded or program.counts or not program.draws:
+        return {}
+    flat = program.inlined()
+    drawn = {d.target: d for d in program.draws if isinstance(d.target, VectorSymbol)}
+    begin: dict[Symbol, Expr] = {b.symbol: b.init for b in program.blocks if b.kind == "scalar"}
+    found = {}
+    for b in program.blocks:
+        value = flat.next[b.symbol]
+        own = symbols_of(value)
+        if b.kind != "vector" or len(own) != 1 or not own <= drawn.keys():
+            continue
+        others = {s: e for s, e in begin.items() if s != b.symbol}
+        read = [e for s, e in flat.next.items() if s != b.symbol]
+        read += [e for i in flat.plain if not isinstance(i, Draw) for e in i.expressions]
+        read += flat.outputs.values()
+        if any(b.symbol in symbols_of(tidy(substitute(e, others))) for e in read):
+            continue  # the start matters
+        (target,) = own
+        assert isinstance(b.symbol, VectorSymbol) and isinstance(value, Vector)
+        found[b.name] = KeptSample(b.symbol, drawn[target], value)
+    return found
 
 
 def oracle_arguments(oracles: set[Oracle], naming: Naming) -> dict[Oracle, str]:

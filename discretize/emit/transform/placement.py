@@ -2,7 +2,8 @@
 
 The parameters hold the first gradient point that is linear in the blocks, or else the algorithm's
 output: then the gradient that comes in is of use only if the step takes one there. Every other call
-becomes an extra argument. Initial values that oracles make are made at the first update.
+becomes an extra argument; a step that ends with a gradient at its new point is rearranged to begin with
+it. Initial values that oracles make are made at the first update.
 """
 
 from __future__ import annotations
@@ -13,7 +14,15 @@ from dataclasses import replace
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.calculus import Symbol, nothing, oracles_in, substitute, symbols_of, tidy
+from ....dynamics.algebra.calculus import (
+    Symbol,
+    coefficient,
+    nothing,
+    oracles_in,
+    substitute,
+    symbols_of,
+    tidy,
+)
 from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.exact import is_zero
 from ....dynamics.algebra.oracles import Oracle
@@ -39,7 +48,6 @@ from ...programs.program import (
 )
 from ..lowering.lower import solve_implicit
 from ..printing.lines import bare
-from .deferred import deferred, plain_gradient
 from .plan import PARAMS, Plan
 
 
@@ -246,3 +254,60 @@ def _calls(e: Expr) -> bool:
     if isinstance(e, Vector):
         return bool(e.calls())
     return any(node.oracle is not None for node in e.atoms(ScalarNode)) or bool(scalar_calls(e))
+
+
+def plain_gradient(c: CallOracle) -> bool:
+    """Whether the call is what a gradient that comes in can stand for."""
+    plain = not c.directions and not c.parameters and c.implicit == 0
+    return plain and c.oracle.kind in ("grad", "operator")
+
+
+def deferred(program: Program) -> Program:
+    """One gradient a step, at a block, for a step that ends with a gradient at its new point.
+
+    What such a step adds at its end, c g, waits until the next step brings g: a block s holds s - c g
+    in between, from its own start on. A program of another form is returned as it is.
+    """
+    flat = program.inlined()
+    if len(flat.calls) != 1 or program.draws or not plain_gradient(flat.calls[0]):
+        return program
+    # The block that keeps the gradient, and the one whose next value is where it is taken.
+    (last,) = flat.calls
+    kept = [b for b in program.blocks if flat.next[b.symbol] == last.target]
+    moved = [b for b in program.blocks if flat.next[b.symbol] == last.point and b.init == start]
+    if len(kept) != 1 or not moved or kept[0].init != call(last.oracle, start):
+        return program
+    gradient, place = kept[0].symbol, moved[0].symbol
+    # What each other block adds of the gradient at its end: constant multiples, or this form does not exist.
+    waiting: dict[Symbol, sp.Expr] = {}
+    for b in program.blocks:
+        after = flat.next[b.symbol]
+        if b in kept or last.target not in symbols_of(after):
+            continue
+        if not isinstance(after, Vector):
+            return program
+        c = coefficient(after, last.target)
+        linear = last.target not in symbols_of(after - last.target * c)
+        if not linear or symbols_of(c) - set(program.parameters) or is_zero(c):
+            return program
+        waiting[b.symbol] = c
+    if symbols_of(program.outputs["x"]) & {*waiting, gradient}:
+        return program
+    assert isinstance(place, VectorSymbol)
+    # The program in the blocks that wait: the gradient comes first, and is added to them there.
+    vectors = {s: c for s, c in waiting.items() if isinstance(s, VectorSymbol)}
+    whole: dict[Symbol, Expr] = {s: s + last.target * c for s, c in vectors.items()}
+    whole[gradient] = last.target
+    blocks, following = [], {}
+    for b in program.blocks:
+        if b in kept:
+            continue
+        after, init = flat.next[b.symbol], b.init
+        if b.symbol in waiting:
+            assert isinstance(after, Vector) and isinstance(init, Vector)
+            after = after - last.target * waiting[b.symbol]
+            init = init - call(last.oracle, start) * waiting[b.symbol]
+        blocks.append(replace(b, init=init))
+        following[b.symbol] = tidy(substitute(after, whole))
+    asked = replace(last, point=place)
+    return replace(program, blocks=tuple(blocks), instructions=(asked,), next=following)
