@@ -18,14 +18,16 @@ from odescent._support.lazy import public
 
 TESTS = Path(__file__).resolve().parent
 files = cache(modules)
+names_of = cache(public)
 
 
+@cache
 def home(name: str) -> str:
     """The module that a dotted name of the package leads to, through the packages that show it."""
     at, _, rest = name.partition(".")
     while rest:
         here, _, rest = rest.partition(".")
-        shown = public(import_module(at).__name__) if files()[at].stem == "__init__" else {}
+        shown = names_of(import_module(at).__name__) if files()[at].stem == "__init__" else {}
         if here in shown and shown[here] != f".{here}":
             return home(f"{resolve_name(shown[here], at)}.{here}")
         if f"{at}.{here}" not in files():
