@@ -44,7 +44,17 @@ def _maps():
             yield name
 
 
-@pytest.mark.parametrize("name", list(_maps()))
+MAPS = [
+    "adagrad", "adagrad_norm", "adam", "adaptive", "inverse_filter", "m_fac", "mkor", "newton",
+    "normalized_gradient_descent", "regularized_newton", "relativistic", "rmsprop", "sign_descent",
+]  # fmt: skip
+
+
+def test_every_map_is_tried():
+    assert list(_maps()) == MAPS
+
+
+@pytest.mark.parametrize("name", MAPS)
 def test_points_are_those_at_which_emitted_code_calls(name):
     """On a quadratic whose Hessian is the one that the exact points take for every function."""
     own, draw, asked = od.algorithm(name), random.Random(name), []

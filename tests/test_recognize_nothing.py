@@ -148,7 +148,20 @@ def _maps():
             yield name
 
 
-@pytest.mark.parametrize("name", list(_maps()))
+MAPS = [
+    "accelerated_mirror_descent", "adagrad", "adagrad_norm", "adam", "adaptive", "barzilai_borwein",
+    "exact_line_search", "implicit_bilevel", "inverse_filter", "iterative_newton", "m_fac",
+    "mirror_descent", "mkor", "newton", "newton_schulz", "normalized_gradient_descent",
+    "penalty_bilevel", "polyak_step", "regularized_newton", "relativistic", "rmsprop",
+    "sign_descent",
+]  # fmt: skip
+
+
+def test_every_map_is_tried():
+    assert list(_maps()) == MAPS
+
+
+@pytest.mark.parametrize("name", MAPS)
 def test_no_map_is_excluded_from_being_itself_at_irrational_values(name):
     own = od.algorithm(name).tuned
     for seed in range(3):

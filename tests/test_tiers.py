@@ -9,6 +9,7 @@ from pathlib import Path
 
 import concerned
 import pytest
+import tiers
 
 import odescent as od
 from odescent._cli.commands import COMMANDS
@@ -34,6 +35,11 @@ def test_every_file_has_a_quick_test(quick: list[pytest.Item]) -> None:
     optional = re.compile(r"^(\w+ = )?pytest\.importorskip", re.MULTILINE)
     expected = {p for p in FILES if not optional.search(p.read_text(encoding="utf-8"))}
     assert expected - {item.path for item in quick} == set()
+
+
+def test_collecting_constructs_few_registered_entries() -> None:
+    """Every worker collects all tests; to construct all methods, or systems, takes seconds."""
+    assert tiers._now["constructed"] < len(od.algorithms())
 
 
 def test_every_registered_name_public_name_and_command_has_a_quick_test(

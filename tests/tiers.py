@@ -110,6 +110,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [i for i in items if {i.nodeid, i.nodeid.partition("::")[0]} & again]
 
 
+def pytest_collection_finish() -> None:
+    """How many registered entries collecting has constructed: every worker collects all tests."""
+    registry = sys.modules.get("odescent._support.registry")
+    _now["constructed"] = registry._kept.cache_info().currsize if registry else 0
+
+
 # --- what they take ---------------------------------------------------------------------------------
 
 
