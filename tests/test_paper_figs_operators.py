@@ -12,16 +12,12 @@ from odescent import paper_figs as pf
 from odescent.paper_figs.operators import adagrad_norm, kkt_newton, regularized_newton
 
 FIGURES = {f.name: f for _, f in pf.find(["operators"])}
-SMALLER: dict[str, dict[str, Any]] = {
-    "doubling": {},
-    "polar": {},
+SMALLER: dict[str, dict[str, Any]] = {  # of the figures that take long
     "filter": {"steps": 300, "rates": [3.0, 8.0]},
     "leaks": {"steps": 240, "rates": [4.0, 8.0, 10.0]},
-    "radius": {},
     "window": {"sizes": [1000, 2000, 3000], "windows": [8], "rates": [0.1, 0.3, 1.0, 3.0]},
     "first_integral": {"steps": [0.05, 0.025, 0.0125]},
     "kkt_newton": {"points": 60},
-    "saddle_flow": {},
     "bilevel": {"sigmas": [0.1, 0.05, 0.025], "ratios": [0.5, 1.0, 2.0], "steps": 3000},
     "inexact_bilevel": {"rows": 24, "dimension": 8, "informative": 4, "budget": 4000},
     "inexact_bilevel_logistic": {"columns": 8, "fixed": [1e-6], "budget": 60_000},
@@ -38,14 +34,14 @@ def double():
 
 def computed(name: str, **smaller: Any) -> pf.Result:
     figure = FIGURES[name]
-    return figure.compute(**{**figure.parameters("quick"), **SMALLER[name], **smaller})
+    return figure.compute(**{**figure.parameters("quick"), **SMALLER.get(name, {}), **smaller})
 
 
-def test_every_figure_is_tried_here():
-    assert {*SMALLER} == {*FIGURES}
+def test_every_smaller_figure_is_there():
+    assert {*SMALLER} <= {*FIGURES}
 
 
-@pytest.mark.parametrize("name", cases(SMALLER, ["inexact_bilevel_logistic"]))
+@pytest.mark.parametrize("name", cases(FIGURES, ["inexact_bilevel_logistic"]))
 def test_claims_hold_and_the_figure_is_drawn_from_its_file(name: str):
     check_claims_and_drawing(FIGURES[name], computed(name))
 

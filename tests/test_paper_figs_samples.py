@@ -12,8 +12,7 @@ from odescent import paper_figs as pf
 from odescent.paper_figs.samples import clients, directions, sketch, transport
 
 FIGURES = {f.name: f for _, f in pf.find(["samples"])}
-SMALLER: dict[str, dict[str, Any]] = {
-    "directions": {},
+SMALLER: dict[str, dict[str, Any]] = {  # of the figures that take long
     # a tenth of the rows, of which its claims are, and every second rate
     "sketch": {"runs": 10000, "counts": [65], "rates": [0.25, 1.0, 2.0, 4.0, 12.0]},
     "units": {
@@ -22,8 +21,6 @@ SMALLER: dict[str, dict[str, Any]] = {
         "epochs": 12,
         "networks": 4,
     },
-    "transport": {},
-    "policy": {},
     "growing_batches": {"seeds": 1, "fixed": {"8": 20000, "64": 8000}},
     "clients": {
         "picked": 3,
@@ -45,14 +42,14 @@ def double():
 
 def computed(name: str, **less: Any) -> pf.Result:
     figure = FIGURES[name]
-    return figure.compute(**{**figure.parameters("quick"), **SMALLER[name], **less})
+    return figure.compute(**{**figure.parameters("quick"), **SMALLER.get(name, {}), **less})
 
 
-def test_every_figure_is_tried_here():
-    assert {*SMALLER} == {*FIGURES}
+def test_every_smaller_figure_is_there():
+    assert {*SMALLER} <= {*FIGURES}
 
 
-@pytest.mark.parametrize("name", cases(SMALLER, ["policy"]))
+@pytest.mark.parametrize("name", cases(FIGURES, ["policy"]))
 def test_claims_hold_and_the_figure_is_drawn_from_its_file(name: str):
     check_claims_and_drawing(FIGURES[name], computed(name))
 
