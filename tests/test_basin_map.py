@@ -351,3 +351,22 @@ def test_a_field_that_is_finite_nowhere_is_refused() -> None:
     f = od.Objective("hole", lambda x: jnp.sum(x**1.5))
     with pytest.raises(od.OdescentError, match="not finite at any"):
         basins(od.system("gradient_flow"), f, axes={"x0": (-2, 0, 5)})
+
+
+def test_chaos_in_one_of_eight_entries_is_found_by_one_tangent() -> None:
+    """More entries than tangents that are followed; the other seven contract, and are driven by the first."""
+
+    def driven(z: jax.Array, *, r: jax.Array) -> jax.Array:
+        rest = 0.5 * z[:-1] + 0.1 * jnp.roll(z, -1)[:-1]
+        return jnp.append(rest, r * z[-1] * (1 - z[-1]))
+
+    axes = {"r": np.array([2.0, 3.2, 3.9])}
+    found = basins(driven, axes=axes, start=np.full(8, 0.3), steps=2000)
+    assert [found.attractors[i].kind for i in found.labels] == ["fixed point", "cycle", "chaotic"]
+    one = basins(
+        lambda z: driven(z, r=jnp.asarray(3.9)),
+        axes={"x0[0]": (0.1, 0.4, 3), "x0[7]": (0.2, 0.7, 3)}, start=np.full(8, 0.3), steps=2000,
+    )  # fmt: skip
+    assert [a.kind for a in one.attractors] == ["chaotic"]
+    value, low, high = one.attractors[0].exponent or ()
+    assert low < value < high and low < 0.4963 < high  # of the logistic map
