@@ -13,6 +13,7 @@ from odescent._cli.commands import COMMANDS
 from odescent._cli.group import made
 from odescent._support.numbers import number
 from odescent.cli import app
+from odescent.discretize.emit import BACKENDS
 
 REFUSED = {
     # names: the nearest, or some of what there is
@@ -23,7 +24,7 @@ REFUSED = {
     "derive nesterov --route none": "known: direct, immersion, model",
     "emit heavy_bal": "did you mean 'heavy_ball'",
     "emit gradient_flow": "is a system: emit takes an algorithm",
-    "emit nesterov --target cobol": "known: jax, ",
+    "emit nesterov --target cobol": f"known: {', '.join(sorted(BACKENDS))}",
     "emit nesterov --set zz=3": "no parameter 'zz'",
     "certify nesterv --mu 1 --L 2": "did you mean 'nesterov",
     "certify nesterov --mu 1 --L 10 --over cubes": "'quadratics', not 'cubes'",

@@ -79,19 +79,17 @@ def counts_agree(algorithm: od.Algorithm, steps: int = 12) -> od.discretize.Traj
     return run
 
 
-GUARDED = ("adaptive_regularized_newton", "armijo", "bold_driver", "wolfe")
-
-
-@pytest.mark.parametrize("name", GUARDED)
-def test_registered_methods_count_what_they_ask_for(name: str) -> None:
-    counts_agree(od.algorithm(name))
-
-
-def test_no_guarded_method_is_left_out() -> None:
+def guarded(name: str) -> bool:
     """Batches are counted in test_growing_batches.py, the values of two levels in test_inexact_bilevel.py."""
-    programs = {n: od.algorithm(n).program for n in od.algorithms()}
-    guarded = [n for n, p in programs.items() if p.guarded and not p.draws]
-    assert GUARDED == tuple(n for n in guarded if not any(c.oracle.args for c in programs[n].calls))
+    p = od.algorithm(name).program
+    return bool(p.guarded) and not p.draws and not any(c.oracle.args for c in p.calls)
+
+
+@pytest.mark.parametrize("name", od.algorithms())
+def test_registered_methods_count_what_they_ask_for(name: str) -> None:
+    if not guarded(name):
+        pytest.skip("it has no guards")
+    counts_agree(od.algorithm(name))
 
 
 def a_condition(draw: random.Random) -> sp.Basic:

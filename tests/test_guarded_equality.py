@@ -80,18 +80,10 @@ def test_trials_refute_with_a_witness() -> None:
         assert found.verdict == "refuted" and found.witness is not None
 
 
-GUARDED = [
-    "adadagrad", "adadagrad_norm", "adaptive_regularized_newton", "armijo", "bold_driver",
-    "inexact_bilevel", "wolfe",
-]  # fmt: skip
-
-
-def test_every_method_with_guards_is_tried() -> None:
-    assert [n for n in od.algorithms() if od.algorithm(n).program.guarded] == GUARDED
-
-
-@pytest.mark.parametrize("name", GUARDED)
+@pytest.mark.parametrize("name", od.algorithms())
 def test_methods_with_guards_are_recognized(name: str) -> None:
+    if not od.algorithm(name).program.guarded:
+        pytest.skip("it has no guards")
     found = od.recognize(od.algorithm(name))
     assert (found.verdict, found.name) == ("equal", name), found.reason
 

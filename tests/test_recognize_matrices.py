@@ -33,30 +33,20 @@ CENTER = np.array([0.5, -1.25])
 PLAIN = {"grad", "operator"}
 
 
-def _maps():
-    for name in od.algorithms():
-        p = od.algorithm(name).tuned
-        plain = {o.kind for o in p.oracles} <= PLAIN and p.calls
-        plain = plain and not any(c.directions or c.oracle.args for c in p.calls)
-        # what is asked at the start of such a method is not among the answers here
-        plain = plain and not any(asked_in(b.init) for b in p.blocks)
-        if plain and isinstance(form(p), Program) and not (p.draws or p.counts or p.sweeps):
-            yield name
+def _is_map(name):
+    p = od.algorithm(name).tuned
+    plain = {o.kind for o in p.oracles} <= PLAIN and p.calls
+    plain = plain and not any(c.directions or c.oracle.args for c in p.calls)
+    # what is asked at the start of such a method is not among the answers here
+    plain = plain and not any(asked_in(b.init) for b in p.blocks)
+    return plain and isinstance(form(p), Program) and not (p.draws or p.counts or p.sweeps)
 
 
-MAPS = [
-    "adagrad", "adagrad_norm", "adam", "adaptive", "inverse_filter", "m_fac", "mkor", "newton",
-    "normalized_gradient_descent", "regularized_newton", "relativistic", "rmsprop", "sign_descent",
-]  # fmt: skip
-
-
-def test_every_map_is_tried():
-    assert list(_maps()) == MAPS
-
-
-@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("name", od.algorithms())
 def test_points_are_those_at_which_emitted_code_calls(name):
     """On a quadratic whose Hessian is the one that the exact points take for every function."""
+    if not _is_map(name):
+        pytest.skip("it is no such map")
     own, draw, asked = od.algorithm(name), random.Random(name), []
 
     def gradient(p):

@@ -141,28 +141,15 @@ def test_elimination_keeps_solutions_of_random_equations_with_irrational_numbers
     )  # fmt: skip
 
 
-def _maps():
-    for name in od.algorithms():
-        p = od.algorithm(name).tuned
-        if not p.guarded and isinstance(form(p), Program) and not (p.draws or p.counts or p.sweeps):
-            yield name
+def _is_map(name):
+    p = od.algorithm(name).tuned
+    return not p.guarded and isinstance(form(p), Program) and not (p.draws or p.counts or p.sweeps)
 
 
-MAPS = [
-    "accelerated_mirror_descent", "adagrad", "adagrad_norm", "adam", "adaptive", "barzilai_borwein",
-    "exact_line_search", "implicit_bilevel", "inverse_filter", "iterative_newton", "m_fac",
-    "mirror_descent", "mkor", "newton", "newton_schulz", "normalized_gradient_descent",
-    "penalty_bilevel", "polyak_step", "regularized_newton", "relativistic", "rmsprop",
-    "sign_descent",
-]  # fmt: skip
-
-
-def test_every_map_is_tried():
-    assert list(_maps()) == MAPS
-
-
-@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("name", od.algorithms())
 def test_no_map_is_excluded_from_being_itself_at_irrational_values(name):
+    if not _is_map(name):
+        pytest.skip("it is no such map")
     own = od.algorithm(name).tuned
     for seed in range(3):
         draw = random.Random(f"{name}{seed}")

@@ -398,12 +398,14 @@ def _looped(
         if on_rows:
             first = state["steps"] + done
             at, average = drawn((at, average), jnp.arange(first, first + count))
-            values = [np.asarray(v)[None] for v in looked(at)[0]]
+            seen, gradient = looked(at)
+            values = [np.asarray(v)[None] for v in seen]
             taken, success = 1, bool(max(values[1][0], values[2][0]) <= tolerance)
             more["iteration"] = first + count
             done += count
         else:
             (at, _), rows = whole((at, jnp.asarray(False)), count)
+            _, gradient = looked(at)
             *values, ended = (np.asarray(r) for r in rows)
             success = bool(ended.any())
             taken = int(np.argmax(ended)) + 1 if success else count  # rows that count
@@ -420,7 +422,7 @@ def _looped(
                 f"smaller lower_step than {lower:.3g}."
             )
         now = {"x": at[0], "fast": at[1:], "step": h, "steps": state["steps"] + done, "history": history,
-               "lower": lower, "average": average, "gradient": looked(at)[1]}  # fmt: skip
+               "lower": lower, "average": average, "gradient": gradient}  # fmt: skip
         if success:
             message = f"all residuals are at most {tolerance:g}"
         elif last:
