@@ -193,7 +193,7 @@ def rows(m: Any, columns: bool = False) -> list[Any]:
     return [*zip(*listed, strict=True)] if columns else listed
 
 
-def eliminated(left: list[list[Number]]) -> list[list[Number]]:
+def eliminated(left: list[Any]) -> list[list[Number]]:
     """The rows of A^-1 B from those of A and B side by side, by elimination with the largest pivots."""
     for k in range(len(left)):
         left[k:] = sorted(left[k:], key=lambda row: -abs(row[k]))
@@ -227,7 +227,7 @@ class World:
 
     def __init__(self, claims: Env, seed: str, digits: int, moved: str = "", until: float = inf):
         self.claims, self.seed, self.moved, self.used = claims, seed, moved, set[str]()
-        self.step = Number(10) ** -(digits // 2 + 10)  # of central differences
+        self.lost = digits // 2 + 10  # digits, by a central difference
         self.scale = Number(random.Random(f"{seed} scale").choice((1, 2)))
         self.drawn: dict[str, Vector] = {}
         self.weights: dict[Any, list[Number]] = {}  # of oracles, by where they are taken
@@ -271,7 +271,8 @@ class World:
         size = len(point) or SIZE * (SLOTS if several else 1)
         part, image = self.place(slot) if slot else slice(None), SIZE if several else size
         slopes = [self.draw(["slope", i, *family], size) for i in range(SIZE)]
-        if (weights := self.weights.get(place := (*family, tuple(point), tuple(extra)))) is None:
+        place = (decimal.getcontext().prec, *family, tuple(point), tuple(extra))
+        if (weights := self.weights.get(place)) is None:
             more = [self.draw(["extra", i, *family], len(extra) + 1) for i in range(SIZE)]
             pairs = zip(slopes, more, strict=True)
             weights = self.weights[place] = [(dot(s, point) + dot(b, [*extra, 1])).exp() for s, b in pairs]  # fmt: skip
@@ -290,43 +291,45 @@ class World:
     def root(self, which: str, unknowns: Any, equations: Any, minimized: Any, env: Env) -> Any:
         """One of the unknowns that solve equations, by Newton's method with differences, from zero.
 
-        Gradients of convex functions, as those of `oracle` are, have one root; where a scalar is minimized it is least.
+        Few digits at first, then all. Gradients of convex functions, as those of `oracle` are, have one root; where a
+        scalar is minimized it is least.
         """
-        key = (json.dumps([unknowns, equations, minimized]), *env.items())
+        whole = decimal.getcontext().prec
+        key = (whole, json.dumps([unknowns, equations, minimized]), *env.items())
         if (known := self.roots.get(key)) is not None:
             return known[int(which)]
         sizes = [SIZE if u[0] == "block" else 1 for u in unknowns]
         ends = [*itertools.accumulate(sizes)]
-        near = range(ends[-1])
 
-        def parts(flat: list[Number]) -> list[Any]:
+        def parts(flat: Vector) -> list[Any]:
             cut = zip(unknowns, ends, sizes, strict=True)
             return [Vector(flat[e - n : e]) if u[0] == "block" else flat[e - 1] for u, e, n in cut]
 
-        def at(flat: list[Number], trees: Any) -> list[Any]:
+        def at(flat: Vector, trees: Any) -> list[Any]:
             own = {json.dumps(u): v for u, v in zip(unknowns, parts(flat), strict=True)}
             return [self(tree, {**env, **own}) for tree in trees]
 
-        def left(flat: list[Number]) -> list[Number]:
+        def left(flat: Vector) -> Vector:
             made = zip(at(flat, equations), sizes, strict=True)
             listed = (([*v] or [Number(0)] * n) if isinstance(v, Vector) else [v] for v, n in made)
-            return [a for v in listed for a in v]
+            return Vector(a for v in listed for a in v)
 
-        def beside(flat: list[Number]) -> list[list[Number]]:
-            return [[a + self.step * (i == j) for i, a in enumerate(flat)] for j in near]
-
-        found, enough = [Number(0)] * len(near), Number(10) ** (40 - decimal.getcontext().prec)
-        for _ in range(60):
-            value, moved = left(found), [left(p) for p in beside(found)]
-            slopes = [[*((b[i] - value[i]) / self.step for b in moved), value[i]] for i in near]
-            moves = [row[0] for row in eliminated(slopes)]
-            share = 1 / max(Number(1), *map(abs, moves))
-            found = [a - share * m for a, m in zip(found, moves, strict=True)]
-            if max(map(abs, moves)) < enough:
-                break
+        units = [Vector(Number(i == j) for i in range(ends[-1])) for j in range(ends[-1])]
+        found, size, digits = units[0] * 0, inf, 80
+        for _ in range(99):
+            with decimal.localcontext(prec=digits):
+                value, by = left(found), Number(10) ** (20 - digits // 2)
+                if size > by:  # after a step shorter than differences, slopes serve again
+                    slopes = [(left(found + u * by) - value) * (1 / by) for u in units]
+                moves = Vector(r[0] for r in eliminated([*zip(*slopes, value, strict=True)]))
+                found -= moves * (1 / max(Number(1), size := abs(moves)))
+            if size < Number(10) ** (40 - digits):
+                if digits == whole:
+                    break
+                digits, size = min(whole, 2 * digits - 40), inf
         asked = [minimized] if minimized else []
-        values = [v for p in (found, *beside(found)) for v in at(p, asked)]
-        if max(map(abs, moves)) >= enough or (values and min(values) < values[0]):
+        values = [v for u in (value * 0, *units) for v in at(found + u * by, asked)]
+        if size >= Number(10) ** (40 - whole) or (values and min(values) < values[0]):
             raise decimal.InvalidOperation  # another point is tried
         self.roots[key] = parts(found)
         return self.roots[key][int(which)]
@@ -364,11 +367,11 @@ class World:
             if isinstance(value, Vector):
                 return value * (1 + share) + Vector([share] * (len(value) or SIZE))
             return value * (1 + share) + share
-        (rate, *rest), step = rates, self.step / (2 * len(rates) + 1)
-        zero, ends = Number(0), (step, -step)
-        shifted = ({s: v + rate.get(s, zero) * k for s, v in at.items()} for k in ends)
-        up, down = (self.claim(name, end, *rest) for end in shifted)
-        return (up - down) * (1 / (2 * step))
+        (rate, *rest), step = rates, Number(10) ** -self.lost / (2 * len(rates) + 1)
+        with decimal.localcontext(prec=decimal.getcontext().prec + self.lost):
+            shifted = ({s: v + rate.get(s, 0) * k for s, v in at.items()} for k in (step, -step))
+            up, down = (self.claim(name, end, *rest) for end in shifted)
+            return (up - down) * (1 / (2 * step))
 
     def __call__(self, tree: Any, env: Env) -> Any:
         """The value of a tree, finite; ``env`` has the symbols that are not drawn."""
@@ -427,10 +430,9 @@ class Arithmetic:
             raise Malformed(f"it has a number of more than {LARGEST['digits']} digits.")
         self.digits, self.points, self.until = DIGITS + longest, points, time.monotonic() + seconds
         self.salt = hashlib.sha256(text.encode()).hexdigest()
-        lost = LARGEST["derivatives"] * (self.digits // 2 + 10)  # by nested differences
         traps = [decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow]
-        sizes: Any = {"Emax": decimal.MAX_EMAX, "Emin": decimal.MIN_EMIN}
-        self.context = decimal.Context(self.digits + lost + 60, traps=traps, **sizes)
+        ends: Any = {"Emax": decimal.MAX_EMAX, "Emin": decimal.MIN_EMIN, "traps": traps}
+        self.context = decimal.Context(self.digits + 60, **ends)
 
     def agree(self, sides: Any, claims: Env, moved: str = "") -> tuple[bool, set[str]]:
         """Whether two sides agree at all points (if not real or too large, others are drawn), and the claims used."""
@@ -455,10 +457,8 @@ class Arithmetic:
         """Whether the checks hold, by name, every claim matters to one, and is so in the exact data."""
         claims, noticed = {c["name"]: c["value"] for c in step["claims"]}, set[str]()
         with decimal.localcontext(self.context):
-            about, said = (
-                _about(exact, step) if exact else {},
-                "claim {} is what the exact data give",
-            )
+            about = _about(exact, step) if exact else {}
+            said = "claim {} is what the exact data give"
             done = {said.format(w): self.agree(of, claims)[0] for w, of in about.items()}
             for check in step["checks"]:
                 trees = check["left"], check["right"]
