@@ -168,6 +168,7 @@ def test_roots_of_other_unknowns_and_maxima_are_no_minima() -> None:
         "another function": (lowest, od.argmin(F.value(x, y), y)),
         "another unknown": (od.root(slope - F.grad(x, y, wrt="x"), y), od.root(slope - F.grad(x, y, wrt="x"), x)),
         "not at it": (substitute(slope, {y: lowest * 2}), slope * 0),
+        "by its last digit": (lowest, lowest * (1 + sp.Rational(1, 10**99))),
     }  # fmt: skip
     for sides in (same, other):
         for name, (left, right) in sides.items():
