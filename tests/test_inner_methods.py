@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 import odescent as od
 from odescent import OdescentError
-from odescent.analysis.bilevel.levels import Reduced, oracles_of
+from odescent.analysis.bilevel.levels import Reduced, levels_of
 from odescent.dynamics.algebra.trees import from_tree, tree
 from odescent.dynamics.flows.evaluate import evaluate
 from odescent.dynamics.solves import jax_roots
@@ -234,11 +234,11 @@ def test_gradient_descent_holds_four_copies_of_the_lower_block(route):
 
     begin, shape_x = ravel_pytree(jnp.zeros(10))
     guess, shape_y = ravel_pytree(jnp.zeros(size))
-    oracles = oracles_of(far, chain, shape_x, shape_y)[0]
-    look = Reduced(route, oracles, 0.01, 1e-6, None, od.algorithm("gradient_descent", step=0.1))
+    levels = levels_of(far, chain, shape_x, shape_y, (begin, guess))
+    look = Reduced(route, levels, 0.01, 1e-6, od.algorithm("gradient_descent", step=0.1))
 
     def found(x, guess):
-        values = look._found(x, guess)
+        values = look.program.at(x, guess, *look.numbers)
         return values["gradient"], values["fast"]
 
     planned = jax.jit(found).lower(begin, (guess,) * len(look.fast)).compile().memory_analysis()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import sympy as sp
 from jax.flatten_util import ravel_pytree
 
 from ..._support.errors import OdescentError, expected
@@ -17,21 +21,37 @@ from ...dynamics.implicit.roots import roots_of
 from ...dynamics.library import system
 from ...dynamics.library.bilevel import F, G
 from ...dynamics.vector_fields.objective import Objective
-from ...dynamics.vector_fields.own_functions import Apart, rows_in
+from ...dynamics.vector_fields.own_functions import Apart, rows_in, told
 
 # tolerance of a search in double precision, relative to 1 + the length of the unknown
 _LEAST = 1e-13
 
 
+@dataclass(frozen=True)
+class Levels:
+    """Both levels as functions of flat arrays.
+
+    Attributes:
+        told: what tells them from others; equal where the same is computed.
+        oracles: their values and gradients by name.
+        mu: strong convexity of the lower level, where it is known.
+    """
+
+    told: Any
+    oracles: Mapping[str, Any] = field(compare=False)
+    mu: float | None = field(compare=False)
+
+
 class Reduced:
     """The function of x alone that a route minimizes, with its gradient, from a guess of the fast blocks.
 
+    What is compiled for levels and an inner method serves every sigma and tolerance.
+
     Args:
         method: "implicit" or "penalty".
-        oracles: values and gradients of both levels on flat arrays.
+        levels: both levels.
         sigma: the small parameter of the penalty.
         tolerance: of the lower searches.
-        mu: strong convexity of the lower level, where it is known.
         inner: the algorithm that searches the lower level, and its adjoint; None for Newton's method.
     """
 
@@ -41,47 +61,53 @@ class Reduced:
     )
 
     def __init__(
-        self,
-        method: str,
-        oracles: Mapping[str, Any],
-        sigma: float,
-        tolerance: float,
-        mu: float | None,
-        inner: Any = None,
+        self, method: str, levels: Levels, sigma: float, tolerance: float, inner: Any = None
     ) -> None:
-        flow = system(f"{method}_bilevel")
+        self.program = _program(method, levels, inner)
+        self.fast, self.mu = self.program.fast, levels.mu
         # the penalty's difference of two searches is divided by sigma
         needed = max(tolerance * min(1.0, sigma), _LEAST) if method == "penalty" else tolerance
-        how = {"tolerance": needed, "method": inner}
+        self.numbers = (sigma, needed)
+        if inner is not None:
+            self.failure = (
+                f"the lower level has no minimizer that {inner.name} finds from its start: its steps do not come to "
+                "rest, or end where the curvature is negative; begin elsewhere, or take a shorter step."
+            )
+
+    def __call__(self, x: Any, guess: tuple[Any, ...]) -> dict[str, Any]:
+        """Values at x; raises OdescentError where a lower search does not end in a minimizer."""
+        return dict(self.program.at(x, guess, *self.numbers))
+
+
+class _Program:
+    """The flow at rest in its fast blocks, evaluated and compiled."""
+
+    def __init__(self, method: str, levels: Levels, inner: Any) -> None:
+        flow = system(f"{method}_bilevel")
+        self.tolerance = sp.Symbol("tolerance", positive=True)
+        how = {"tolerance": self.tolerance, "method": inner}
         at_rest = flow.critical_manifold(**how)
         self.roots = {
             s: r for s, e in at_rest.items() for r in roots_of(e) if r.equations.names == (s.name,)
         }
         self.fast = [*self.roots]
         self.adjoint = method == "implicit" and len(self.fast) > 1
-        if inner is not None:
-            self.failure = (
-                f"the lower level has no minimizer that {inner.name} finds from its start: its steps do not come to "
-                "rest, or end where the curvature is negative; begin elsewhere, or take a shorter step."
-            )
         x, y = (flow.block(n).symbol for n in "xy")
         self.gradient: Any = -flow.reduced(0, **how).drift[x]
         self.value: Any = F.value(x, y)
+        self.sigma = [p for p in flow.parameters if p.name == "sigma"]  # of the penalty
         if method == "penalty":
-            z, small = flow.block("z").symbol, flow.parameters
-            named = {p.name: p for p in small}
-            self.value += (G.value(x, y) - G.value(x, z)) / named["sigma"]
-            self.given = {named["sigma"]: sigma}
-        else:
-            self.given = {}
+            z = flow.block("z").symbol
+            self.value += (G.value(x, y) - G.value(x, z)) / self.sigma[0]
         self.value = substitute(self.value, at_rest)
-        self.x, self.oracles, self.mu = x, dict(oracles), mu
-        self._at = jax.jit(self._found)
+        self.x, self.oracles = x, dict(levels.oracles)
+        self.at = jax.jit(self._found)
 
-    def _found(self, x: Any, guess: tuple[Any, ...]) -> dict[str, Any]:
+    def _found(self, x: Any, guess: tuple[Any, ...], sigma: Any, tolerance: Any) -> dict[str, Any]:
         values: dict[Any, Any] = {
             self.x: x,
-            **self.given,
+            self.tolerance: tolerance,
+            **dict.fromkeys(self.sigma, sigma),
             **dict(zip(self.fast, guess, strict=True)),
         }
         known = with_roots([self.gradient, self.value], values, self.oracles, jnp)
@@ -102,9 +128,8 @@ class Reduced:
             "upper": self.oracles["value_F"](x, found[0]),
         }
 
-    def __call__(self, x: Any, guess: tuple[Any, ...]) -> dict[str, Any]:
-        """Values at x; raises OdescentError where a lower search does not end in a minimizer."""
-        return dict(self._at(x, guess))
+
+_program = lru_cache(maxsize=8)(_Program)
 
 
 def _length(arrays: list[Any]) -> Any:
@@ -125,19 +150,26 @@ def floats(name: str, value: Any) -> Any:
     return made
 
 
-def oracles_of(
-    upper: Any, lower: Any, shape_x: Any, shape_y: Any, rows: tuple[Any, ...] = ()
-) -> tuple[dict[str, Any], float | None]:
-    """Values and partial gradients of both levels on flat arrays, and the lower level's strong convexity.
+def levels_of(
+    upper: Any,
+    lower: Any,
+    shape_x: Any,
+    shape_y: Any,
+    at: tuple[Any, Any],
+    rows: tuple[Any, ...] = (),
+) -> Levels:
+    """Values and partial gradients of both levels on flat arrays.
 
     Args:
         upper: F, a function of x and y, and of its rows if there are any.
         lower: G, likewise.
         shape_x: gives flat arrays the shape of x.
         shape_y: likewise.
+        at: flat arrays where both levels have values.
         rows: those of both levels, pytrees of arrays; none for functions of x and y alone.
     """
     found: dict[str, Any] = {}
+    known: list[Any] = [shape_x, shape_y]
     data: list[tuple[Any, ...]] = [(part,) for part in rows] or [(), ()]
     for (name, level), of in zip((("F", upper), ("G", lower)), data, strict=True):
         if isinstance(level, Objective) and not of:
@@ -168,6 +200,12 @@ def oracles_of(
                 raise expected(f"the level {named}", "a scalar function of (x, y)", value)
             return value
 
+        made = None
+        with suppress(
+            Exception
+        ):  # of the user's function, which is called again, and its error told
+            made = told(fun, jax.make_jaxpr(partial(flat))(*at))
+        known.append(object() if made is None else made)
         checked = Apart(flat)
         found |= {
             f"value_{name}": checked,
@@ -175,7 +213,8 @@ def oracles_of(
             f"grad_{name}_y": jax.grad(checked, 1),
         }
     mu = getattr(lower, "mu", None)
-    return found, float(mu) if mu is not None and getattr(mu, "is_number", True) else None
+    mu = float(mu) if mu is not None and getattr(mu, "is_number", True) else None
+    return Levels(tuple(known), found, mu)
 
 
 def row_counts(rows: Any, batch: int | None, method: str) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.library import system
 from ...dynamics.random.sources import source
 from .constrained import Constrained
-from .levels import Reduced, floats, oracles_of, projection, row_counts
+from .levels import Levels, Reduced, floats, levels_of, projection, row_counts
 from .result import BilevelResult, result_of
 
 cg: Any = jax.scipy.sparse.linalg.cg
@@ -123,7 +123,8 @@ def bilevel(
         flat_x, shape_x = ravel_pytree(floats("x0", x0))
         flat_y, shape_y = ravel_pytree(floats("y0", y0))
         counts = row_counts(rows, batch, method)
-        oracles, mu = oracles_of(upper, lower, shape_x, shape_y, rows or ())
+        made = partial(levels_of, upper, lower, shape_x, shape_y, (flat_x, flat_y))
+        levels = made(rows or ())
         project = projection(constraints, shape_x, flat_x)
         inside = projection(lower_constraints, shape_y, flat_y, "lower_constraints", "y0")
         begin: dict[str, Any] = {
@@ -136,24 +137,24 @@ def bilevel(
         state = begin if resume is None else dict(resume.state)
         shapes = (shape_x, shape_y)
         if method == "single_loop":
-            run = _single_loop(oracles, sigma, step, lower_step, ratio, inside)
+            run = _single_loop(levels.oracles, sigma, step, lower_step, ratio, inside)
             if batch is not None and rows is not None:
-                on_rows = partial(oracles_of, upper, lower, shape_x, shape_y)
-                run["drawn"] = _drawn(on_rows, rows, counts, batch, key)
+                run["drawn"] = _drawn(made, rows, counts, batch, key)
                 run["momentum"] = float(momentum)
             return _looped(run, state, steps, tolerance, shapes, callback, flat_y, project)
         look: Reduced | Constrained
         if lower_constraints is None:
-            look = Reduced(method, oracles, float(sigma), float(lower_tolerance), mu, inner)
+            look = Reduced(method, levels, float(sigma), float(lower_tolerance), inner)
         else:
-            look = Constrained(method, oracles, float(sigma), float(lower_tolerance), inside)
+            how = float(sigma), float(lower_tolerance)
+            look = Constrained(method, levels.oracles, *how, inside)
         return _searched(
             look, state, steps, tolerance, shapes, callback, flat_y, project, step, method
         )
 
 
 def _drawn(
-    on_rows: Callable[[tuple[Any, ...]], tuple[dict[str, Any], Any]],
+    on_rows: Callable[[tuple[Any, ...]], Levels],
     rows: tuple[Any, ...],
     counts: tuple[int, ...],
     batch: int,
@@ -168,7 +169,7 @@ def _drawn(
         for part, k, n in zip(rows, keys, counts, strict=True):
             which = jax.random.randint(k, (batch,), 0, n)
             picked.append(jax.tree.map(lambda leaf, at=which: jnp.asarray(leaf)[at], part))
-        return on_rows(tuple(picked))[0]
+        return on_rows(tuple(picked)).oracles
 
     return drawn
 

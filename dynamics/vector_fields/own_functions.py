@@ -152,6 +152,11 @@ def trace_of(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
         if alone and out[0].shape == ():
             what = f"a value of type {out[0].dtype}"
         raise OdescentError(f"{name} must return one real number, but it returns {what}.")
+    return told(fun, made)
+
+
+def told(fun: Callable[..., Any], made: Any) -> Any:
+    """What tells a function from others, of what `jax.make_jaxpr` made of it; None where nothing hashable does."""
     text = str(made.jaxpr)
     if "0x" in text:  # an address says nothing of what is computed
         return None
