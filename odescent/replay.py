@@ -315,7 +315,7 @@ class World:
             return Vector(a for v in listed for a in v)
 
         units = [Vector(Number(i == j) for i in range(ends[-1])) for j in range(ends[-1])]
-        found, size, digits = units[0] * 0, inf, 80
+        found, size, digits = units[0] * 0, Number("inf"), 80
         for _ in range(99):
             with decimal.localcontext(prec=digits):
                 value, by = left(found), Number(10) ** (20 - digits // 2)
@@ -326,7 +326,7 @@ class World:
             if size < Number(10) ** (40 - digits):
                 if digits == whole:
                     break
-                digits, size = min(whole, 2 * digits - 40), inf
+                digits, size = min(whole, 2 * digits - 40), Number("inf")
         asked = [minimized] if minimized else []
         values = [v for u in (value * 0, *units) for v in at(found + u * by, asked)]
         if size >= Number(10) ** (40 - whole) or (values and min(values) < values[0]):

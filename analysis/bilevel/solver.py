@@ -169,7 +169,7 @@ def _drawn(
         for part, k, n in zip(rows, keys, counts, strict=True):
             which = jax.random.randint(k, (batch,), 0, n)
             picked.append(jax.tree.map(lambda leaf, at=which: jnp.asarray(leaf)[at], part))
-        return on_rows(tuple(picked)).oracles
+        return dict(on_rows(tuple(picked)).oracles)
 
     return drawn
 
