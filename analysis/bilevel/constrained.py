@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from .levels import Levels, Projection
 
 gmres: Any = jax.scipy.sparse.linalg.gmres
 vjp: Any = jax.vjp
@@ -24,7 +27,7 @@ class Constrained:
 
     Args:
         method: "implicit" or "penalty".
-        oracles: values and gradients of both levels on flat arrays.
+        levels: both levels.
         sigma: the small parameter of the penalty.
         tolerance: of the lower searches: the length of their last step relative to 1 + that of y.
         project: the projection of y.
@@ -37,25 +40,27 @@ class Constrained:
     )
 
     def __init__(
-        self,
-        method: str,
-        oracles: Mapping[str, Any],
-        sigma: float,
-        tolerance: float,
-        project: Callable[[Any], Any],
+        self, method: str, levels: Levels, sigma: float, tolerance: float, project: Projection
     ) -> None:
-        self.o, self.sigma, self.tolerance, self.project = oracles, sigma, tolerance, project
+        self._at, self._numbers = _program(method, levels, project).at, (sigma, tolerance)
         self.fast = ("y",) if method == "implicit" else ("y", "z")
-        self._at = jax.jit(self._implicit if method == "implicit" else self._penalty)
 
     def __call__(self, x: Any, guess: tuple[Any, ...]) -> dict[str, Any]:
         """Values at x, from a guess of the lower minimizers."""
-        return dict(self._at(x, guess))
+        return dict(self._at(x, guess, *self._numbers))
 
-    def _implicit(self, x: Any, guess: tuple[Any, ...]) -> dict[str, Any]:
+
+class _Program:
+    """What is compiled for levels and a set, for every sigma and tolerance."""
+
+    def __init__(self, method: str, levels: Levels, project: Projection) -> None:
+        self.o, self.project = levels.oracles, project
+        self.at = jax.jit(self._implicit if method == "implicit" else self._penalty)
+
+    def _implicit(self, x: Any, guess: tuple[Any, ...], _: Any, tolerance: Any) -> dict[str, Any]:
         o = self.o
         lower: Any = o["grad_G_y"]
-        y, step, residual = self._least(lambda y: lower(x, y), guess[0])
+        y, step, residual = self._least(lambda y: lower(x, y), guess[0], tolerance)
         value, slope_x, slope_y = (o[n](x, y) for n in ("value_F", "grad_F_x", "grad_F_y"))
         moved, pull = vjp(lambda x, y: self.project(y - step * lower(x, y)), x, y)
         equation: Any = lambda v: v - pull(v)[1]
@@ -71,10 +76,11 @@ class Constrained:
             "upper": value,
         }
 
-    def _penalty(self, x: Any, guess: tuple[Any, ...]) -> dict[str, Any]:
-        o, s = self.o, self.sigma
-        y, _, one = self._least(lambda y: s * o["grad_F_y"](x, y) + o["grad_G_y"](x, y), guess[0])
-        z, _, other = self._least(lambda z: o["grad_G_y"](x, z), guess[1])
+    def _penalty(self, x: Any, guess: tuple[Any, ...], s: Any, tolerance: Any) -> dict[str, Any]:
+        o = self.o
+        both = lambda y: s * o["grad_F_y"](x, y) + o["grad_G_y"](x, y)
+        y, _, one = self._least(both, guess[0], tolerance)
+        z, _, other = self._least(lambda z: o["grad_G_y"](x, z), guess[1], tolerance)
         upper = o["value_F"](x, y)
         return {
             "value": upper + (o["value_G"](x, y) - o["value_G"](x, z)) / s,
@@ -84,7 +90,9 @@ class Constrained:
             "upper": upper,
         }
 
-    def _least(self, gradient: Callable[[Any], Any], guess: Any) -> tuple[Any, Any, Any]:
+    def _least(
+        self, gradient: Callable[[Any], Any], guess: Any, tolerance: Any
+    ) -> tuple[Any, Any, Any]:
         """The minimizer in the set, the step that fits its curvature, and the length of a step of size one from it.
 
         Accelerated projected gradients (Beck and Teboulle, doi:10.1137/080716542) whose memory is dropped where they
@@ -93,7 +101,7 @@ class Constrained:
 
         def going(state: Any) -> Any:
             y, _, _, _, last, n = state
-            ended = last <= self.tolerance * (1 + jnp.linalg.norm(y))
+            ended = last <= tolerance * (1 + jnp.linalg.norm(y))
             return jnp.logical_not(ended) & (n < _MOST) & jnp.isfinite(last + jnp.sum(y))
 
         def move(state: Any) -> Any:
@@ -116,6 +124,9 @@ class Constrained:
         begin = self.project(guess)
         state = (begin, begin, one, one, jnp.full((), np.finfo(float).max), jnp.zeros((), int))
         y, _, _, curvature, last, _ = jax.lax.while_loop(going, move, state)
-        ended = (last <= self.tolerance * (1 + jnp.linalg.norm(y))) & jnp.isfinite(jnp.sum(y))
+        ended = (last <= tolerance * (1 + jnp.linalg.norm(y))) & jnp.isfinite(jnp.sum(y))
         residual = jnp.linalg.norm(y - self.project(y - gradient(y)))
         return y, 1 / curvature, jnp.where(ended, residual, jnp.nan)
+
+
+_program = lru_cache(maxsize=8)(_Program)

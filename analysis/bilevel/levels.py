@@ -42,6 +42,17 @@ class Levels:
     mu: float | None = field(compare=False)
 
 
+@dataclass(frozen=True)
+class Projection:
+    """A projection on flat arrays, and what tells it from others."""
+
+    told: Any
+    fun: Callable[[Any], Any] = field(compare=False)
+
+    def __call__(self, x: Any) -> Any:
+        return self.fun(x)
+
+
 class Reduced:
     """The function of x alone that a route minimizes, with its gradient, from a guess of the fast blocks.
 
@@ -249,7 +260,7 @@ def row_counts(rows: Any, batch: int | None, method: str) -> tuple[int, ...]:
 
 def projection(
     constraints: Any, shape_x: Any, x0: Any, name: str = "constraints", begins: str = "x0"
-) -> Callable[[Any], Any]:
+) -> Projection:
     """The projection on flat arrays, idempotent and not expansive on what is tried.
 
     Args:
@@ -266,10 +277,15 @@ def projection(
         OdescentError: it is none, or the starting point is elsewhere.
     """
     if constraints is None:
-        return lambda x: x
+        return Projection(None, lambda x: x)
 
-    def project(x: Any) -> Any:
+    def flat(x: Any) -> Any:
         return ravel_pytree(constraints(shape_x(x)))[0]
+
+    made = None
+    with suppress(Exception):  # of the user's function, which is called again, and its error told
+        made = told(constraints, jax.make_jaxpr(partial(flat))(x0))
+    project = Projection(object() if made is None else (shape_x, made), flat)
 
     key = jax.random.key(0)
     around = [(x0, s) for s in (0.1, 1.0, 10.0, 10.0)] + [(0 * x0, s) for s in (0.01, 0.01, 1.0)]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,18 +14,13 @@ from jax.flatten_util import ravel_pytree
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import check_whole
-from ...dynamics.flows.evaluate import evaluate
-from ...dynamics.library import system
-from ...dynamics.random.sources import source
 from .constrained import Constrained
-from .levels import Levels, Reduced, floats, levels_of, projection, row_counts
+from .levels import Reduced, floats, levels_of, projection, row_counts
 from .result import BilevelResult, result_of
+from .single_loop import drawn, loop_of, looped
 
-cg: Any = jax.scipy.sparse.linalg.cg
 METHODS = ("implicit", "penalty", "single_loop")
 _SHRINK, _SUFFICIENT, _TRIALS = 0.5, 1e-4, 40  # of a search along the hypergradient
-_CHUNK = 50  # steps of a single loop between two looks
-_WARNED = 0.1  # relative change of the flow by unequal scales, from which it is said
 
 
 @checked
@@ -59,7 +53,8 @@ def bilevel(
     "implicit" follows the hypergradient: an adjoint equation with the lower level's Hessian, by products. "penalty"
     follows the gradient of min_y (F + G/sigma) - min_z G/sigma, with first derivatives and an error of the order of
     sigma. Both search for the lower minimizer to a tolerance in every step, from the one before. "single_loop" takes
-    one gradient step in each of x, y and z of the penalty's flow.
+    one gradient step in each of x, y and z of the penalty's flow. What is compiled for two levels serves for other
+    starts, small parameters, steps and tolerances.
 
     Args:
         upper: F, a JAX function of (x, y), or an objective with two arguments.
@@ -123,8 +118,8 @@ def bilevel(
         flat_x, shape_x = ravel_pytree(floats("x0", x0))
         flat_y, shape_y = ravel_pytree(floats("y0", y0))
         counts = row_counts(rows, batch, method)
-        made = partial(levels_of, upper, lower, shape_x, shape_y, (flat_x, flat_y))
-        levels = made(rows or ())
+        levels_on = partial(levels_of, upper, lower, shape_x, shape_y, (flat_x, flat_y))
+        levels = levels_on(rows or ())
         project = projection(constraints, shape_x, flat_x)
         inside = projection(lower_constraints, shape_y, flat_y, "lower_constraints", "y0")
         begin: dict[str, Any] = {
@@ -137,41 +132,24 @@ def bilevel(
         state = begin if resume is None else dict(resume.state)
         shapes = (shape_x, shape_y)
         if method == "single_loop":
-            run = _single_loop(levels.oracles, sigma, step, lower_step, ratio, inside)
+            if step is None:
+                raise OdescentError(
+                    "the single loop has no search along its step: give step=, that of the upper level."
+                )
+            draws = None
             if batch is not None and rows is not None:
-                run["drawn"] = _drawn(made, rows, counts, batch, key)
-                run["momentum"] = float(momentum)
-            return _looped(run, state, steps, tolerance, shapes, callback, flat_y, project)
+                draws = drawn(levels_on, rows, counts, batch, key)
+            loop = loop_of(levels, project, inside, draws, float(momentum))
+            scales = {"sigma": float(sigma), "h": float(step), "lower": lower_step, "ratio": ratio}
+            return looped(loop, scales, state, steps, float(tolerance), shapes, callback, flat_y)
         look: Reduced | Constrained
         if lower_constraints is None:
             look = Reduced(method, levels, float(sigma), float(lower_tolerance), inner)
         else:
-            how = float(sigma), float(lower_tolerance)
-            look = Constrained(method, levels.oracles, *how, inside)
+            look = Constrained(method, levels, float(sigma), float(lower_tolerance), inside)
         return _searched(
             look, state, steps, tolerance, shapes, callback, flat_y, project, step, method
         )
-
-
-def _drawn(
-    on_rows: Callable[[tuple[Any, ...]], Levels],
-    rows: tuple[Any, ...],
-    counts: tuple[int, ...],
-    batch: int,
-    key: Any,
-) -> Callable[[Any], dict[str, Any]]:
-    """The oracles of a step by its number, on rows that are drawn for it with replacement."""
-    fresh: Any = source(key, "jax")
-
-    def drawn(step: Any) -> dict[str, Any]:
-        picked = []
-        keys = jax.random.split(jax.random.fold_in(fresh, step))
-        for part, k, n in zip(rows, keys, counts, strict=True):
-            which = jax.random.randint(k, (batch,), 0, n)
-            picked.append(jax.tree.map(lambda leaf, at=which: jnp.asarray(leaf)[at], part))
-        return dict(on_rows(tuple(picked)).oracles)
-
-    return drawn
 
 
 def _searched(
@@ -258,181 +236,6 @@ def _short(x: Any) -> str:
     flat = np.asarray(x).reshape(-1)
     shown = ", ".join(f"{v:.3g}" for v in flat[:4])
     return f"[{shown}{', ...' if flat.size > 4 else ''}]"
-
-
-def _single_loop(
-    oracles: Mapping[str, Any],
-    sigma: float,
-    step: float | None,
-    lower_step: float | None,
-    ratio: float,
-    inside: Callable[[Any], Any],
-) -> dict[str, Any]:
-    """What a single loop is run with."""
-    if step is None:
-        raise OdescentError(
-            "the single loop has no search along its step: give step=, that of the upper level."
-        )
-    return {
-        "oracles": oracles,
-        "sigma": float(sigma),
-        "step": float(step),
-        "lower": lower_step,
-        "ratio": float(ratio),
-        "inside": inside,
-    }
-
-
-def _scales(run: Mapping[str, Any], x: Any, y: Any) -> float:
-    """The lower step, after the check that unequal scales do not make the loop unstable (FAMILIES, B5)."""
-    F_, G_, sigma = run["oracles"]["value_F"], run["oracles"]["value_G"], run["sigma"]
-    key = jax.random.key(1)
-
-    def largest(product: Callable[[Any], Any], v: Any) -> float:
-        for _ in range(60):
-            w = product(v)
-            size = jnp.linalg.norm(w)
-            v = w / jnp.where(size > 0, size, 1.0)
-        return float(size)
-
-    both = lambda y: sigma * F_(x, y) + G_(x, y)
-    curved = lambda v: jax.jvp(jax.grad(both), (y,), (v,))[1]
-    lower = run["lower"] or 1 / largest(jax.jit(curved), jax.random.normal(key, y.shape))
-    if run["ratio"] != 1:
-        eps = run["step"] / lower
-        gradient: Any = jax.grad(G_, 1)
-
-        def lagging(u: Any) -> Any:
-            """B A^-2 B^T u: what a lag of the lower level does to the upper one."""
-            curved = lambda v: jax.jvp(lambda y: gradient(x, y), (y,), (v,))[1]
-            moved = jax.jvp(lambda x: gradient(x, y), (x,), (u,))[1]
-            for _ in range(2):
-                moved = cg(curved, moved, tol=1e-8)[0]
-            return jax.vjp(lambda x: gradient(x, y), x)[1](moved)[0]
-
-        lag = largest(jax.jit(lagging), jax.random.normal(key, x.shape))
-        share = eps * (run["ratio"] - 1) * lag / sigma
-        if share >= 1:
-            raise OdescentError(
-                f"the loop is unstable: z's scale exceeds y's by {eps * (run['ratio'] - 1):.3g}, and from "
-                f"{sigma / lag:.3g} on the effective mass is not definite; take ratio=1, a larger sigma or a "
-                "smaller step."
-            )
-        if abs(share) > _WARNED:
-            warnings.warn(
-                f"unequal scales of the lower blocks change the flow by the factor 1/(1 + K) with K up to {share:.2g} "
-                "in size; ratio=1 has no such error.", stacklevel=4,
-            )  # fmt: skip
-    return float(lower)
-
-
-def _looped(
-    run: Mapping[str, Any],
-    state: dict[str, Any],
-    steps: int,
-    tolerance: float,
-    shapes: Any,
-    callback: Any,
-    y0: Any,
-    project: Any,
-) -> BilevelResult:
-    """The library's single loop, an iteration of x, y and z each, in one compiled loop between two looks."""
-    flow = system("penalty_bilevel")
-    x, (y, z) = state["x"], state["fast"] or (y0, y0)
-    lower = state.get("lower") or _scales(run, x, y)
-    o, s, h, inside = run["oracles"], run["sigma"], run["step"], run["inside"]
-    blocks = [b.symbol for b in flow.blocks]
-    rates = {b: flow.drift[b] for b in blocks}
-    named = {p.name: p for p in flow.parameters}
-    fixed = {named["sigma"]: s, named["epsilon"]: h / lower, named["rho"]: run["ratio"]}
-
-    def residuals(at: Any, slopes: Any) -> tuple[Any, Any]:
-        """Of the upper level and of the lower ones: the lengths of their projected steps."""
-        upper = jnp.linalg.norm(at[0] - project(at[0] + slopes[0]))
-        steps_inside = [
-            v - inside(v + w * h / lower) for v, w in zip(at[1:], slopes[1:], strict=True)
-        ]
-        return upper, jnp.sqrt(sum(jnp.sum(v**2) for v in steps_inside))
-
-    def slopes_of(at: Any, oracles: Any) -> list[Any]:
-        known = dict(zip(blocks, at, strict=True)) | fixed
-        return [evaluate(rates[b], known, oracles, jnp) for b in blocks]
-
-    def moved(at: Any, slopes: Any) -> tuple[Any, ...]:
-        ahead = [v + h * slope for v, slope in zip(at, slopes, strict=True)]
-        return tuple(p(w) for p, w in zip((project, inside, inside), ahead, strict=True))
-
-    def move(state: Any, _: Any) -> Any:
-        """One step, unless the residuals are small enough already; the residuals are those before it."""
-        at, ended = state
-        slopes = slopes_of(at, o)
-        upper, lowers = residuals(at, slopes)
-        ended = ended | (jnp.maximum(upper, lowers) <= tolerance)
-        kept = [jnp.where(ended, v, w) for v, w in zip(at, moved(at, slopes), strict=True)]
-        return (tuple(kept), ended), (o["value_F"](at[0], at[1]), upper, lowers, ended)
-
-    def move_on_rows(state: Any, number: Any) -> Any:
-        """One step on the rows that are drawn for it, by averages of slopes that are asked for ahead."""
-        at, average = state
-        kept = run["momentum"]
-        place = moved(at, [w * (kept / (1 - kept)) for w in average])
-        slopes = slopes_of(place if kept else at, run["drawn"](number))
-        average = tuple(kept * w + (1 - kept) * g for w, g in zip(average, slopes, strict=True))
-        return (moved(at, average), average), None
-
-    @jax.jit
-    def looked(at: Any) -> Any:
-        """The value, the residuals and the gradient, of all rows."""
-        slopes = slopes_of(at, o)
-        return (o["value_F"](at[0], at[1]), *residuals(at, slopes)), -slopes[0]
-
-    names = ("value", "hypergradient", "lower_residual")
-    on_rows = "drawn" in run
-    whole: Any = jax.jit(lambda at, n: jax.lax.scan(move, at, None, length=n), static_argnums=1)
-    drawn: Any = jax.jit(lambda state, numbers: jax.lax.scan(move_on_rows, state, numbers)[0])
-    at: Any = (x, y, z)
-    average = state.get("average") or tuple(map(jnp.zeros_like, at))
-    history, done, message, success = list(state["history"]), 0, "", False
-    while not message:
-        count = min(1 if callback is not None and not on_rows else _CHUNK, steps - done)
-        more: dict[str, Any] = {"lower_error": np.nan, "step": h, "solves": 0}
-        if on_rows:
-            first = state["steps"] + done
-            at, average = drawn((at, average), jnp.arange(first, first + count))
-            seen, gradient = looked(at)
-            values = [np.asarray(v)[None] for v in seen]
-            taken, success = 1, bool(max(values[1][0], values[2][0]) <= tolerance)
-            more["iteration"] = first + count
-            done += count
-        else:
-            (at, _), rows = whole((at, jnp.asarray(False)), count)
-            _, gradient = looked(at)
-            *values, ended = (np.asarray(r) for r in rows)
-            success = bool(ended.any())
-            taken = int(np.argmax(ended)) + 1 if success else count  # rows that count
-            done += taken - success  # nothing moves where it ends
-        history += [
-            dict(zip(names, map(float, row), strict=True)) | more
-            for row in zip(*(v[:taken] for v in values), strict=True)
-        ]
-        last = success or done >= steps
-        left = max(history[-1][n] for n in names[1:])
-        if not np.isfinite(left):
-            raise OdescentError(
-                f"the single loop diverges before step {state['steps'] + done}: take a smaller step than {h:g}, or a "
-                f"smaller lower_step than {lower:.3g}."
-            )
-        now = {"x": at[0], "fast": at[1:], "step": h, "steps": state["steps"] + done, "history": history,
-               "lower": lower, "average": average, "gradient": gradient}  # fmt: skip
-        if success:
-            message = f"all residuals are at most {tolerance:g}"
-        elif last:
-            message = f"{steps} steps were taken; the largest residual is {left:.3g}, more than {tolerance:g}"
-        elif callback is not None and callback(
-            result_of(now, False, "running", shapes, "single_loop")
-        ):
-            message = "the callback ended it"
-    return result_of(now, success, message, shapes, "single_loop")
 
 
 def hypergradient(
