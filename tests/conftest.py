@@ -6,7 +6,6 @@ Heavy libraries are loaded here, so a test about lazy imports runs its code in a
 import functools
 import gc
 import inspect
-import itertools
 import os
 import sys
 import types
@@ -18,7 +17,6 @@ import jax
 import jaxtyping
 import matplotlib
 import pytest
-from jax._src.interpreters import mlir
 
 pytest_plugins = ("tiers",)
 
@@ -34,11 +32,6 @@ AS_USERS = os.environ.setdefault("XLA_FLAGS", QUICK) != QUICK
 jax.config.update("jax_disable_most_optimizations", not AS_USERS)
 # Programs do not carry the lines that they come from: no test reads them, and lowering is faster.
 jax.config.update("jax_traceback_in_locations_limit", 0)
-# A lowering makes a context of MLIR with all dialects, which takes as long as lowering a small program, and much
-# memory until it is collected: two hundred share one.
-_context = functools.lru_cache(1)(lambda n, made=mlir.make_ir_context: made())
-_lowered = itertools.count()
-mlir.make_ir_context = lambda: _context(next(_lowered) // 200)
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
