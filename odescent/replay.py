@@ -432,7 +432,7 @@ class Arithmetic:
         self.salt = hashlib.sha256(text.encode()).hexdigest()
         traps = [decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow]
         ends: Any = {"Emax": decimal.MAX_EMAX, "Emin": decimal.MIN_EMIN, "traps": traps}
-        self.context = decimal.Context(self.digits + 60, **ends)
+        self.context = decimal.Context(self.digits + 100, **ends)
 
     def agree(self, sides: Any, claims: Env, moved: str = "") -> tuple[bool, set[str]]:
         """Whether two sides agree at all points (if not real or too large, others are drawn), and the claims used."""

@@ -178,6 +178,16 @@ def test_roots_of_other_unknowns_and_maxima_are_no_minima() -> None:
             assert refuted(written(step)) == (sides is other), name
 
 
+def test_digits_that_cancel_are_there() -> None:
+    """Of e^200 - e^200, whose difference is e^-200, also in the derivative of a claim."""
+    far, near = sp.exp(-c - 200), sp.cosh(c + 200) - sp.sinh(c + 200)
+    for left, holds in ((near, True), (near + c * sp.Rational(1, 10**99), False)):
+        step = Step("", "", (Claim("a", left),), lambda m: {
+            "equal": Equation(m["a"], far), "and so is the rate": Equation(derivative(m["a"], {c: c}), -c * far)
+        })  # fmt: skip
+        assert refuted(written(step)) is not holds
+
+
 def test_a_plant_of_ones_own_replays() -> None:
     u, p = od.blocks("u p")
     derivation = od.immerse(

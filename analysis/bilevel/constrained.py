@@ -50,7 +50,7 @@ class Constrained:
         return dict(self._at(x, guess, *self._numbers))
 
 
-class _Program:
+class _InSet:
     """What is compiled for levels and a set, for every sigma and tolerance."""
 
     def __init__(self, method: str, levels: Levels, project: Projection) -> None:
@@ -129,4 +129,4 @@ class _Program:
         return y, 1 / curvature, jnp.where(ended, residual, jnp.nan)
 
 
-_program = lru_cache(maxsize=8)(_Program)
+_program = lru_cache(maxsize=8)(_InSet)

@@ -90,7 +90,7 @@ class Reduced:
         return dict(self.program.at(x, guess, *self.numbers))
 
 
-class _Program:
+class _AtRest:
     """The flow at rest in its fast blocks, evaluated and compiled."""
 
     def __init__(self, method: str, levels: Levels, inner: Any) -> None:
@@ -140,7 +140,7 @@ class _Program:
         }
 
 
-_program = lru_cache(maxsize=8)(_Program)
+_program = lru_cache(maxsize=8)(_AtRest)
 
 
 def _length(arrays: list[Any]) -> Any:

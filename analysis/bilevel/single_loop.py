@@ -53,7 +53,7 @@ def drawn(
     return oracles
 
 
-class Loop:
+class SingleLoop:
     """The steps of the loop and what is looked at between them; `n` has sigma, h, lower, ratio and tolerance.
 
     Args:
@@ -146,10 +146,10 @@ class Loop:
         return jax.lax.scan(move, state, numbers)[0]
 
 
-loop_of = lru_cache(maxsize=8)(Loop)
+loop_of = lru_cache(maxsize=8)(SingleLoop)
 
 
-def _lower_step(loop: Loop, scales: Mapping[str, Any], x: Any, y: Any) -> float:
+def _lower_step(loop: SingleLoop, scales: Mapping[str, Any], x: Any, y: Any) -> float:
     """The lower step, after the check that unequal scales do not make the loop unstable (FAMILIES, B5)."""
     sigma, key = scales["sigma"], jax.random.key(1)
 
@@ -180,7 +180,7 @@ def _lower_step(loop: Loop, scales: Mapping[str, Any], x: Any, y: Any) -> float:
 
 
 def looped(
-    loop: Loop,
+    loop: SingleLoop,
     scales: Mapping[str, Any],
     state: dict[str, Any],
     steps: int,
