@@ -212,15 +212,32 @@ def test_other_starts_parameters_keys_and_tolerances_compile_nothing(ball, how, 
     assert (again == first).all() and (other != first).all()
 
 
-def test_a_plain_function_and_another_end_compile_nothing_and_changed_data_are_seen(caplog):
-    data = [2.0]
-    flow, f = od.system("gradient_flow"), lambda p: data[0] * (p @ p) / 2
+def scaled(kind, c):
+    """c |p|^2/2 as its gradient says, with c in the code, in an array, or in a derivative rule."""
+    rows = jnp.full(2, c)
+
+    @jax.custom_jvp
+    def half(p):
+        return p @ p / 2
+
+    half.defjvp(lambda p, t: (half(*p), c * (p[0] @ t[0])))
+    compiled = jax.jit(lambda p: (rows * p) @ p / 2)
+    return {"code": lambda p: c * (p @ p) / 2, "array": compiled, "rule": half}[kind]
+
+
+@pytest.mark.parametrize("kind", ["code", "array", "rule"])
+def test_a_plain_function_and_another_end_compile_nothing_and_changed_data_are_seen(kind, caplog):
+    data, flow = [scaled(kind, 2.0)], od.system("gradient_flow")
+
+    def f(p):
+        return data[0](p)
+
     ends = [flow.simulate(f, np.ones(2), 1.0).x[-1]]
     with jax.log_compiles(), caplog.at_level("WARNING"):
         ends += [flow.simulate(f, np.ones(2), t).x[-1] for t in (1.0, 2.0)]
     # of its trace, which tells whether the function is the one of before, nothing is compiled
     assert not [r for r in caplog.records if "XLA compilation" in r.getMessage()]
-    data[0] = 3.0
+    data[0] = scaled(kind, 3.0)
     ends.append(flow.simulate(f, np.ones(2), 1.0).x[-1])
     wanted = np.exp([[-2.0] * 2, [-2.0] * 2, [-4.0] * 2, [-3.0] * 2])
     np.testing.assert_allclose(ends, wanted, rtol=1e-7)

@@ -7,7 +7,7 @@ call is, and which programs it holds, is known here alone.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,6 +121,31 @@ def operations(jaxpr: Any) -> set[str]:
     return found
 
 
+def programs(made: Any) -> Iterator[Any]:
+    """A program and all that it calls, repeats and chooses from, with their constants where they have any."""
+    yield made
+    for equation in made.eqns:
+        for held in equation.params.values():
+            for part in held if isinstance(held, tuple | list) else (held,):
+                if hasattr(part, "eqns"):
+                    yield from programs(part)
+
+
+def derivative(made: Any) -> Any:
+    """The trace of the gradient of what was traced, by rules of the user's too; None where there is none."""
+    import jax
+
+    def slopes(*x: Any) -> Any:
+        found, pull = jax.vjp(lambda *x: jax.core.eval_jaxpr(made.jaxpr, made.consts, *x), *x)
+        return pull([jax.numpy.ones_like(v) for v in found])
+
+    try:
+        shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in made.in_avals]
+        return jax.make_jaxpr(slopes)(*shapes)
+    except Exception:  # of a rule, or of a loop that has no gradient
+        return None
+
+
 def _called(equation: Any, entered: Sequence[str] | None = None) -> tuple[Any, Any] | None:
     """The program of a call and its constants; None for an operation."""
     name = equation.primitive.name
@@ -130,4 +155,4 @@ def _called(equation: Any, entered: Sequence[str] | None = None) -> tuple[Any, A
     return getattr(held, "jaxpr", held), getattr(held, "consts", ())
 
 
-__all__ = ["operations", "read_outside", "walk"]
+__all__ = ["derivative", "operations", "programs", "read_outside", "walk"]

@@ -10,6 +10,8 @@ from typing import Any
 from ..._support.errors import OdescentError, listed
 from ..algebra.scalars import check_name
 
+_RULES = ("custom_jvp_call", "custom_vjp_call")
+
 
 def refuse_torch(given: Any) -> None:
     """OdescentError for a module or a tensor of PyTorch, without importing that."""
@@ -156,12 +158,21 @@ def trace_of(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
 
 
 def told(fun: Callable[..., Any], made: Any) -> Any:
-    """What tells a function from others, of what `jax.make_jaxpr` made of it; None where nothing hashable does."""
-    text = str(made.jaxpr)
-    if "0x" in text:  # an address says nothing of what is computed
+    """What tells a function from others, of what `jax.make_jaxpr` made of it; None where nothing hashable does.
+
+    A trace shows neither the arrays that a compiled function inside of it reads nor a derivative rule of the user's.
+    """
+    from .jaxprs import derivative, programs  # which imports NumPy
+
+    traces = [made]
+    if any(e.primitive.name in _RULES for p in programs(made) for e in p.eqns):
+        traces.append(derivative(made))
+    text = "".join(str(getattr(t, "jaxpr", t)) for t in traces)
+    if None in traces or "0x" in text:  # an address says nothing of what is computed
         return None
+    parts = (p for t in traces for p in programs(t))
     try:
-        data = tuple(_fingerprint(c) for c in made.consts)
+        data = tuple(_fingerprint(c) for p in parts for c in getattr(p, "consts", ()))
         hash(fun)
     except TypeError:
         return None
