@@ -135,13 +135,14 @@ def derivative(made: Any) -> Any:
     """The trace of the gradient of what was traced, by rules of the user's too; None where there is none."""
     import jax
 
+    shaped: Any = jax.ShapeDtypeStruct
+
     def slopes(*x: Any) -> Any:
         found, pull = jax.vjp(lambda *x: jax.core.eval_jaxpr(made.jaxpr, made.consts, *x), *x)
         return pull([jax.numpy.ones_like(v) for v in found])
 
     try:
-        shapes = [jax.ShapeDtypeStruct(a.shape, a.dtype) for a in made.in_avals]
-        return jax.make_jaxpr(slopes)(*shapes)
+        return jax.make_jaxpr(slopes)(*(shaped(a.shape, a.dtype) for a in made.in_avals))
     except Exception:  # of a rule, or of a loop that has no gradient
         return None
 
