@@ -211,12 +211,7 @@ def levels_of(
                 raise expected(f"the level {named}", "a scalar function of (x, y)", value)
             return value
 
-        made = None
-        with suppress(
-            Exception
-        ):  # of the user's function, which is called again, and its error told
-            made = told(fun, jax.make_jaxpr(partial(flat))(*at))
-        known.append(object() if made is None else made)
+        known.append(_known(fun, flat, *at))
         checked = Apart(flat)
         found |= {
             f"value_{name}": checked,
@@ -226,6 +221,14 @@ def levels_of(
     mu = getattr(lower, "mu", None)
     mu = float(mu) if mu is not None and getattr(mu, "is_number", True) else None
     return Levels(tuple(known), found, mu)
+
+
+def _known(fun: Any, flat: Callable[..., Any], *at: Any) -> Any:
+    """What tells a user's function from others, by its form on flat arrays; where nothing does, a thing of its own."""
+    made = None
+    with suppress(Exception):  # of the function, which is called again, and its error told
+        made = told(fun, jax.make_jaxpr(partial(flat))(*at))
+    return object() if made is None else made
 
 
 def row_counts(rows: Any, batch: int | None, method: str) -> tuple[int, ...]:
@@ -282,10 +285,7 @@ def projection(
     def flat(x: Any) -> Any:
         return ravel_pytree(constraints(shape_x(x)))[0]
 
-    made = None
-    with suppress(Exception):  # of the user's function, which is called again, and its error told
-        made = told(constraints, jax.make_jaxpr(partial(flat))(x0))
-    project = Projection(object() if made is None else (shape_x, made), flat)
+    project = Projection((shape_x, _known(constraints, flat, x0)), flat)
 
     key = jax.random.key(0)
     around = [(x0, s) for s in (0.1, 1.0, 10.0, 10.0)] + [(0 * x0, s) for s in (0.01, 0.01, 1.0)]

@@ -66,7 +66,7 @@ class SingleLoop:
 
     def __init__(
         self, levels: Levels, project: Projection, inside: Projection,
-        draws: Callable[[Any], dict[str, Any]] | None, momentum: float,
+        draws: Callable[[Any], dict[str, Any]] | None = None, momentum: float = 0.0,
     ) -> None:  # fmt: skip
         flow = system("penalty_bilevel")
         self.oracles, self.draws, self.kept = levels.oracles, draws, momentum

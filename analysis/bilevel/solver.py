@@ -17,7 +17,7 @@ from ..._support.numbers import check_whole
 from .constrained import Constrained
 from .levels import Reduced, floats, levels_of, projection, row_counts
 from .result import BilevelResult, result_of
-from .single_loop import drawn, loop_of, looped
+from .single_loop import SingleLoop, drawn, loop_of, looped
 
 METHODS = ("implicit", "penalty", "single_loop")
 _SHRINK, _SUFFICIENT, _TRIALS = 0.5, 1e-4, 40  # of a search along the hypergradient
@@ -136,10 +136,11 @@ def bilevel(
                 raise OdescentError(
                     "the single loop has no search along its step: give step=, that of the upper level."
                 )
-            draws = None
-            if batch is not None and rows is not None:
+            if batch is None or rows is None:
+                loop = loop_of(levels, project, inside)
+            else:  # its draws serve this call alone
                 draws = drawn(levels_on, rows, counts, batch, key)
-            loop = loop_of(levels, project, inside, draws, float(momentum))
+                loop = SingleLoop(levels, project, inside, draws, float(momentum))
             scales = {"sigma": float(sigma), "h": float(step), "lower": lower_step, "ratio": ratio}
             return looped(loop, scales, state, steps, float(tolerance), shapes, callback, flat_y)
         look: Reduced | Constrained
