@@ -17,6 +17,7 @@ import jax
 import jaxtyping
 import matplotlib
 import pytest
+import shared_programs
 
 pytest_plugins = ("tiers",)
 
@@ -32,6 +33,8 @@ AS_USERS = os.environ.setdefault("XLA_FLAGS", QUICK) != QUICK
 jax.config.update("jax_disable_most_optimizations", not AS_USERS)
 # Programs do not carry the lines that they come from: no test reads them, and lowering is faster.
 jax.config.update("jax_traceback_in_locations_limit", 0)
+if not AS_USERS:
+    shared_programs.share()
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

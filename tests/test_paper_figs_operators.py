@@ -60,11 +60,18 @@ PERTURBED = {  # the field that is multiplied, and the number; a word of each cl
 }  # fmt: skip
 
 
+# what the claims that have to fail do not read
+LESS: dict[str, dict[str, Any]] = {
+    "bilevel": {"sigmas": [0.1, 0.05], "steps": 200},
+    "filter": {"rates": [3.0], "tuned": 5, "counts": [1, 8]},
+}
+
+
 @pytest.mark.parametrize("name", PERTURBED)
 def test_a_perturbed_method_fails_its_claims(name: str, monkeypatch: pytest.MonkeyPatch):
     which, field, by, words = PERTURBED[name]
     perturb(monkeypatch, which, which, field, by)
-    failed = wrong(computed(name))
+    failed = wrong(computed(name, **LESS.get(name, {})))
     for word in words:
         assert any(word in text for text in failed), (word, failed)
 

@@ -89,7 +89,8 @@ def _skipped_before(config: pytest.Config) -> frozenset[str] | None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what takes long as `full`, but for the quickest test of a file.
 
-    The files that take longest come first, so that workers end together.
+    The files that take longest come first, so that workers end together. What is compiled as users do comes last
+    in its file: conftest forgets all programs before it and after it.
     """
     took = _read()
     all_run = "not full" not in config.option.markexpr
@@ -105,7 +106,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker("full")
             if each <= most or all_run:
                 of_file[file] += each
-    items.sort(key=lambda item: -of_file[item.nodeid.partition("::")[0]])
+
+    def place(item: pytest.Item) -> tuple[float, str, bool]:
+        file = item.nodeid.partition("::")[0]
+        return -of_file[file], file, item.get_closest_marker("optimized") is not None
+
+    items.sort(key=place)
     if (again := _skipped_before(config)) is not None:
         items[:] = [i for i in items if {i.nodeid, i.nodeid.partition("::")[0]} & again]
 

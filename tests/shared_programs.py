@@ -1,0 +1,71 @@
+"""What the programs of many tests share: contexts of MLIR, and the executables of programs that are equal.
+
+A third to a half of the tests' time goes into lowering and compiling programs that run for milliseconds.
+"""
+
+import functools
+import hashlib
+import itertools
+import threading
+from typing import Any
+
+from jax._src import compiler, util
+from jax._src.interpreters import mlir
+from jaxlib.mlir import ir
+
+LOWERINGS = 200  # in one context, which keeps the types and constants of all of them
+KEPT = 1000  # executables, until what was compiled is forgotten (`tiers`, `jax.clear_caches`)
+
+_make, _compile = mlir.make_ir_context, compiler.backend_compile_and_load
+_lowered = itertools.count()
+_context_of = functools.lru_cache(1)(lambda number: _make())
+
+
+def _context() -> ir.Context:
+    """A shared context; one of its own for what is lowered inside of another lowering, or in another thread.
+
+    To make one takes half of the lowering of a small program.
+    """
+    try:
+        outer = ir.Context.current
+    except ValueError:  # as other releases say that there is none
+        outer = None
+    if outer is None and threading.current_thread() is threading.main_thread():
+        return _context_of(next(_lowered) // LOWERINGS)
+    return _make()
+
+
+class _Program:
+    """A program to compile, equal to all that have its text, options and devices."""
+
+    def __init__(self, *given: Any) -> None:
+        _, module, devices, options, _ = self.given = given
+        text = module.operation.get_asm(enable_debug_info=False)
+        what = hashlib.sha256(text.encode()).digest()
+        self.key = (what, options.SerializeAsString(), str(devices))
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Program) and self.key == other.key
+
+
+@util.cache(KEPT, trace_context_in_key=False)
+def _executable(program: _Program) -> Any:
+    given = program.given
+    del program.given  # the key stays in the cache, and the program need not
+    return _compile(*given)
+
+
+def _compiled(
+    backend: Any, module: Any, executable_devices: Any, options: Any, host_callbacks: Any
+) -> Any:
+    given = backend, module, executable_devices, options, host_callbacks
+    return _compile(*given) if host_callbacks else _executable(_Program(*given))
+
+
+def share() -> None:
+    """Share both in this process from now on."""
+    mlir.make_ir_context = _context
+    compiler.backend_compile_and_load = _compiled
