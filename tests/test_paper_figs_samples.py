@@ -75,6 +75,7 @@ PERTURBED = {  # the methods and flow, the field that is multiplied, the number;
 # what the claims that have to fail do not read
 LESS: dict[str, dict[str, Any]] = {
     "directions": {"few": 10, "budget": 1, "rates": [4], "sizes": [13]},
+    "growing_batches": {"fixed": {"8": 100, "64": 8000}, "digits_steps": 5},
     "sketch": {"rounds": 30, "rates": [0.5, 1.0, 2.0], "goal": 1.0},
     "transport": {"seeds": 2, "windows": [0.03, 0.14, 0.7]},
     "units": {"grid": [0.3], "rates": [0.1], "epochs": 1, "networks": 1},

@@ -21,6 +21,7 @@ from ...discretize.programs import draws
 from ...discretize.runs.emitted_stepper import LIMIT
 from ...dynamics import Objective
 from ...dynamics.flows.stepper import PointStepper, iterate
+from ...dynamics.vector_fields.own_functions import current
 from .batching import chunks, pad
 from .grid import product
 from .settling import begin
@@ -137,7 +138,7 @@ def _wanted(reduce: Iterable[str] | Mapping[str, Reduction]) -> dict[str, Reduct
     for value in wanted.values():
         if not callable(value) and value not in REDUCTIONS:
             raise unknown("reduction", value, REDUCTIONS)
-    return wanted
+    return {name: current(value) for name, value in wanted.items()}
 
 
 @lru_cache(maxsize=64)

@@ -29,6 +29,7 @@ from ...dynamics.flows.parameters import check_domain, constants, parameter_valu
 from ...dynamics.flows.solution import objective_for, problem_of
 from ...dynamics.flows.stepper import PointStepper, iterate
 from ...dynamics.flows.tableaux import runge_kutta
+from ...dynamics.vector_fields.own_functions import current
 from ..sections.return_map import ReturnMap, return_stepper
 
 RESOLVED = 0.25  # of a step times the local rate: RK4 is then accurate and stable
@@ -62,7 +63,7 @@ def stepper(
         raise OdescentError(
             f"an algorithm, a system or a JAX function of the state is expected, not {type(iterated).__name__}."
         )
-    return _of_function(iterated)
+    return _of_function(current(iterated))
 
 
 @lru_cache(maxsize=64)

@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 from ..._support.errors import NotCarried, OdescentError
 from ...dynamics import Objective, System
 from ...dynamics.flows.stepper import PointStepper, iterate
+from ...dynamics.vector_fields.own_functions import current
 from ..attraction.stepping import Iterated, stepper
 
 
@@ -99,7 +100,7 @@ def field_at(s: PointStepper, state: Any) -> tuple[ParametricField, np.ndarray]:
 def stepper_of(iterated: Iterated, target: Objective | None, flow: bool) -> PointStepper:
     """The stepper of what is continued; refuses noise and clocks."""
     if flow and not isinstance(iterated, System):
-        s = _of_velocities(iterated)
+        s = _of_velocities(current(iterated))
     else:
         s = stepper(iterated, target, 1.0 if isinstance(iterated, System) else None)
     if s.draws or s.population:

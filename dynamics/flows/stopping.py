@@ -15,6 +15,7 @@ from ..._support.numbers import real
 from ..._support.rendering.brief import short
 from ..vector_fields.functions import Assembled
 from ..vector_fields.objective import Objective
+from ..vector_fields.own_functions import current
 
 Until: TypeAlias = "Mapping[str, Any] | Callable[[Any, Any, dict[str, Any]], Any] | None"
 
@@ -67,7 +68,7 @@ def conditions(
     if until is None:
         return {}
     if callable(until):
-        return {"condition": StopCondition(_own, until)}
+        return {"condition": StopCondition(_own, current(until))}
     if not isinstance(until, Mapping):
         raise OdescentError(
             f"until must be a function of (t, x, states), or a mapping such as {{'gradient': 1e-6}}, not {until!r}."
@@ -75,7 +76,7 @@ def conditions(
     found: dict[str, StopCondition] = {}
     for name, given in until.items():
         if callable(given):
-            found[name] = StopCondition(_own, given)
+            found[name] = StopCondition(_own, current(given))
         elif name not in KNOWN:
             raise unknown("condition to stop at", name, tuple(KNOWN))
         elif population and name != "box":

@@ -12,6 +12,7 @@ from ..._support.errors import OdescentError, expected, listed, unknown
 from ..algebra.oracles import KINDS, Oracle
 from .maps import Map
 from .objective import Objective, consensus_point
+from .own_functions import current
 
 Functions: TypeAlias = "Objective | Mapping[str, Any]"  # one, or several by name
 
@@ -73,7 +74,7 @@ def _function(name: str, f: Any, oracle: Oracle) -> Objective:
     if not isinstance(f, Objective):
         if not callable(f):
             raise expected(f"the function {name}", "an objective, a map or a JAX function", f)
-        f = _plain(f, map_, oracle.args)
+        f = _plain(current(f), map_, oracle.args)
     if len(f.args) != len(oracle.args):
         own = f"the arguments {', '.join(oracle.args)}" if oracle.args else "one argument"
         raise OdescentError(f"{name} is called with {own}, but {f!r} has {len(f.args) or 'one'}.")

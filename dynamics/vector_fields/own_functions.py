@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any
 
 from ..._support.errors import OdescentError, listed
@@ -177,6 +177,85 @@ def told(fun: Callable[..., Any], made: Any) -> Any:
     except TypeError:
         return None
     return fun, text, data
+
+
+class Current:
+    """A user's function that is compiled into a program, with what it computed when it was traced: see `current`."""
+
+    def __init__(self, fun: Callable[..., Any]) -> None:
+        update_wrapper(self, fun, updated=())
+        self.fun = fun
+        self.traced: dict[Any, Any] = {}  # by arguments: what tells it there
+
+    def __call__(self, *x: Any, **named: Any) -> Any:
+        import jax
+
+        leaves, tree = jax.tree.flatten((x, named))
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            arguments = (tree, tuple(map(_kind, leaves)), bool(jax.config.jax_enable_x64))
+            if arguments not in self.traced:
+                self.traced[arguments] = self._told(arguments)
+        return self.fun(*x, **named)
+
+    def __reduce__(self) -> Any:
+        return current, (self.fun,)
+
+    def changed(self) -> bool:
+        """Whether it computes something else by now, for arguments as it was traced with, or may do so."""
+        return any(was is None or self._told(a) != was for a, was in self.traced.items())
+
+    def _told(self, arguments: Any) -> Any:
+        import jax
+
+        tree, kinds, x64 = arguments
+        leaves = [
+            k if alone else jax.ShapeDtypeStruct(*k[:2], weak_type=k[2]) for alone, k in kinds
+        ]
+        x, named = jax.tree.unflatten(tree, leaves)
+        try:
+            with jax.enable_x64(x64):
+                # JAX keeps traces by function; a new one is traced anew
+                return told(self.fun, jax.make_jaxpr(partial(self.fun))(*x, **named))
+        except Exception:  # the call itself says what is wrong
+            return None
+
+
+def _kind(leaf: Any) -> tuple[bool, Any]:
+    """What a trace depends on: of an array its shape and type, after False; what is no array itself, after True."""
+    import jax
+
+    if not hasattr(leaf, "dtype"):
+        return True, leaf
+    kind = jax.typeof(leaf)
+    return False, (kind.shape, kind.dtype, getattr(kind, "weak_type", False))
+
+
+_MOST = 256
+_CURRENT: dict[Any, Current] = {}
+
+
+def current(fun: Any) -> Any:
+    """A user's function as a key of what is compiled: the key of before as long as it computes what it did then.
+
+    JAX compiles a function once, with the data that it reads from outside at that time. This one is traced at each call
+    of ours, as it was when it was compiled, and where its trace, or its data, are others, another key stands for it.
+
+    Args:
+        fun: the function; what is ours reads nothing from outside, and is returned, as is what cannot be called.
+    """
+    where = getattr(fun, "__module__", None) or type(fun).__module__
+    if not callable(fun) or isinstance(fun, Current) or where.partition(".")[0] == "odescent":
+        return fun
+    try:
+        known = _CURRENT.pop(fun, None)
+    except TypeError:  # nothing is found by it again
+        return Current(fun)
+    if known is None or known.changed():
+        known = Current(fun)
+    _CURRENT[fun] = known  # the last one
+    while len(_CURRENT) > _MOST:
+        del _CURRENT[next(iter(_CURRENT))]
+    return known
 
 
 def _fingerprint(array: Any) -> tuple[str, tuple[int, ...], bytes]:

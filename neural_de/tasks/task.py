@@ -52,7 +52,9 @@ class Losses(Rendered, eqx.Module):
 
 
 class Task(abc.ABC):
-    """A task; make it hashable (a frozen dataclass), so that runs share compiled code.
+    """A task; make it hashable (a frozen dataclass), so that runs of equal tasks share compiled code.
+
+    What its methods read from elsewhere is that of the first run in a process: make it fields, which tell tasks apart.
 
     Class attributes:
         name: as in `Config.task`.

@@ -71,7 +71,7 @@ def followed(
     flow = od.system("averaged_gradient_flow", correction=correction)
     known = {"T": T, "tau": T} if correction == "look_ahead" else {"T": T}
     run = flow.simulate(
-        od.Objective("f", function),
+        function,
         start,
         float(times[-1]),
         times=times,

@@ -29,6 +29,7 @@ from ...dynamics.random.normals import GENERATORS, jax_normals, normals
 from ...dynamics.random.poisson import jax_poisson, poisson
 from ...dynamics.vector_fields.block import start
 from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.own_functions import current
 from . import consensus
 from .layout import BlockLayout, Record, State
 from .population import Frame, Population, columnwise, polar
@@ -407,7 +408,9 @@ def stepper(
     even = -(-particles // count) if block is None else min(block, particles)
     fields = tuple(n for n in Record._fields if n in record)
     sizes = (int(dimension), int(particles), even)
-    return _stepper(algorithm, fun, vectorized, normals, fields, np.dtype(dtype).name, sizes)
+    return _stepper(
+        algorithm, current(fun), vectorized, normals, fields, np.dtype(dtype).name, sizes
+    )
 
 
 @lru_cache(maxsize=64)

@@ -20,6 +20,7 @@ from ..._support.rendering.rendered import Rendered
 from ...discretize.faces import Algorithm
 from ...dynamics.flows.stepper import appended, recorded, trace
 from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.own_functions import current
 from .compiling import compiled, compiled_ahead
 from .engine import CACHE, PopulationStepper, stepper
 from .layout import Record, State
@@ -122,7 +123,7 @@ def simulate(
         check_whole(name, size, least)
     d, n = _sizes(x0, dimension, particles, runs)
     given = dict(params or {})
-    rules = {k: v for k, v in given.items() if callable(v)}
+    rules = {k: current(v) for k, v in given.items() if callable(v)}
     numbers = {k: v for k, v in given.items() if k not in rules}
     traced = _traced((x0 if not callable(x0) else 0, numbers))
     with _precision(traced):
@@ -130,8 +131,9 @@ def simulate(
             algorithm, fun, dimension=d, particles=n, normals=normals, block=block,
             vectorized=vectorized, dtype=dtype, record=("consensus", *record),
         )  # fmt: skip
-        plan = _Plan(one, int(steps), int(record_every), int(runs), schedule, tuple(sorted(rules.items())),
-                     x0 if callable(x0) else None, _devices(devices))  # fmt: skip
+        sampler = current(x0) if callable(x0) else None
+        plan = _Plan(one, int(steps), int(record_every), int(runs), current(schedule), tuple(sorted(rules.items())),
+                     sampler, _devices(devices))  # fmt: skip
         starts = None if callable(x0) else jnp.asarray(x0).astype(one.dtype)
         # NumPy's where it can be: a number that JAX has to convert costs as much as a dozen small steps
         values = {

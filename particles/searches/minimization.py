@@ -19,6 +19,7 @@ from ..._support.numbers import check_whole
 from ..._support.progress import bar
 from ..._support.rendering.brief import short
 from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.own_functions import current
 from ..engine.starts import beginnings
 from .asktell import Minimizer
 from .black_box import Evaluate, evaluator, traceable
@@ -114,6 +115,9 @@ def minimizer(
         raise OdescentError(
             f"resample must be a positive share of the width at the start, not {short(resample)}."
         )
+    if isinstance(params, Mapping):
+        params = {name: current(law) for name, law in params.items()}
+    schedule, constraint = current(schedule), current(constraint)
     begin = beginnings(start, bounds, constraint, width, particles, runs)
     sizes = (begin.dimension, begin.particles)
     known = settled(method, options, params, schedule, begin.scale, steps, *sizes)
@@ -189,7 +193,9 @@ def minimize(
     began = time.monotonic()
     try:
         if jit:
-            search.plan = replace(search.plan, fun=fun)  # before it begins: nothing is compiled yet
+            search.plan = replace(
+                search.plan, fun=current(fun)
+            )  # before it begins: nothing is compiled yet
             length = min(search.keep_particles or _CHUNK, search.steps)
             forward = lambda: search.advance(min(length, search.steps - search.k))
             why = _run(search, forward, began, max_time, callback, show)

@@ -1,0 +1,159 @@
+"""Functions of the user are compiled as they are at the call: what they read from outside may change in between."""
+
+import pickle
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import odescent as od
+from odescent.dynamics.vector_fields.own_functions import current
+
+outside = SimpleNamespace(a=2.0, inner=None)
+table = np.array([2.0])
+
+
+def changed(a: float) -> None:
+    """All that the functions below read, from the outside."""
+    outside.a = a
+    table[0] = a
+    outside.inner = jax.jit(lambda x: jnp.full((), a) * x)
+
+
+READS: dict[str, Callable[[Any], Any]] = {
+    "attribute": lambda x: outside.a * x,
+    "array": lambda x: jnp.asarray(table)[0] * x,
+    "compiled": lambda x: outside.inner(x),  # noqa: PLW0108  another one after each change
+}
+QUADRATIC = od.Objective("q", lambda x: jnp.sum(x**2) / 2)
+FAR = od.Objective("far", lambda x: jnp.sum((x - 5) ** 2))
+FLOW = od.system("gradient_flow")
+DESCENT = od.algorithm("gradient_descent", step=0.001)
+START = np.array([4.0])
+
+
+def _points(fun: Any, **more: Any) -> Any:
+    found = od.particles.minimize(fun, np.zeros(2), seed=0, **more)
+    return found.consensus
+
+
+def _steps(**more: Any) -> Any:
+    """Three steps, whose consensus point depends on the parameters."""
+    return _points(FAR, steps=3, **more)
+
+
+def _ensemble(fun: Any, **more: Any) -> Any:
+    x0 = np.random.default_rng(0).normal(size=(2, 60))
+    return od.particles.simulate(
+        od.algorithm("cbo"), fun, x0, 3,
+        params={"h": 0.1, "lam": 1.0, "sigma": 0.1, **more.pop("params", {"alpha": 5.0})}, **more,
+    ).particles["x"]  # fmt: skip
+
+
+# A function made of a reading one, in one place after the other, and what depends on it
+USES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "until": (lambda r: lambda t, x, states: x[0] - r(1.0),
+              lambda f: FLOW.simulate(QUADRATIC, START, 5.0, until=f).x[-1]),
+    "until, fixed steps": (lambda r: lambda t, x, states: x[0] - r(1.0),
+                           lambda f: FLOW.simulate(QUADRATIC, START, 5.0, dt=0.01, until={"near": f}).x[-1]),
+    "until of a run": (lambda r: lambda t, x, states: x[0] - r(1.0),
+                       lambda f: DESCENT.run(QUADRATIC, START, 2000, until=f).x[-1]),
+    "a function by its name": (lambda r: lambda x: r(1.0) * jnp.sum(x**2),
+                               lambda f: DESCENT.run({"f": f}, START, 3).x[-1]),
+    "a flow's by its name": (lambda r: lambda x: r(1.0) * jnp.sum(x**2),
+                             lambda f: FLOW.simulate({"f": f}, START, 0.1, dt=0.01).x[-1]),
+    "velocities": (lambda r: lambda x, *, mu: mu - r(1.0) - x**2,
+                   lambda f: od.analysis.continuation(
+                       f, flow=True, parameter="mu", interval=(0.5, 4.0), x0=[1.2], at=3.9).special[0].value),
+    "reduce": (lambda r: lambda x: r(jnp.sum(x)),
+               lambda f: od.analysis.batch(DESCENT, QUADRATIC, axes={"x0": [0.5, 0.2]}, steps=3,
+                                           reduce={"sum": f}).values["sum"]),
+    "batch": (lambda r: lambda x: x - r(0.2) * x,
+              lambda f: od.analysis.batch(f, axes={"x0": [0.5, 0.2]}, steps=3).values["x"]),
+    "lyapunov": (lambda r: lambda x: x - r(0.2) * x,
+                 lambda f: od.analysis.lyapunov(f, x0=[0.3], steps=50).exponents),
+    "basins": (lambda r: lambda x: x - r(0.2) * x,
+               lambda f: od.analysis.basins(f, axes={"x0": (-1, 1, 4)}, steps=500).attractors[0].multiplier),
+    "bifurcation": (lambda r: lambda x, *, mu: mu * r(1.0) * x * (1 - x),
+                    lambda f: od.analysis.bifurcation(
+                        f, parameter="mu", values=(0.3, 2.0, 18), start=[0.3]).changes[0].value),
+    "fun": (lambda r: lambda x: jnp.sum((x - r(1.0)) ** 2), lambda f: _points(f, steps=60)),
+    "fun of rows": (lambda r: lambda x: jnp.sum((x - r(1.0)) ** 2, axis=1),
+                    lambda f: _points(f, steps=60, vectorized=True)),
+    "constraint": (lambda r: lambda x: jnp.clip(x, -r(1.0), r(1.0)), lambda f: _points(FAR, steps=60, constraint=f)),
+    "schedule": (lambda r: lambda k, record: {"alpha": r(1.0)}, lambda f: _steps(schedule=f)),
+    "law": (lambda r: lambda values: r(1.0) + 0 * values[0], lambda f: _steps(params={"alpha": f})),
+    "fun of an ensemble": (lambda r: lambda x: jnp.sum((x - r(1.0)) ** 2, axis=1), _ensemble),
+    "schedule of an ensemble": (lambda r: lambda k, record: {"alpha": r(1.0)},
+                                lambda f: _ensemble(FAR, schedule=f)),
+    "law of an ensemble": (lambda r: lambda values: r(1.0) + 0 * values[0],
+                           lambda f: _ensemble(FAR, params={"alpha": f})),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("use", "reading"), [*((u, "attribute") for u in USES), ("batch", "array"), ("law", "compiled")]
+)
+def test_what_a_function_reads_is_that_of_the_call(
+    use: str, reading: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The same function gives what a new one gives after a change; what did not change is not compiled again."""
+    make, result = USES[use]
+    fun = make(READS[reading])
+    changed(2.0)
+    one = np.asarray(result(fun))
+    changed(1.0)
+    two = np.asarray(result(fun))
+    np.testing.assert_array_equal(two, np.asarray(result(make(READS[reading]))))
+    assert not np.allclose(one, two)
+    result(fun)  # rows that are kept are cut out by programs of JAX's own
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        result(fun)
+    assert not [r for r in caplog.records if r.message.startswith("Compiling")]
+
+
+def test_a_key_is_the_one_of_before_as_long_as_the_function_computes_the_same() -> None:
+    fun = lambda x, *, by=1.0: jnp.sum(outside.a * x) * by
+    outside.a = 2.0
+    one = current(fun)
+    assert current(fun) is one and current(one) is one
+    jax.make_jaxpr(one)(jnp.ones(3))
+    jax.make_jaxpr(lambda x: one(x, by=x[0]))(jnp.ones(2))
+    assert current(fun) is one
+    outside.a = 3.0
+    two = current(fun)
+    assert two is not one and two(jnp.ones(2)) == 6.0
+    assert two.__name__ == fun.__name__
+
+
+def test_what_cannot_be_told_is_another_one_each_time() -> None:
+    """A function with addresses in its trace, and one that nothing finds again."""
+    back = lambda x: jax.pure_callback(lambda v: v, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+    one = current(back)
+    assert current(back) is one  # nothing was made of it yet
+    jax.make_jaxpr(one)(jnp.ones(3))
+    assert current(back) is not one
+
+    class Unhashable:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, x: Any) -> Any:
+            return x
+
+    thing = Unhashable()
+    assert current(thing) is not current(thing)
+
+
+def test_ours_are_left_as_they_are() -> None:
+    box = od.particles.box(-1.0, 1.0)
+    assert current(box) is box and current("f_min") == "f_min" and current(None) is None
+    assert current(QUADRATIC) is QUADRATIC
+
+
+def test_a_key_is_pickled_as_its_function() -> None:
+    again = pickle.loads(pickle.dumps(current(np.sum)))  # noqa: S301  our own
+    assert again.fun is np.sum
