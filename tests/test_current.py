@@ -1,8 +1,10 @@
 """Functions of the user are compiled as they are at the call: what they read from outside may change in between."""
 
 import pickle
+import sys
 from collections.abc import Callable
-from types import SimpleNamespace
+from functools import partial
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import jax
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 import odescent as od
-from odescent.dynamics.vector_fields.own_functions import current
+from odescent.dynamics.vector_fields.own_functions import current, reads
 
 outside = SimpleNamespace(a=2.0, inner=None)
 table = np.array([2.0])
@@ -130,9 +132,100 @@ def test_a_key_is_the_one_of_before_as_long_as_the_function_computes_the_same() 
     assert two.__name__ == fun.__name__
 
 
+settings = ModuleType("settings")  # a module of the user's
+number, listed = 2.0, [2.0]
+
+
+def helper(x: Any) -> Any:
+    return number * x
+
+
+def _with_default(x: Any, a: Any = listed) -> Any:
+    return a[0] * x
+
+
+def _imported(x: Any) -> Any:
+    from settings import scale  # type: ignore[import-not-found]
+
+    return scale * x
+
+
+def _attribute(x: Any) -> Any:
+    return _attribute.scale * x  # type: ignore[attr-defined]
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "number": lambda x: number * x,
+    "helper's number": lambda x: helper(x) + 1,
+    "inner function's": lambda x: jax.vmap(lambda y: number * y)(jnp.full(2, x)),
+    "number of a list": lambda x: sum(c * x for c in listed),
+    "default": _with_default,
+    "cell": (lambda cell: lambda x: cell[0] * x)(listed),
+    "module": lambda x: settings.scale * x,
+    "import": _imported,
+    "own attribute": _attribute,
+    "by name": lambda x: globals()["number"] * x,
+    "partial": partial(lambda a, x: a[0] * x, listed),
+    "method": outside.__class__(f=lambda x: number * x).f,
+    "reading an object": lambda x: outside.a * x,
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_change_is_seen_wherever_it_is(reader: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "settings", settings)
+
+    def change(a: Any) -> None:
+        globals()["number"] = settings.scale = outside.a = _attribute.scale = listed[0] = a  # type: ignore[attr-defined]
+
+    change(2.0)
+    fun = READERS[reader]
+    keys = []
+    for a in (2.0, 2.0, 3.0, 3.0, 3):
+        change(a)
+        keys.append(current(fun))
+        jax.make_jaxpr(keys[-1])(1.0)
+    assert keys[0] is keys[1] and keys[2] is keys[3]
+    assert keys[1] is not keys[2]
+
+
+def test_another_helper_and_other_draws_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    fun, drawn = lambda x: helper(x), lambda x: np.random.normal() * x  # noqa: NPY002, PLW0108
+    before = current(fun), current(drawn)
+    for key in before:
+        jax.make_jaxpr(key)(1.0)
+    assert current(fun) is before[0] and current(drawn) is not before[1]
+    monkeypatch.setitem(globals(), "helper", lambda x: x)
+    assert current(fun) is not before[0]
+
+
+def test_the_sign_of_zero_and_the_type_of_a_number_are_looked_at() -> None:
+    for a, b in ((0.0, -0.0), (1, 1.0), (1, True)):
+        globals()["number"] = a
+        one = reads(helper)
+        globals()["number"] = b
+        assert one is not None and reads(helper) != one
+
+
+def test_what_reads_only_numbers_is_not_traced_again() -> None:
+    traced: list[Any] = []
+    globals()["number"] = 2.0
+
+    def fun(x: Any) -> Any:
+        return jnp.sum(helper(x)) + len(())
+
+    key = current(fun)
+    jax.make_jaxpr(key)(jnp.ones(3))
+    key._told = traced.append
+    assert current(fun) is key and not traced
+    globals()["number"] = 7.0
+    assert current(fun) is not key and len(traced) == 1
+
+
 def test_what_cannot_be_told_is_another_one_each_time() -> None:
-    """A function with addresses in its trace, and one that nothing finds again."""
-    back = lambda x: jax.pure_callback(lambda v: v, jax.ShapeDtypeStruct(x.shape, x.dtype), x)
+    """A function with addresses in its trace that reads a list, and one that nothing finds again."""
+    like = jax.ShapeDtypeStruct((3,), jnp.float64)
+    back = lambda x: jax.pure_callback(lambda v: v * listed[0], like, x)
     one = current(back)
     assert current(back) is one  # nothing was made of it yet
     jax.make_jaxpr(one)(jnp.ones(3))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial, update_wrapper
+from functools import lru_cache, partial, update_wrapper
+from types import CodeType, FunctionType, ModuleType, NoneType
 from typing import Any
 
 from ..._support.errors import OdescentError, listed
@@ -185,6 +186,7 @@ class Current:
     def __init__(self, fun: Callable[..., Any]) -> None:
         update_wrapper(self, fun, updated=())
         self.fun = fun
+        self.reads = reads(fun)
         self.traced: dict[Any, Any] = {}  # by arguments: what tells it there
 
     def __call__(self, *x: Any, **named: Any) -> Any:
@@ -202,6 +204,10 @@ class Current:
 
     def changed(self) -> bool:
         """Whether it computes something else by now, for arguments as it was traced with, or may do so."""
+        now = reads(self.fun)
+        if now is not None and now == self.reads:
+            return False  # which takes microseconds, where a trace takes milliseconds
+        self.reads = now
         return any(was is None or self._told(a) != was for a, was in self.traced.items())
 
     def _told(self, arguments: Any) -> Any:
@@ -218,6 +224,72 @@ class Current:
                 return told(self.fun, jax.make_jaxpr(partial(self.fun))(*x, **named))
         except Exception:  # the call itself says what is wrong
             return None
+
+
+def reads(fun: Any, within: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
+    """All that a function of Python reads from outside, where that is only numbers, texts and functions like it.
+
+    Args:
+        fun: the function.
+        within: those that it is called in, which are looked at already.
+
+    Returns:
+        what is equal as long as the function computes the same; None where it may read something else.
+    """
+    if not isinstance(fun, FunctionType) or fun.__dict__:
+        return None
+    names = _globals(fun.__code__)
+    if names is None:
+        return None
+    if fun in within:
+        return ()
+    try:
+        cells = [c.cell_contents for c in fun.__closure__ or ()]
+    except ValueError:  # one that is not filled yet
+        return None
+    missing = object()
+    found = [fun.__globals__.get(n, missing) for n in names]
+    found += [*cells, *(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values()]
+    kept: list[Any] = [fun]
+    for value in found:
+        if isinstance(value, ModuleType) and value.__name__.partition(".")[0] in _LIBRARIES:
+            kept.append(value.__name__)
+        elif type(value) in (bool, int, float, complex, str, NoneType):
+            kept.append((type(value), repr(value)))
+        elif value is missing:  # one of Python's own
+            kept.append(None)
+        elif (inner := reads(value, (*within, fun))) is not None:
+            kept.append(inner)
+        else:
+            return None
+    return tuple(kept)
+
+
+_LIBRARIES = ("jax", "math", "numpy")
+# by which it may read anything; generators of random numbers have a state
+_ANYTHING = {"__import__", "eval", "exec", "globals", "input", "locals", "open", "random", "vars"}
+
+
+@lru_cache(maxsize=256)
+def _globals(code: CodeType) -> tuple[str, ...] | None:
+    """The global names that code reads, and what is defined in it; None where it may read anything."""
+    import dis
+
+    names: dict[str, None] = {}
+    if not _ANYTHING.isdisjoint(code.co_names):
+        return None
+    for step in dis.get_instructions(code):
+        if step.opname.startswith("IMPORT_"):
+            return None
+        if "GLOBAL" in step.opname or step.opname == "LOAD_NAME":
+            names[step.argval] = None
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            more = _globals(inner)
+            if more is None:
+                return None
+            names |= dict.fromkeys(more)
+    return tuple(names)
 
 
 def _kind(leaf: Any) -> tuple[bool, Any]:
