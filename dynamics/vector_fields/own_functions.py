@@ -194,7 +194,11 @@ class Current:
 
         leaves, tree = jax.tree.flatten((x, named))
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            arguments = (tree, tuple(map(_kind, leaves)), bool(jax.config.jax_enable_x64))
+            arguments = (
+                tree,
+                tuple(map(_kind, leaves)),
+                jax.numpy.result_type(float) == jax.numpy.float64,
+            )
             if arguments not in self.traced:
                 self.traced[arguments] = self._told(arguments)
         return self.fun(*x, **named)
@@ -214,9 +218,8 @@ class Current:
         import jax
 
         tree, kinds, x64 = arguments
-        leaves = [
-            k if alone else jax.ShapeDtypeStruct(*k[:2], weak_type=k[2]) for alone, k in kinds
-        ]
+        array: Any = jax.ShapeDtypeStruct
+        leaves = [k if alone else array(*k[:2], weak_type=k[2]) for alone, k in kinds]
         x, named = jax.tree.unflatten(tree, leaves)
         try:
             with jax.enable_x64(x64):
