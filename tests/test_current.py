@@ -241,6 +241,16 @@ def test_what_cannot_be_told_is_another_one_each_time() -> None:
     assert current(thing) is not current(thing)
 
 
+def test_arrays_that_are_given_may_be_changed_afterwards() -> None:
+    start, end, rates = np.ones(2), np.zeros(2), np.array([0.5, 0.2])
+    f = od.Objective("f", lambda x: jnp.sum(x**2) / 2, x0=start, minimizer=end)
+    found = od.analysis.batch(DESCENT, f, axes={"x0[0]": rates, "x0[1]": [0.0]}, steps=1)
+    for array in (start, end, rates):
+        array += 7
+    assert (f.x0 == 1).all() and (f.minimizer == 0).all()
+    np.testing.assert_array_equal(found.axes["x0[0]"], [0.5, 0.2])
+
+
 def test_ours_are_left_as_they_are() -> None:
     box = od.particles.box(-1.0, 1.0)
     assert current(box) is box and current("f_min") == "f_min" and current(None) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import sympy as sp
@@ -120,7 +121,7 @@ class Objective(Rendered):
             self.oracles["grad"] = grad
         elif fun is not None:
             self.oracles["grad"] = GradientOf(fun)
-        self._minimizer, self._x0 = minimizer, x0
+        self._minimizer, self._x0 = _owned(minimizer), _owned(x0)
         self._registered: tuple[str, dict[str, Any]] | None = None  # its name and options there
 
     def _partial_gradients(self, given: Any) -> dict[str, Callable[..., Any]]:
@@ -437,6 +438,12 @@ def check_arguments(args: Any) -> tuple[str, ...]:
             f"args names several arguments, each once, not {', '.join(names)}; leave it out for a function of one."
         )
     return names
+
+
+def _owned(value: Any) -> Any:
+    """A copy of what may be changed in place later."""
+    changes = isinstance(value, list | dict) or hasattr(value, "__array_interface__")
+    return deepcopy(value) if changes else value
 
 
 _KEPT: dict[Any, Objective] = {}  # what is compiled for an objective is found by it

@@ -92,11 +92,11 @@ def real(value: Any) -> float:
 
 
 def reals(value: Any) -> np.ndarray:
-    """As an array of doubles; an empty one where it does not hold numbers in the shape of an array."""
+    """As an array of doubles of its own; an empty one where it does not hold numbers in the shape of an array."""
     import numpy as np
 
     try:
-        return np.asarray(value, np.float64)
+        return np.array(value, np.float64)
     except (TypeError, ValueError, OverflowError):
         return np.empty(0)
 
