@@ -199,6 +199,20 @@ def test_another_helper_and_other_draws_are_seen(monkeypatch: pytest.MonkeyPatch
     assert current(fun) is not before[0]
 
 
+def test_other_code_of_the_same_function_is_seen() -> None:
+    def fun(x: Any) -> Any:
+        return 2.0 * x
+
+    def other(x: Any) -> Any:
+        return 3.0 * x
+
+    key = current(fun)
+    jax.make_jaxpr(key)(1.0)
+    assert current(fun) is key
+    fun.__code__ = other.__code__
+    assert current(fun) is not key
+
+
 def test_the_sign_of_zero_and_the_type_of_a_number_are_looked_at() -> None:
     for a, b in ((0.0, -0.0), (1, 1.0), (1, True)):
         globals()["number"] = a

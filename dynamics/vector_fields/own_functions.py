@@ -1,4 +1,4 @@
-"""A user's own JAX functions and data: names and traces, derivatives, rows, and what is no such function."""
+"""A user's own JAX functions and data: names, traces, keys of what is compiled, derivatives, rows, and refusals."""
 
 from __future__ import annotations
 
@@ -253,7 +253,10 @@ def reads(fun: Any, within: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
     missing = object()
     found = [fun.__globals__.get(n, missing) for n in names]
     found += [*cells, *(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values()]
-    kept: list[Any] = [fun]
+    kept: list[Any] = [
+        fun,
+        fun.__code__,
+    ]  # notebooks replace the code of a function whose file changed
     for value in found:
         if isinstance(value, ModuleType) and value.__name__.partition(".")[0] in _LIBRARIES:
             kept.append(value.__name__)
