@@ -68,7 +68,7 @@ def conditions(
     if until is None:
         return {}
     if callable(until):
-        return {"condition": StopCondition(_own, current(until))}
+        until = {"condition": until}
     if not isinstance(until, Mapping):
         raise OdescentError(
             f"until must be a function of (t, x, states), or a mapping such as {{'gradient': 1e-6}}, not {until!r}."

@@ -194,11 +194,8 @@ class Current:
 
         leaves, tree = jax.tree.flatten((x, named))
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            arguments = (
-                tree,
-                tuple(map(_kind, leaves)),
-                jax.numpy.result_type(float) == jax.numpy.float64,
-            )
+            x64 = jax.numpy.result_type(float) == jax.numpy.float64
+            arguments = tree, tuple(map(_kind, leaves)), x64
             if arguments not in self.traced:
                 self.traced[arguments] = self._told(arguments)
         return self.fun(*x, **named)
@@ -253,10 +250,8 @@ def reads(fun: Any, within: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
     missing = object()
     found = [fun.__globals__.get(n, missing) for n in names]
     found += [*cells, *(fun.__defaults__ or ()), *(fun.__kwdefaults__ or {}).values()]
-    kept: list[Any] = [
-        fun,
-        fun.__code__,
-    ]  # notebooks replace the code of a function whose file changed
+    # notebooks replace the code of a function whose file changed
+    kept: list[Any] = [fun, fun.__code__]
     for value in found:
         if isinstance(value, ModuleType) and value.__name__.partition(".")[0] in _LIBRARIES:
             kept.append(value.__name__)

@@ -193,9 +193,8 @@ def minimize(
     began = time.monotonic()
     try:
         if jit:
-            search.plan = replace(
-                search.plan, fun=current(fun)
-            )  # before it begins: nothing is compiled yet
+            # before it begins: nothing is compiled yet
+            search.plan = replace(search.plan, fun=current(fun))
             length = min(search.keep_particles or _CHUNK, search.steps)
             forward = lambda: search.advance(min(length, search.steps - search.k))
             why = _run(search, forward, began, max_time, callback, show)
