@@ -56,6 +56,14 @@ def _ensemble(fun: Any, **more: Any) -> Any:
     ).particles["x"]  # fmt: skip
 
 
+def _near(x: Any, y: Any) -> Any:
+    return jnp.sum((y - x) ** 2)
+
+
+def _two_levels(lower: Any, upper: Any = lambda x, y: jnp.sum((y - 1) ** 2), **more: Any) -> Any:
+    return od.bilevel(upper, lower, np.zeros(1), np.zeros(1), step=0.1, steps=3, **more).x
+
+
 # A function made of a reading one, in one place after the other, and what depends on it
 USES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "until": (lambda r: lambda t, x, states: x[0] - r(1.0),
@@ -64,6 +72,18 @@ USES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
                            lambda f: FLOW.simulate(QUADRATIC, START, 5.0, dt=0.01, until={"near": f}).x[-1]),
     "until of a run": (lambda r: lambda t, x, states: x[0] - r(1.0),
                        lambda f: DESCENT.run(QUADRATIC, START, 2000, until=f).x[-1]),
+    "run": (lambda r: lambda x: r(1.0) * jnp.sum(x**2), lambda f: DESCENT.run(f, START, 3).x[-1]),
+    "the value of an objective": (lambda r: od.Objective("f", lambda x: r(1.0) * jnp.sum(x**2)).value,
+                                  lambda f: DESCENT.run(f, START, 3).x[-1]),
+    "simulate": (lambda r: lambda x: r(1.0) * jnp.sum(x**2),
+                 lambda f: FLOW.simulate(f, START, 0.1, dt=0.01).x[-1]),
+    "curvatures": (lambda r: lambda x: r(1.0) * jnp.sum(x**2),
+                   lambda f: od.estimate_constants(f, START, steps=2, points=2).L),
+    "bilevel": (lambda r: lambda x, y: jnp.sum((y - r(1.0) * x) ** 2), _two_levels),
+    "bilevel, upper": (lambda r: lambda x, y: jnp.sum((r(1.0) * y - 1) ** 2),
+                       lambda f: _two_levels(_near, upper=f)),
+    "bilevel, constraints": (lambda r: lambda x: jnp.clip(x, -r(1.0) / 8, r(1.0) / 8),
+                             lambda f: _two_levels(_near, constraints=f)),
     "a function by its name": (lambda r: lambda x: r(1.0) * jnp.sum(x**2),
                                lambda f: DESCENT.run({"f": f}, START, 3).x[-1]),
     "a flow's by its name": (lambda r: lambda x: r(1.0) * jnp.sum(x**2),
@@ -230,10 +250,39 @@ def test_what_reads_only_numbers_is_not_traced_again() -> None:
 
     key = current(fun)
     jax.make_jaxpr(key)(jnp.ones(3))
-    key._told = traced.append
+    key._trace_key = traced.append
     assert current(fun) is key and not traced
     globals()["number"] = 7.0
     assert current(fun) is not key and len(traced) == 1
+
+
+def test_an_objective_is_checked_once_for_each_shape() -> None:
+    calls: list[Any] = []
+
+    def fun(x: Any) -> Any:
+        calls.append(x.shape)
+        return jnp.sum(x**2)
+
+    DESCENT.run(fun, np.ones(2), 2)
+    traced = len(calls)
+    DESCENT.run(fun, np.zeros(2), 2)
+    assert len(calls) == traced + 1  # it reads a list, which may have changed
+    with pytest.raises(od.OdescentError, match="returns an array of shape"):
+        DESCENT.run(lambda x: x if len(x) > 2 else jnp.sum(x), np.ones(3), 2)
+
+
+def test_one_function_on_other_rows_is_another_level() -> None:
+    level = lambda x, y, rows: jnp.sum((y - rows.mean(axis=0)) ** 2) + jnp.sum(x**2)
+    upper = lambda x, y, rows: jnp.sum((y - x) ** 2) + 0 * rows.sum()
+    rows = np.ones((3, 1))
+    found = []
+    for _ in range(2):
+        done = od.bilevel(
+            upper, level, np.zeros(1), np.zeros(1), step=0.1, steps=2, rows=(rows, rows)
+        )
+        found.append(float(done.y[0]))
+        rows += 1  # in place
+    np.testing.assert_allclose(found, [1, 2], atol=1e-6)
 
 
 def test_what_cannot_be_told_is_another_one_each_time() -> None:

@@ -238,7 +238,7 @@ def test_gradient_descent_holds_four_copies_of_the_lower_block(route):
 
     begin, shape_x = ravel_pytree(jnp.zeros(10))
     guess, shape_y = ravel_pytree(jnp.zeros(size))
-    levels = levels_of(far, chain, shape_x, shape_y, (begin, guess))
+    levels = levels_of(far, chain, shape_x, shape_y)
     look = Reduced(route, levels, 0.01, 1e-6, od.algorithm("gradient_descent", step=0.1))
 
     def found(x, guess):

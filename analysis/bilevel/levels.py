@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -21,7 +20,7 @@ from ...dynamics.implicit.roots import roots_of
 from ...dynamics.library import system
 from ...dynamics.library.bilevel import F, G
 from ...dynamics.vector_fields.objective import Objective
-from ...dynamics.vector_fields.own_functions import Apart, rows_in, told
+from ...dynamics.vector_fields.own_functions import Apart, current, data_key, rows_in
 
 # tolerance of a search in double precision, relative to 1 + the length of the unknown
 _LEAST = 1e-13
@@ -32,12 +31,12 @@ class Levels:
     """Both levels as functions of flat arrays.
 
     Attributes:
-        told: what tells them from others; equal where the same is computed.
+        key: what tells them from others; equal where the same is computed.
         oracles: their values and gradients by name.
         mu: strong convexity of the lower level, where it is known.
     """
 
-    told: Any
+    key: Any
     oracles: Mapping[str, Any] = field(compare=False)
     mu: float | None = field(compare=False)
 
@@ -46,7 +45,7 @@ class Levels:
 class Projection:
     """A projection on flat arrays, and what tells it from others."""
 
-    told: Any
+    key: Any
     fun: Callable[[Any], Any] = field(compare=False)
 
     def __call__(self, x: Any) -> Any:
@@ -166,7 +165,6 @@ def levels_of(
     lower: Any,
     shape_x: Any,
     shape_y: Any,
-    at: tuple[Any, Any],
     rows: tuple[Any, ...] = (),
 ) -> Levels:
     """Values and partial gradients of both levels on flat arrays.
@@ -176,7 +174,6 @@ def levels_of(
         lower: G, likewise.
         shape_x: gives flat arrays the shape of x.
         shape_y: likewise.
-        at: flat arrays where both levels have values.
         rows: those of both levels, pytrees of arrays; none for functions of x and y alone.
     """
     found: dict[str, Any] = {}
@@ -204,6 +201,8 @@ def levels_of(
                 ) from None
         else:
             raise expected(f"the level {name}", "a JAX function of (x, y)", level)
+        fun = current(fun)
+        known.append((fun, data_key(of)))
 
         def flat(x: Any, y: Any, fun: Any = fun, named: str = name, of: Any = of) -> Any:
             value = jnp.asarray(fun(shape_x(x), shape_y(y), *of), float)
@@ -211,7 +210,6 @@ def levels_of(
                 raise expected(f"the level {named}", "a scalar function of (x, y)", value)
             return value
 
-        known.append(_known(fun, flat, *at))
         checked = Apart(flat)
         found |= {
             f"value_{name}": checked,
@@ -221,14 +219,6 @@ def levels_of(
     mu = getattr(lower, "mu", None)
     mu = float(mu) if mu is not None and getattr(mu, "is_number", True) else None
     return Levels(tuple(known), found, mu)
-
-
-def _known(fun: Any, flat: Callable[..., Any], *at: Any) -> Any:
-    """What tells a user's function from others, by its form on flat arrays; where nothing does, a thing of its own."""
-    made = None
-    with suppress(Exception):  # of the function, which is called again, and its error told
-        made = told(fun, jax.make_jaxpr(partial(flat))(*at))
-    return object() if made is None else made
 
 
 def row_counts(rows: Any, batch: int | None, method: str) -> tuple[int, ...]:
@@ -282,11 +272,12 @@ def projection(
     if constraints is None:
         return Projection(None, lambda x: x)
 
+    known = current(constraints)
+
     def flat(x: Any) -> Any:
-        return ravel_pytree(constraints(shape_x(x)))[0]
+        return ravel_pytree(known(shape_x(x)))[0]
 
-    project = Projection((shape_x, _known(constraints, flat, x0)), flat)
-
+    project = Projection((shape_x, known), flat)
     key = jax.random.key(0)
     around = [(x0, s) for s in (0.1, 1.0, 10.0, 10.0)] + [(0 * x0, s) for s in (0.01, 0.01, 1.0)]
     tried = [

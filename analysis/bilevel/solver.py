@@ -118,7 +118,7 @@ def bilevel(
         flat_x, shape_x = ravel_pytree(floats("x0", x0))
         flat_y, shape_y = ravel_pytree(floats("y0", y0))
         counts = row_counts(rows, batch, method)
-        levels_on = partial(levels_of, upper, lower, shape_x, shape_y, (flat_x, flat_y))
+        levels_on = partial(levels_of, upper, lower, shape_x, shape_y)
         levels = levels_on(rows or ())
         project = projection(constraints, shape_x, flat_x)
         inside = projection(lower_constraints, shape_y, flat_y, "lower_constraints", "y0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -209,16 +210,21 @@ def _descent(target: Objective, start: Any, steps: int) -> Sequence[Any]:
     return path
 
 
-def _product(target: Objective, x: Any) -> tuple[Callable[[Any], Any], np.ndarray]:
-    """The Hessian at a point times a flat vector, and the flat point."""
-    flat, shaped = ravel_pytree(jax.tree.map(jnp.asarray, x))
+@partial(jax.jit, static_argnums=0)
+def _product(target: Objective, x: Any, v: Any) -> Any:
+    """The Hessian at a point times a flat vector."""
+    flat, shaped = ravel_pytree(x)
     grad = lambda z: ravel_pytree(target.grad(shaped(z)))[0]
-    return lambda v: jax.jvp(grad, (flat,), (v,))[1], np.asarray(flat)
+    return jax.jvp(grad, (flat,), (v,))[1]
+
+
+@partial(jax.jit, static_argnums=0)
+def _hessian(target: Objective, x: Any) -> Any:
+    return jax.lax.map(partial(_product, target, x), jnp.eye(ravel_pytree(x)[0].size))
 
 
 def _dense(target: Objective, x: Any) -> tuple[float, float]:
-    product, flat = _product(target, x)
-    hessian = np.asarray(jax.lax.map(product, jnp.eye(flat.size)))
+    hessian = np.asarray(_hessian(target, x))
     if not np.isfinite(hessian).all():
         return np.nan, np.nan
     found = np.linalg.eigvalsh((hessian + hessian.T) / 2)
@@ -231,12 +237,12 @@ def _lanczos(seed: int) -> Callable[[Objective, Any], tuple[float, float]]:
     def extremes(target: Objective, x: Any) -> tuple[float, float]:
         from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-        product, flat = _product(target, x)
-        compiled = jax.jit(product)
+        at = jax.tree.map(jnp.asarray, x)
+        size = ravel_pytree(at)[0].size
         operator = LinearOperator(
-            (flat.size,) * 2, lambda v: np.asarray(compiled(np.ravel(v))), dtype=float
+            (size, size), lambda v: np.asarray(_product(target, at, np.ravel(v))), dtype=float
         )
-        first = np.random.default_rng(seed).standard_normal(flat.size)
+        first = np.random.default_rng(seed).standard_normal(size)
         if not np.isfinite(operator @ first).all():
             return np.nan, np.nan
         try:

@@ -10,7 +10,7 @@ from ..step.iteration import Iteration
 from .trajectory import Trajectory
 
 
-def told(algorithm: Iteration, done: Trajectory) -> str:
+def sentences(algorithm: Iteration, done: Trajectory) -> str:
     """A sentence for each claim: it held in all steps, or in how many it failed, and by when the first of them was."""
     said = []
     steps = int(np.asarray(done.k)[-1])

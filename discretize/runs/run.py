@@ -210,7 +210,7 @@ def run(
         said = [
             _remark(named, objective, made, given, kept),
             _failed(plain_steps, objective, values, kept),
-            "" if _traced(kept) else claims.told(named, kept),
+            "" if _traced(kept) else claims.sentences(named, kept),
             size,
         ]
         kept = replace(kept, remark="\n".join(filter(None, said)))
@@ -246,7 +246,7 @@ def run(
             k = k if made.taken is None else jnp.where(last < 0, k, jnp.minimum(k, last))
             done = Trajectory(x, states, clock.at(k, states), f, diverged_at, k)
             hit = jnp.where(last < 0, last, jnp.zeros_like(last))
-            done = _told(done, hit, _names(job, None), bound)
+            done = _with_end(done, hit, _names(job, None), bound)
             done = done if _traced(done) else finished(done)
     return done if done.cost else with_counts(done, cost, clock)
 
@@ -301,7 +301,7 @@ def _refused(job: chunks.RunJob, done: Trajectory) -> str:
     )
 
 
-def _told(done: Trajectory, hit: Any, names: tuple[str, ...], bound: Length) -> Trajectory:
+def _with_end(done: Trajectory, hit: Any, names: tuple[str, ...], bound: Length) -> Trajectory:
     """With what ended the run: a condition, or else the budget that bounds it."""
     if not bound.budget:
         return replace(done, end=hit, ends=names)
@@ -326,7 +326,7 @@ def _long(
         t = clock.at(k, states)
         statistics = chunks.summary(carry, asked.statistics)
         done = Trajectory(x, states, t, f, carry["bad"], k, statistics)
-        return _told(done, hit, names, bound if over else Length(bound.steps))
+        return _with_end(done, hit, names, bound if over else Length(bound.steps))
 
     def shown(kept: chunks.Kept) -> Trajectory:
         over = kept.done == asked.steps

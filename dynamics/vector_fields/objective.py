@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import sympy as sp
@@ -26,7 +27,16 @@ from ..algebra.vectors import (
 )
 from ..samples.sample import ROWS, samples_in
 from .estimates import condition_of
-from .own_functions import Apart, GradientOf, along_all, function_name, refuse_torch, trace_of
+from .own_functions import (
+    Apart,
+    GradientOf,
+    along_all,
+    arguments_of,
+    check_real,
+    current,
+    function_name,
+    refuse_torch,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Array, ArrayLike, Float, PyTree
@@ -446,15 +456,8 @@ def _owned(value: Any) -> Any:
     return deepcopy(value) if changes else value
 
 
-_KEPT: dict[Any, Objective] = {}  # what is compiled for an objective is found by it
-_MOST = 64
-
-
 def wrapped(fun: Callable[[Any], Any], x: Any) -> Objective:
-    """The objective of a JAX function, the same one as long as the function computes the same.
-
-    The function is traced each time, and what is compiled for it serves again where the trace is the one of before:
-    data that it reads from outside may change between two calls.
+    """The objective of a JAX function, the same one as long as the function computes the same, as `current` tells.
 
     Args:
         fun: a JAX function of one array or pytree to a number.
@@ -464,15 +467,18 @@ def wrapped(fun: Callable[[Any], Any], x: Any) -> Objective:
         OdescentError: the function takes another number of arguments, is not one of JAX, or returns no real number.
     """
     refuse_torch(fun)
-    name = function_name(fun)
-    key = trace_of(fun, name, x)
-    if key is None:
-        return Objective(name, fun)
-    if key not in _KEPT:
-        while len(_KEPT) >= _MOST:
-            del _KEPT[next(iter(_KEPT))]
-        _KEPT[key] = Objective(name, fun)
-    return _KEPT[key]
+    known, name = current(fun), function_name(fun)
+    _check_real(known, name, arguments_of(x))
+    return _of_function(known, name)
+
+
+_check_real = lru_cache(maxsize=256)(check_real)
+
+
+@lru_cache(maxsize=64)
+def _of_function(fun: Callable[[Any], Any], name: str) -> Objective:
+    """What is compiled for an objective is found by it."""
+    return Objective(name, fun)
 
 
 def _blank(kind: type[Objective]) -> Objective:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial, update_wrapper
-from types import CodeType, FunctionType, ModuleType, NoneType
+from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
 
 from ..._support.errors import OdescentError, listed
@@ -105,12 +105,19 @@ def along_all(
     return jax.jvp(lambda *p: along_all(function, p, first), x, last)[1]
 
 
-def trace_of(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
-    """What tells a function from others, its trace; None where nothing hashable does."""
+def check_real(fun: Callable[[Any], Any], name: str, arguments: Any) -> None:
+    """OdescentError for a function that JAX cannot trace there, or that does not return one real number.
+
+    Args:
+        fun: the function.
+        name: what it is called in messages.
+        arguments: of what shape and type its point is, as `arguments_of` gives it.
+    """
     import inspect
 
     import jax
 
+    (x,), _ = _given(arguments)
     try:
         inspect.signature(fun).bind(x)
     except TypeError:
@@ -155,10 +162,9 @@ def trace_of(fun: Callable[[Any], Any], name: str, x: Any) -> Any:
         if alone and out[0].shape == ():
             what = f"a value of type {out[0].dtype}"
         raise OdescentError(f"{name} must return one real number, but it returns {what}.")
-    return told(fun, made)
 
 
-def told(fun: Callable[..., Any], made: Any) -> Any:
+def trace_key(fun: Callable[..., Any], made: Any) -> Any:
     """What tells a function from others, of what `jax.make_jaxpr` made of it; None where nothing hashable does.
 
     A trace shows neither the arrays that a compiled function inside of it reads nor a derivative rule of the user's.
@@ -192,12 +198,10 @@ class Current:
     def __call__(self, *x: Any, **named: Any) -> Any:
         import jax
 
-        leaves, tree = jax.tree.flatten((x, named))
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            x64 = jax.numpy.result_type(float) == jax.numpy.float64
-            arguments = tree, tuple(map(_kind, leaves)), x64
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((x, named))):
+            arguments = arguments_of(*x, **named)
             if arguments not in self.traced:
-                self.traced[arguments] = self._told(arguments)
+                self.traced[arguments] = self._trace_key(arguments)
         return self.fun(*x, **named)
 
     def __reduce__(self) -> Any:
@@ -209,19 +213,16 @@ class Current:
         if now is not None and now == self.reads:
             return False  # which takes microseconds, where a trace takes milliseconds
         self.reads = now
-        return any(was is None or self._told(a) != was for a, was in self.traced.items())
+        return any(was is None or self._trace_key(a) != was for a, was in self.traced.items())
 
-    def _told(self, arguments: Any) -> Any:
+    def _trace_key(self, arguments: Any) -> Any:
         import jax
 
-        tree, kinds, x64 = arguments
-        array: Any = jax.ShapeDtypeStruct
-        leaves = [k if alone else array(*k[:2], weak_type=k[2]) for alone, k in kinds]
-        x, named = jax.tree.unflatten(tree, leaves)
+        x, named = _given(arguments)
         try:
-            with jax.enable_x64(x64):
+            with jax.enable_x64(arguments[-1]):
                 # JAX keeps traces by function; a new one is traced anew
-                return told(self.fun, jax.make_jaxpr(partial(self.fun))(*x, **named))
+                return trace_key(self.fun, jax.make_jaxpr(partial(self.fun))(*x, **named))
         except Exception:  # the call itself says what is wrong
             return None
 
@@ -293,6 +294,24 @@ def _globals(code: CodeType) -> tuple[str, ...] | None:
     return tuple(names)
 
 
+def arguments_of(*x: Any, **named: Any) -> tuple[Any, tuple[tuple[bool, Any], ...], bool]:
+    """What the trace of a function depends on: the shapes and types of its arguments, and whether JAX has doubles."""
+    import jax
+
+    leaves, tree = jax.tree.flatten((x, named))
+    return tree, tuple(map(_kind, leaves)), jax.numpy.result_type(float) == jax.numpy.float64
+
+
+def _given(arguments: tuple[Any, tuple[tuple[bool, Any], ...], bool]) -> Any:
+    """Arguments of these shapes and types, by position and by name."""
+    import jax
+
+    tree, kinds, _ = arguments
+    array: Any = jax.ShapeDtypeStruct
+    leaves = [k if alone else array(*k[:2], weak_type=k[2]) for alone, k in kinds]
+    return jax.tree.unflatten(tree, leaves)
+
+
 def _kind(leaf: Any) -> tuple[bool, Any]:
     """What a trace depends on: of an array its shape and type, after False; what is no array itself, after True."""
     import jax
@@ -316,8 +335,7 @@ def current(fun: Any) -> Any:
     Args:
         fun: the function; what is ours reads nothing from outside, and is returned, as is what cannot be called.
     """
-    where = getattr(fun, "__module__", None) or type(fun).__module__
-    if not callable(fun) or isinstance(fun, Current) or where.partition(".")[0] == "odescent":
+    if not callable(fun) or isinstance(fun, Current) or _ours(fun):
         return fun
     try:
         known = _CURRENT.pop(fun, None)
@@ -331,6 +349,13 @@ def current(fun: Any) -> Any:
     return known
 
 
+def _ours(fun: Any) -> bool:
+    """Whether a function is one of this package that does not stand for a user's, as the value of an objective."""
+    where = getattr(fun, "__module__", None) or type(fun).__module__
+    holds = isinstance(fun, MethodType) or getattr(fun, "__closure__", None)
+    return where.partition(".")[0] == "odescent" and not holds
+
+
 def _fingerprint(array: Any) -> tuple[str, tuple[int, ...], bytes]:
     import hashlib
 
@@ -341,6 +366,17 @@ def _fingerprint(array: Any) -> tuple[str, tuple[int, ...], bytes]:
         raise TypeError("no numbers to compare")
     there = np.ascontiguousarray(array)
     return str(there.dtype), there.shape, hashlib.sha256(there.tobytes()).digest()
+
+
+def data_key(data: Any) -> Any:
+    """A key of what is compiled with the numbers of a pytree in it; one of its own inside a transformation."""
+    import jax
+
+    leaves, tree = jax.tree.flatten(data)
+    try:
+        return tree, *map(_fingerprint, leaves)
+    except TypeError:
+        return object()
 
 
 def rows_in(data: Any) -> tuple[int, str]:
