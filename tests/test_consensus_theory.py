@@ -252,6 +252,16 @@ def test_bad_runs(particles: Any, options: dict[str, Any], message: str) -> None
 # passage times
 
 
+def test_passages_take_objectives_with_constants_and_refuse_unknown_parameters() -> None:
+    descent = od.algorithm("gradient_descent", step=0.5)
+    f = od.Objective("f", lambda x: jnp.sum(x**2) / 2, mu=1, L=1)
+    given = {"steps": 9, "runs": 2, "key": 0}
+    found = odp.first_passage(descent, f, [1.0], lambda x: x[0] < 0.2, **given)
+    assert found.steps.tolist() == [3, 3]
+    with pytest.raises(od.OdescentError, match="called 'alfa'"):
+        odp.first_passage(descent, f, [1.0], lambda x: x[0] < 0.2, **given, alfa=2.0)
+
+
 def test_the_mean_passage_time_of_known_potentials() -> None:
     """U = z^2/2 at beta = 1, from 0 to 1: the integral of e^(y^2/2) sqrt(2 pi) Phi(y), in forty digits."""
     with mp.workdps(45):

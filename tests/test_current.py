@@ -7,6 +7,7 @@ from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,6 +18,23 @@ from odescent.dynamics.vector_fields.own_functions import current, reads
 
 outside = SimpleNamespace(a=2.0, inner=None)
 table = np.array([2.0])
+
+
+def _passage(reached: Any) -> Any:
+    return od.particles.first_passage(DESCENT, FAR, [0.0], reached, steps=3000, runs=1, key=0).steps
+
+
+def _still(t: Any, y: Any, args: Any) -> Any:
+    return 0 * y
+
+
+def _diffused(g: Any) -> Any:
+    return od.neural_de.solve(_still, np.ones(1), 0.0, 0.1, diffusion=g, key=jax.random.key(0)).last
+
+
+def _inspected(field: Any) -> Any:
+    options = {"rtol": 1e-4, "atol": 1e-4}
+    return od.neural_de.subject(field, np.ones((2, 1)), **options).solved().solved.last
 
 
 def changed(a: float) -> None:
@@ -91,6 +109,13 @@ USES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "velocities": (lambda r: lambda x, *, mu: mu - r(1.0) - x**2,
                    lambda f: od.analysis.continuation(
                        f, flow=True, parameter="mu", interval=(0.5, 4.0), x0=[1.2], at=3.9).special[0].value),
+    "first passage": (lambda r: lambda x: x[0] > r(1.0), _passage),
+    "field": (lambda r: lambda t, y, args: -r(1.0) * y,
+              lambda f: od.neural_de.solve(f, np.ones(2), 0.0, 1.0).last),
+    "term": (lambda r: lambda t, y, args: -r(1.0) * y,
+             lambda f: od.neural_de.solve(diffrax.ODETerm(f), np.ones(2), 0.0, 1.0).last),
+    "diffusion": (lambda r: lambda t, y, args: r(1.0) * y, _diffused),
+    "field of a subject": (lambda r: lambda t, y, args: -r(1.0) * y, _inspected),
     "reduce": (lambda r: lambda x: r(jnp.sum(x)),
                lambda f: od.analysis.batch(DESCENT, QUADRATIC, axes={"x0": [0.5, 0.2]}, steps=3,
                                            reduce={"sum": f}).values["sum"]),
@@ -285,6 +310,35 @@ def test_one_function_on_other_rows_is_another_level() -> None:
     np.testing.assert_allclose(found, [1, 2], atol=1e-6)
 
 
+def test_the_same_subject_solves_the_field_as_it_is() -> None:
+    field = lambda t, y, args: -outside.a * y
+    held = od.neural_de.subject(field, np.ones((2, 1)))
+    for a in (1.0, 2.0):
+        outside.a = a
+        np.testing.assert_allclose(held.solved().solved.last, np.exp(-a), rtol=1e-5)
+
+
+def test_arguments_that_are_no_arrays_are_told_apart_too() -> None:
+    fun = lambda x, how, by: by * how(outside.a * x)
+    outside.a = 2.0
+    key = current(fun)
+    with_args = jax.make_jaxpr(lambda x: key(x, jnp.sin, 2.0))
+    with_args(1.0)
+    assert current(fun) is key
+    outside.a = 3.0
+    assert current(fun) is not key
+    other = current(fun)
+    jax.make_jaxpr(lambda x: other(x, lambda y: y, 2.0))(1.0)
+    assert current(fun) is other
+
+    class Unhashable:
+        __hash__ = None  # type: ignore[assignment]
+
+    third = current(lambda x, thing: outside.a * x)
+    jax.make_jaxpr(lambda x: third(x, Unhashable()))(1.0)
+    assert third.changed()
+
+
 def test_what_cannot_be_told_is_another_one_each_time() -> None:
     """A function with addresses in its trace that reads a list, and one that nothing finds again."""
     like = jax.ShapeDtypeStruct((3,), jnp.float64)
@@ -318,8 +372,9 @@ def test_ours_are_left_as_they_are() -> None:
     box = od.particles.box(-1.0, 1.0)
     assert current(box) is box and current("f_min") == "f_min" and current(None) is None
     assert current(QUADRATIC) is QUADRATIC
+    assert current(jnp.tanh) is jnp.tanh and current(jax.vmap(helper)) is not helper
 
 
 def test_a_key_is_pickled_as_its_function() -> None:
-    again = pickle.loads(pickle.dumps(current(np.sum)))  # noqa: S301  our own
-    assert again.fun is np.sum
+    again = pickle.loads(pickle.dumps(current(helper)))  # noqa: S301  our own
+    assert again.fun is helper

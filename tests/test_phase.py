@@ -190,6 +190,34 @@ def test_two_variables_and_sections_of_more():
         Section(np.zeros(3), np.ones(3), 2 * np.ones(3))
 
 
+@pytest.mark.parametrize(
+    ("origin", "first", "second"),
+    [
+        ((0, 0), (1, 0), (0, 1)),
+        ((0, 0), (0, 1), (1, 0)),
+        ((0.5, -1), (1, 0), (0, 1)),
+        ((0, 0), (-1, 0), (0, 2)),
+        ((0.1, 0), (0.5, 0.5), (0.5, -0.5)),
+    ],
+)
+def test_a_section_of_two_variables_is_another_frame_of_the_same_picture(origin, first, second):
+    tilted = od.Objective("tilted", lambda x: (x[0] - 0.2) ** 2 + 2 * (x[1] - x[0] / 2) ** 2)
+    section = Section(origin, first, second)
+    portrait = phase_portrait(
+        od.system("gradient_flow"), tilted, x0=[1.0, 1.0], section=section, window=((-3, 3), (-3, 3)), t1=0.5,
+        cycles=False,
+    )  # fmt: skip
+    (rest,) = portrait.fixed_points
+    np.testing.assert_allclose(section.origin + section.basis @ rest.point, [0.2, 0.1], atol=1e-9)
+    end = od.system("gradient_flow").simulate(tilted, [1.0, 1.0], 0.5, rtol=1e-9, atol=1e-9).x[-1]
+    reached = section.origin + section.basis @ portrait.flows["flow"][-1]
+    np.testing.assert_allclose(reached, end, atol=1e-6)
+    # flow lines go where the flow goes: the energy falls along them
+    line = section.origin + portrait.flow_lines[0].points @ section.basis.T
+    values = [float(tilted(jnp.asarray(z))) for z in (line[0], line[-1])]
+    assert values[1] < values[0]
+
+
 def test_a_field_that_is_nowhere_finite_and_a_slow_manifold_without_small_parameter(oscillator):
     nan = od.Objective("nan", fun=lambda x: (x * jnp.nan).sum())
     with pytest.raises(od.OdescentError, match="not finite anywhere in the window"):

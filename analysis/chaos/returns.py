@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -157,29 +158,40 @@ def cobweb(
         if size != 1:
             raise OdescentError(f"a cobweb needs a state of one number; {s.name} has {size}.")
 
-        def again(z: Any) -> Any:
-            for _ in range(power):
-                z = s.step(z, c, None)
-            return z
-
-        shape = jnp.shape(jax.tree.leaves(state)[0])
-        inside: Callable[[Any], Any] = lambda x: jax.tree.map(
-            lambda a: jnp.reshape(x, shape).astype(a.dtype), state
-        )
-        image: Callable[[Any], Any] = lambda x: jnp.ravel(jax.tree.leaves(again(inside(x)))[0])[0]
-        F = jax.jit(jax.vmap(image))
-        slope = jax.jit(jax.vmap(jax.grad(image)))
-        path = trace(lambda _, z: (again(z), jnp.ravel(jax.tree.leaves(z)[0])[0]), state, steps + 1)
-        orbit = np.asarray(path[1])
+        images, slopes, path = _graph(s, power)
+        F, slope = (lambda x, f=f: f(jnp.asarray(x), state, c) for f in (images, slopes))
+        orbit = np.asarray(path(state, c, steps + 1))
         fine = np.isfinite(orbit)
         orbit = orbit if fine.all() else orbit[: int(np.argmin(fine))]
         if not len(orbit):
             raise OdescentError(f"the start is not in the domain of {s.name}.")
         low, high = _sides(orbit, window)
         x = np.linspace(low, high, _GRAPH)
-        y = np.asarray(F(jnp.asarray(x)))
+        y = np.asarray(F(x))
         fixed = _crossings(x, y, F, slope)
     return Cobweb(x, y, orbit, fixed, power, s.name)
+
+
+@lru_cache(maxsize=64)
+def _graph(s: PointStepper, power: int) -> tuple[Any, Any, Any]:
+    """The image of numbers under a power of a map, its slope there, and an orbit, compiled."""
+
+    def again(z: Any, c: Any) -> Any:
+        for _ in range(power):
+            z = s.step(z, c, None)
+        return z
+
+    only: Callable[[Any], Any] = lambda z: jnp.ravel(jax.tree.leaves(z)[0])[0]
+
+    def image(x: Any, like: Any, c: Any) -> Any:
+        state = jax.tree.map(lambda a: jnp.reshape(x, jnp.shape(a)).astype(a.dtype), like)
+        return only(again(state, c))
+
+    def path(state: Any, c: Any, steps: int) -> Any:
+        return trace(lambda _, z: (again(z, c), only(z)), state, steps)[1]
+
+    over: Callable[[Any], Any] = lambda f: jax.jit(jax.vmap(f, in_axes=(0, None, None)))
+    return over(image), over(jax.grad(image)), jax.jit(path, static_argnums=2)
 
 
 def _sides(orbit: np.ndarray, window: tuple[float, float] | None) -> tuple[float, float]:
@@ -203,18 +215,18 @@ def _crossings(x: np.ndarray, y: np.ndarray, F: Any, slope: Any) -> Float[np.nda
     exact = x[off == 0]
     for _ in range(60):
         middle = (low + high) / 2
-        left = (np.asarray(F(jnp.asarray(middle))) - middle) * off[at] > 0
+        left = (np.asarray(F(middle)) - middle) * off[at] > 0
         low, high = np.where(left, middle, low), np.where(left, high, middle)
     roots = np.sort(np.concatenate([(low + high) / 2, exact]))
     roots = np.where(np.abs(roots) <= 1e-14 * np.abs(x).max(), 0.0, roots)
     if not len(roots):
         return np.empty((0, 2))
     # a jump across the diagonal is no fixed point
-    value = np.asarray(F(jnp.asarray(roots)))
+    value = np.asarray(F(roots))
     roots = roots[np.abs(value - roots) <= 1e-6 * max(1.0, float(np.ptp(x)))]
     if not len(roots):
         return np.empty((0, 2))
-    return np.stack([roots, np.asarray(slope(jnp.asarray(roots)))], axis=1)
+    return np.stack([roots, np.asarray(slope(roots))], axis=1)
 
 
 def recurrences(
@@ -255,15 +267,8 @@ def recurrences(
     with jax.enable_x64(True):
         s, c, state = _made(iterated, target, x0, parameters, float(every) if flow else None)
         stride = 1 if flow else int(every)
-        flat: Callable[[Any], Any] = lambda z: jnp.concatenate(
-            [jnp.ravel(a).astype(float) for a in jax.tree.leaves(s.seen(z, c))]
-        )
-        go = jax.jit(
-            lambda z: trace(
-                lambda _, y: (s.step(y, c, None), flat(y)), z, (states + skip) * stride, stride
-            )[1]
-        )
-        x = np.asarray(go(state))[skip : skip + states]
+        go = _orbit(s, (states + skip) * stride, stride)
+        x = np.asarray(go(state, c))[skip : skip + states]
     if not np.isfinite(x).all():
         raise OdescentError(
             f"the orbit of {s.name} leaves every bound after {int(np.argmin(np.isfinite(x).all(1))) + skip} states."
@@ -278,6 +283,19 @@ def recurrences(
     rate, determinism, longest = _measures(near)
     t = (skip + np.arange(len(x))) * float(every)
     return Recurrences(near, near_by, t, rate, determinism, longest, s.name)
+
+
+@lru_cache(maxsize=64)
+def _orbit(s: PointStepper, steps: int, stride: int) -> Callable[[Any, Any], Any]:
+    """What is seen of every so manieth state, flat, compiled."""
+
+    def run(state: Any, c: Any) -> Any:
+        flat: Callable[[Any], Any] = lambda z: jnp.concatenate(
+            [jnp.ravel(a).astype(float) for a in jax.tree.leaves(s.seen(z, c))]
+        )
+        return trace(lambda _, z: (s.step(z, c, None), flat(z)), state, steps, stride)[1]
+
+    return jax.jit(run)
 
 
 def _measures(near: Bool[np.ndarray, "n n"]) -> tuple[float, float, int]:

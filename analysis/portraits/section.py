@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import sympy as sp
@@ -77,9 +78,6 @@ class Plane:
     def __init__(
         self, system: System, target: Objective, dimension: int, section: Section | None, axes: tuple[str, str] | None
     ) -> None:  # fmt: skip
-        import jax
-        import jax.numpy as jnp
-
         if not system.autonomous:
             raise OdescentError(
                 "a phase portrait requires an autonomous system; this one depends on time: od.analysis.landscape "
@@ -97,41 +95,9 @@ class Plane:
             )
         self.section, self.invariant = section, total == 2
         self.oracles: Oracles = oracles_of(system, target)
-        # the field in coordinates of the section; a plane along two axes needs no matrix products
-        field = vector_field(system, self.oracles, {}, jnp)
-        inverse = jnp.asarray(np.linalg.pinv(section.basis))
-        origin, basis = jnp.asarray(section.origin), jnp.asarray(section.basis)
-        simple = total == 2 and np.array_equal(np.abs(section.basis).sum(0), [1, 1])
-
-        def whole(state: Float[Array, " n"]) -> Float[Array, " n"]:
-            out = field(0.0, tuple(self.blocks(state).values()))
-            return jnp.concatenate([jnp.reshape(r, (-1,)) for r in out])
-
-        def rates(point: Float[Array, "2"]) -> Float[Array, " n"]:
-            return whole(origin + basis @ point if not simple else self._placed(point))
-
-        def one(point: Float[Array, "2"]) -> Float[Array, "2"]:
-            if simple:  # no sums with zeros: tighter for intervals, faster too
-                out = rates(point)
-                return jnp.stack([out[int(i)] for i in np.abs(section.basis).argmax(0)])
-            return inverse @ rates(point)
-
-        # compiled once: portraits evaluate each of these on many points
-        self.one = one
-        self._field = jax.jit(jax.vmap(one))
-        self._jacobian = jax.jit(jax.vmap(jax.jacfwd(one)))
-        self._rates = jax.jit(jax.vmap(rates))
-        self._state_rates = jax.jit(jax.vmap(whole))
-        self._along = jax.jit(jax.vmap(jax.jacfwd(rates)))
-        self._whole_slope = jax.jit(
-            jax.vmap(lambda point: jax.jacfwd(whole)(origin + basis @ point))
-        )
-
-    def _placed(self, point: Any) -> Any:
-        import jax.numpy as jnp
-
-        order = np.abs(self.section.basis).argmax(0)
-        return jnp.stack([point[int(np.flatnonzero(order == i)[0])] for i in range(2)])
+        self._of_plane = system, target, dimension, _numbers(section)
+        self._compiled = _compiled(*self._of_plane)
+        self.one = self._compiled.one
 
     def _layout(self) -> str:
         return ", ".join(f"{n}: {k}" for n, k in self.sizes.items())
@@ -158,12 +124,7 @@ class Plane:
 
     def blocks(self, state: Any) -> dict[str, Any]:
         """One flat state as the blocks' values."""
-        found, at = {}, 0
-        for b in self.system.blocks:
-            n = self.sizes[b.name]
-            found[b.name] = state[at] if b.kind == "scalar" else state[at : at + n]
-            at += n
-        return found
+        return _blocks(self.system, self.dimension, state)
 
     def flat(self, states: Mapping[str, Any]) -> Float[np.ndarray, "k 2"]:
         """Recorded blocks, leading axis of times, as coordinates in the plane."""
@@ -174,19 +135,19 @@ class Plane:
 
     def field(self, points: Points) -> Points:
         """The projected velocities at points of the plane, shape (n, 2)."""
-        found: Points = self._of(self._field, points)
+        found: Points = self._of(self._compiled.field, points)
         return found
 
     def jacobian(self, points: Points) -> Float[np.ndarray, "n 2 2"]:
         """Their derivatives."""
-        found: Float[np.ndarray, "n 2 2"] = self._of(self._jacobian, points)
+        found: Float[np.ndarray, "n 2 2"] = self._of(self._compiled.jacobian, points)
         return found
 
     def at_rest(self, window: Window) -> tuple[FixedPoint, ...]:
         """The fixed points of the whole system that lie in a window of the plane."""
         rates, along, whole = (
             lambda points, f=f: self._of(f, points)
-            for f in (self._rates, self._along, self._whole_slope)
+            for f in (self._compiled.rates, self._compiled.rate_slopes, self._compiled.state_slopes)
         )
         return points_at_rest(rates, along, whole, window)
 
@@ -264,7 +225,7 @@ class Plane:
         Raises:
             OdescentError: a solution blows up, or needs too many steps.
         """
-        done = follow(lambda _, z: self._of(self._state_rates, z), starts, 0.0, t1)
+        done = follow(lambda _, z: self._of(self._compiled.state_rates, z), starts, 0.0, t1)
         if (done.end < t1).any():
             raise OdescentError(
                 f"the flow from the start blows up at about t = {done.end.min():.4g} of {t1:g}; give a smaller t1=, "
@@ -277,7 +238,7 @@ class Plane:
         """The largest share of the velocity that points out of the plane; 0 where the plane is invariant."""
         if self.invariant:
             return 0.0
-        rates = self._of(self._rates, points)
+        rates = self._of(self._compiled.rates, points)
         kept = rates @ np.linalg.pinv(self.section.basis).T @ self.section.basis.T
         size = np.linalg.norm(rates, axis=1)
         moving = size > 1e-12 * size.max(initial=0.0)
@@ -285,17 +246,7 @@ class Plane:
 
     def scalar(self, e: Expr) -> Callable[[Points], Float[np.ndarray, " n"]]:
         """An expression in the blocks, such as an energy, as a function of points (n, 2)."""
-        import jax
-        import jax.numpy as jnp
-
-        symbols = {b.name: b.symbol for b in self.system.blocks}
-        origin, basis = jnp.asarray(self.section.origin), jnp.asarray(self.section.basis)
-
-        def one(point: Any) -> Any:
-            state = self.blocks(origin + basis @ point)
-            return evaluate(e, {symbols[n]: v for n, v in state.items()}, self.oracles, jnp)
-
-        compiled = jax.jit(jax.vmap(one))
+        compiled = _compiled_scalar(e, *self._of_plane)
         return lambda points: self._of(compiled, points)
 
     def _of(self, compiled: Any, points: Float[np.ndarray, "n d"]) -> Any:
@@ -309,6 +260,98 @@ class Plane:
             size = 64 ** max(1, -(-max(n - 1, 1).bit_length() // 6))  # 64, 4096, ...
             some = np.resize(points, (size, points.shape[1])) if n else np.zeros((size, 2))
             return np.asarray(compiled(some))[:n]
+
+
+Numbers = tuple[tuple[float, ...], ...]
+
+
+def _numbers(section: Section) -> Numbers:
+    """A section as a key."""
+    return tuple(tuple(v.tolist()) for v in (section.origin, section.first, section.second))
+
+
+def _blocks(system: System, dimension: int, state: Any) -> dict[str, Any]:
+    found, at = {}, 0
+    for b in system.blocks:
+        n = 1 if b.kind == "scalar" else dimension
+        found[b.name] = state[at] if b.kind == "scalar" else state[at : at + n]
+        at += n
+    return found
+
+
+class _Compiled(NamedTuple):
+    """The velocities of a system in a plane: of one point, and compiled of many.
+
+    Attributes:
+        one: the projected velocity at one point, as a JAX function.
+        field, jacobian: it, and its derivatives.
+        rates, rate_slopes: the whole velocity at a point of the plane, and its derivatives along the plane.
+        state_rates, state_slopes: the whole velocity at a state, and its derivatives in the state, at a point of the
+            plane.
+    """
+
+    one: Callable[[Any], Any]
+    field: Callable[[Any], Any]
+    jacobian: Callable[[Any], Any]
+    rates: Callable[[Any], Any]
+    rate_slopes: Callable[[Any], Any]
+    state_rates: Callable[[Any], Any]
+    state_slopes: Callable[[Any], Any]
+
+
+@lru_cache(maxsize=64)
+def _compiled(system: System, target: Objective, dimension: int, plane: Numbers) -> _Compiled:
+    """The same one for the same system, objective and plane: a picture that is drawn again compiles nothing."""
+    import jax
+    import jax.numpy as jnp
+
+    field = vector_field(system, oracles_of(system, target), {}, jnp)
+    origin, *directions = (np.array(v) for v in plane)
+    basis = np.stack(directions, 1)
+    inverse = np.linalg.pinv(basis)
+    # the state itself, or its two entries in the other order, needs no matrix products
+    order = basis.argmax(0).tolist()
+    own = len(basis) == 2 and np.array_equal(basis, np.eye(2)[:, order])
+    simple = own and not origin.any()
+
+    def whole(state: Float[Array, " n"]) -> Float[Array, " n"]:
+        out = field(0.0, tuple(_blocks(system, dimension, state).values()))
+        return jnp.concatenate([jnp.reshape(r, (-1,)) for r in out])
+
+    def rates(point: Float[Array, "2"]) -> Float[Array, " n"]:
+        return whole(
+            jnp.stack([point[order.index(i)] for i in range(2)])
+            if simple
+            else origin + basis @ point
+        )
+
+    def one(point: Float[Array, "2"]) -> Float[Array, "2"]:
+        out = rates(point)
+        # no sums with zeros: tighter for intervals, faster too
+        return jnp.stack([out[i] for i in order]) if simple else inverse @ out
+
+    slopes: Callable[[Any], Any] = lambda point: jax.jacfwd(whole)(origin + basis @ point)
+    many = (one, jax.jacfwd(one), rates, jax.jacfwd(rates), whole, slopes)
+    return _Compiled(one, *(jax.jit(jax.vmap(f)) for f in many))
+
+
+@lru_cache(maxsize=64)
+def _compiled_scalar(
+    e: Expr, system: System, target: Objective, dimension: int, plane: Numbers
+) -> Callable[[Any], Any]:
+    """An expression in the blocks at points of a plane, compiled."""
+    import jax
+    import jax.numpy as jnp
+
+    symbols = {b.name: b.symbol for b in system.blocks}
+    origin, *directions = (np.array(v) for v in plane)
+    oracles = oracles_of(system, target)
+
+    def one(point: Any) -> Any:
+        state = _blocks(system, dimension, origin + np.stack(directions, 1) @ point)
+        return evaluate(e, {symbols[n]: v for n, v in state.items()}, oracles, jnp)
+
+    return jax.jit(jax.vmap(one))
 
 
 def slow_curves(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -208,15 +209,25 @@ def _flown(
     rates = s.rates
     assert rates is not None
     flats = [ravel_pytree(z) for z in states]
-    shaped = flats[0][1]
     begin = np.stack([np.asarray(f, float) for f, _ in flats])
-    one: Callable[[Any], Any] = lambda z: ravel_pytree(rates(shaped(z), c))[0]
-    many = jax.jit(jax.vmap(one))
-    flown = follow(lambda t, z: np.asarray(many(jnp.asarray(z))), begin, 0.0, t1)
+    many, jacobian = (
+        lambda z, f=f: np.asarray(f(jnp.asarray(z), states[0], c)) for f in _velocities(rates)
+    )
+    flown = follow(lambda t, z: many(z), begin, 0.0, t1)
     times, orbits = sampled(flown, lambda z: z[:, picked])
-    jacobian = jax.jit(jax.vmap(jax.jacfwd(one)))
     rest = _at_rest(many, jacobian, orbits.reshape(-1, begin.shape[1]), picked)
     return tuple(times), tuple(z[:, picked] for z in orbits), rest
+
+
+@lru_cache(maxsize=64)
+def _velocities(rates: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
+    """The velocities at flat states, and their derivatives, compiled."""
+
+    def one(z: Any, like: Any, c: Any) -> Any:
+        return ravel_pytree(rates(ravel_pytree(like)[1](z), c))[0]
+
+    over: Callable[[Any], Any] = lambda f: jax.jit(jax.vmap(f, in_axes=(0, None, None)))
+    return over(one), over(jax.jacfwd(one))
 
 
 def _at_rest(
@@ -225,18 +236,18 @@ def _at_rest(
     """Equilibria by Newton's method from points of the orbits and of the box around them."""
     along = along[np.isfinite(along).all(1)]
     low, size = along.min(0), np.maximum(np.ptp(along, axis=0), 1e-9)
-    fast = float(np.abs(np.asarray(many(jnp.asarray(along)))).max())
+    fast = float(np.abs(many(along)).max())
     rng = np.random.default_rng(0)
     inside = low - 0.25 * size + 1.5 * size * rng.random((_STARTS // 2, along.shape[1]))
     picks = along[np.linspace(0, len(along) - 1, _STARTS - len(inside) - 1).astype(int)]
     z = np.concatenate([picks, inside, np.zeros((1, along.shape[1]))])
     with np.errstate(all="ignore"):
         for _ in range(_NEWTON):
-            matrix = np.nan_to_num(np.asarray(jacobian(jnp.asarray(z))))
-            velocity = np.nan_to_num(np.asarray(many(jnp.asarray(z))))
+            matrix = np.nan_to_num(jacobian(z))
+            velocity = np.nan_to_num(many(z))
             z = z - np.einsum("nij,nj->ni", np.linalg.pinv(matrix, rcond=1e-12), velocity)
             z = np.where(np.isfinite(z), z, 0.0)
-    off = np.abs(np.asarray(many(jnp.asarray(z)))).max(1)
+    off = np.abs(many(z)).max(1)
     near = ((z >= low - size) & (z <= low + 2 * size)).all(1)
     found: list[np.ndarray] = []
     for at in z[(off <= _ZERO * max(fast, 1e-300)) & near]:
@@ -244,9 +255,7 @@ def _at_rest(
             found.append(at)
     made = []
     for at in sorted(found, key=lambda v: np.round(v, 9).tolist()):
-        eigenvalues = np.linalg.eigvals(np.asarray(jacobian(jnp.asarray(at)[None]))[0]).astype(
-            complex
-        )
+        eigenvalues = np.linalg.eigvals(jacobian(at[None])[0]).astype(complex)
         order = np.lexsort((eigenvalues.imag, -eigenvalues.real))
         made.append(RestPoint(at[picked], at, whole_kind(eigenvalues), eigenvalues[order]))
     return tuple(made)
@@ -255,23 +264,29 @@ def _at_rest(
 def _stepped(
     s: PointStepper, states: list[Any], c: Any, steps: int, picked: list[int]
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    def run(state: Any) -> Any:
-        count = len(s.blocks) or 1
-        flat: Callable[[Any], Any] = lambda z: jnp.concatenate(
-            [jnp.ravel(p).astype(float) for p in tuple(z)[:count]]
-        )
-        return trace(lambda _, z: (s.step(z, c, None), flat(z)), state, steps + 1)[1]
-
-    go = jax.jit(run)
-    orbits = []
+    go, orbits = _path(s, steps + 1), []
     for z in states:
-        path = np.asarray(go(z))[:, picked]
+        path = np.asarray(go(z, c))[:, picked]
         fine = np.isfinite(path).all(1)
         end = len(path) if fine.all() else int(np.argmin(fine))
         if end == 0:
             raise OdescentError(f"the start is not in the domain of {s.name}.")
         orbits.append(path[:end])
     return tuple(np.arange(len(o), dtype=float) for o in orbits), tuple(orbits)
+
+
+@lru_cache(maxsize=64)
+def _path(s: PointStepper, steps: int) -> Callable[[Any, Any], Any]:
+    """The blocks of each state, flat, compiled."""
+
+    def run(state: Any, c: Any) -> Any:
+        count = len(s.blocks) or 1
+        flat: Callable[[Any], Any] = lambda z: jnp.concatenate(
+            [jnp.ravel(p).astype(float) for p in tuple(z)[:count]]
+        )
+        return trace(lambda _, z: (s.step(z, c, None), flat(z)), state, steps)[1]
+
+    return jax.jit(run)
 
 
 __all__ = ["RestPoint", "SpacePortrait", "space_portrait"]

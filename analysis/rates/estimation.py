@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -192,9 +192,10 @@ def _descent(target: Objective, start: Any, steps: int) -> Sequence[Any]:
     from ...discretize.library import algorithm
 
     method, x, step = algorithm("gradient_descent"), start, 1.0
+    slope = _compiled(target)[0]
     path = [start]
     for _ in range(steps):
-        square = sum(float(jnp.sum(a**2)) for a in jax.tree.leaves(target.grad(x)))
+        square = sum(float(jnp.sum(a**2)) for a in jax.tree.leaves(slope(x)))
         if not square > 0:
             break
         for _ in range(_HALVINGS):
@@ -210,21 +211,23 @@ def _descent(target: Objective, start: Any, steps: int) -> Sequence[Any]:
     return path
 
 
-@partial(jax.jit, static_argnums=0)
-def _product(target: Objective, x: Any, v: Any) -> Any:
-    """The Hessian at a point times a flat vector."""
-    flat, shaped = ravel_pytree(x)
-    grad = lambda z: ravel_pytree(target.grad(shaped(z)))[0]
-    return jax.jvp(grad, (flat,), (v,))[1]
+@lru_cache(maxsize=64)
+def _compiled(target: Objective) -> tuple[Any, Any, Any]:
+    """The gradient at a point; the Hessian there times a flat vector; the Hessian as a matrix."""
 
+    def product(x: Any, v: Any) -> Any:
+        flat, shaped = ravel_pytree(x)
+        grad = lambda z: ravel_pytree(target.grad(shaped(z)))[0]
+        return jax.jvp(grad, (flat,), (v,))[1]
 
-@partial(jax.jit, static_argnums=0)
-def _hessian(target: Objective, x: Any) -> Any:
-    return jax.lax.map(partial(_product, target, x), jnp.eye(ravel_pytree(x)[0].size))
+    def hessian(x: Any) -> Any:
+        return jax.lax.map(partial(product, x), jnp.eye(ravel_pytree(x)[0].size))
+
+    return jax.jit(target.grad), jax.jit(product), jax.jit(hessian)
 
 
 def _dense(target: Objective, x: Any) -> tuple[float, float]:
-    hessian = np.asarray(_hessian(target, x))
+    hessian = np.asarray(_compiled(target)[2](x))
     if not np.isfinite(hessian).all():
         return np.nan, np.nan
     found = np.linalg.eigvalsh((hessian + hessian.T) / 2)
@@ -239,8 +242,9 @@ def _lanczos(seed: int) -> Callable[[Objective, Any], tuple[float, float]]:
 
         at = jax.tree.map(jnp.asarray, x)
         size = ravel_pytree(at)[0].size
+        product = _compiled(target)[1]
         operator = LinearOperator(
-            (size, size), lambda v: np.asarray(_product(target, at, np.ravel(v))), dtype=float
+            (size, size), lambda v: np.asarray(product(at, np.ravel(v))), dtype=float
         )
         first = np.random.default_rng(seed).standard_normal(size)
         if not np.isfinite(operator @ first).all():

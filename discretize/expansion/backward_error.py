@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -362,8 +363,9 @@ def speed_of(algorithm: Iteration) -> sp.Expr:
     return sp.S.One if size is None else pace(size, algorithm.limit_symbol)
 
 
+@lru_cache(maxsize=64)
 def limit_flow(algorithm: Iteration) -> System:
-    """The limit flow as a system: of the states, with the coefficients that the system moves.
+    """The limit flow as a system: of the states, with the coefficients that the system moves; the same one each time.
 
     With a step that depends on the state it is that in the small factor of the step: the drift times the step over its
     factor, the same paths at another speed.

@@ -56,8 +56,7 @@ def nesterov_sc() -> System:
     """
     K, b = parameters("K b")
     bound = passive().bind({K: 2 * sp.sqrt(mu), b: 1})
-    bound.name = "nesterov_sc"
-    return bound
+    return bound.with_fields(bound.fields, name="nesterov_sc")
 
 
 def nesterov_c() -> System:

@@ -9,7 +9,6 @@ from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
 
 from ..._support.errors import OdescentError, listed
-from ..algebra.scalars import check_name
 
 _RULES = ("custom_jvp_call", "custom_vjp_call")
 
@@ -26,6 +25,8 @@ def refuse_torch(given: Any) -> None:
 
 def function_name(fun: Callable[[Any], Any]) -> str:
     """What a function is called, where that can be the name of an objective; else "f"."""
+    from ..algebra.scalars import check_name  # which imports SymPy
+
     try:
         return check_name(getattr(fun, "__name__", ""))
     except OdescentError:
@@ -200,8 +201,11 @@ class Current:
 
         if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((x, named))):
             arguments = arguments_of(*x, **named)
-            if arguments not in self.traced:
-                self.traced[arguments] = self._trace_key(arguments)
+            try:
+                if arguments not in self.traced:
+                    self.traced[arguments] = self._trace_key(arguments)
+            except TypeError:  # one that nothing tells from others
+                self.traced[None] = None
         return self.fun(*x, **named)
 
     def __reduce__(self) -> Any:
@@ -218,11 +222,18 @@ class Current:
     def _trace_key(self, arguments: Any) -> Any:
         import jax
 
-        x, named = _given(arguments)
+        leaves, tree = jax.tree.flatten(_given(arguments))
+        moving = [i for i, a in enumerate(leaves) if isinstance(a, _TRACED) or hasattr(a, "dtype")]
+
+        def called(*parts: Any) -> Any:
+            given = dict(enumerate(leaves)) | dict(zip(moving, parts, strict=True))
+            x, named = jax.tree.unflatten(tree, given.values())
+            return self.fun(*x, **named)
+
         try:
             with jax.enable_x64(arguments[-1]):
-                # JAX keeps traces by function; a new one is traced anew
-                return trace_key(self.fun, jax.make_jaxpr(partial(self.fun))(*x, **named))
+                made = jax.make_jaxpr(called)(*(leaves[i] for i in moving))
+                return trace_key(self.fun, made)
         except Exception:  # the call itself says what is wrong
             return None
 
@@ -268,6 +279,7 @@ def reads(fun: Any, within: tuple[Any, ...] = ()) -> tuple[Any, ...] | None:
 
 
 _LIBRARIES = ("jax", "math", "numpy")
+_TRACED = (bool, int, float, complex)
 # by which it may read anything; generators of random numbers have a state
 _ANYTHING = {"__import__", "eval", "exec", "globals", "input", "locals", "open", "random", "vars"}
 
@@ -349,11 +361,31 @@ def current(fun: Any) -> Any:
     return known
 
 
+_CONSTANT = (
+    "odescent",
+    "jax",
+    "jaxlib",
+    "numpy",
+    "equinox",
+    "diffrax",
+    "lineax",
+    "optax",
+    "optimistix",
+)
+
+
 def _ours(fun: Any) -> bool:
-    """Whether a function is one of this package that does not stand for a user's, as the value of an objective."""
+    """Whether a function is ours, or a library's, and does not stand for a user's, as the value of an objective."""
     where = getattr(fun, "__module__", None) or type(fun).__module__
     holds = isinstance(fun, MethodType) or getattr(fun, "__closure__", None)
-    return where.partition(".")[0] == "odescent" and not holds
+    return where.partition(".")[0] in _CONSTANT and not holds
+
+
+def all_current(tree: Any) -> Any:
+    """A pytree, such as a model, with each function in it as `current` gives it."""
+    import jax
+
+    return jax.tree.map(current, tree)
 
 
 def _fingerprint(array: Any) -> tuple[str, tuple[int, ...], bytes]:

@@ -332,7 +332,8 @@ class VectorFields(Rendered):
         """The system with parameters, by symbol or by name, replaced by values; unknown names raise an error."""
         exact = self._values({**(values or {}), **by_name})
         check_known(exact, self.parameters)
-        return self.map(lambda e: _regular(substitute(e, exact), exact)) if exact else self
+        # 1 and 1.0 are equal, and not the same
+        return _bound(self, tuple((s, v, sp.srepr(v)) for s, v in exact.items())) if exact else self
 
     @checked
     def limit(self, values: Mapping[Any, object] | None = None, /, **by_name: object) -> Self:
@@ -480,6 +481,13 @@ def _kind(s: Symbol) -> str:
 
 def _calls(e: Expr) -> set[Call]:
     return e.calls() if isinstance(e, Vector) else scalar_calls(e)
+
+
+@functools.lru_cache(maxsize=256)
+def _bound(system: Any, values: tuple[tuple[sp.Symbol, sp.Expr, str], ...]) -> Any:
+    """A system with these values, the same one each time: what is compiled for it serves again."""
+    exact = {s: v for s, v, _ in values}
+    return system.map(lambda e: _regular(substitute(e, exact), exact))
 
 
 def _regular(e: Expr, values: Mapping[sp.Symbol, sp.Expr]) -> Expr:

@@ -19,6 +19,7 @@ import numpy as np
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
+from ...dynamics.vector_fields.own_functions import all_current
 from ..solving.solve import Solved, solve
 from ..tasks.rows import count
 from ..tasks.task import Losses, Task
@@ -40,7 +41,7 @@ class Subject(Rendered):
     Attributes:
         name: for titles.
         losses: (model, batch, key=..., **options of `solve`) -> the loss, metrics and solve of a batch.
-        model: a pytree with the weights for `losses`.
+        model: a pytree with the weights for `losses`, and with the user's functions that these call.
         rows: arrays by name, of one length.
         fixed: arrays that are part of every batch.
         score, sign: the metric, and 1 if larger is better, else -1; None if there is none.
@@ -80,7 +81,9 @@ class Subject(Rendered):
     def _run(self, how: Any, batch: Any, key: Any, options: Mapping[str, Any]) -> Losses:
         given = {**self.options, **options}
         try:
-            found: Losses = how(self.losses, self.model, batch, key, given)
+            found: Losses = how(
+                self.losses, all_current(self.model), batch, key, all_current(given)
+            )
         except TypeError as error:
             # The two values meet in a call inside the loss, which no signature shows: Python's message alone names it.
             twice = re.search(r"multiple values for keyword argument '(\w+)'", str(error))
@@ -183,14 +186,17 @@ def subject(
     options = {"throw": False, **options}
     found = {"x": states} | ({} if labels is None else {"y": np.asarray(labels)})
     if loss is not None:
-        given = _open(loss)
-
-        def losses(model: Any, batch: Any, **more: Any) -> Losses:
-            return _losses(given(model, batch, **more))
-
         field_ = vector_field or field_of(what)
         return Subject(
-            name or type(what).__name__, losses, what, found, {}, None, 1, options, field_
+            name or type(what).__name__,
+            _own_losses,
+            (_open(loss), what),
+            found,
+            {},
+            None,
+            1,
+            options,
+            field_,
         )
     if not callable(what):
         raise OdescentError(
@@ -198,15 +204,29 @@ def subject(
             "your own give loss=."
         )
     # a vector field: the solve itself is the model, and its penalty needs a key
-    f = what
+    shown = vector_field or (lambda t, y: what(t, y, args))
+    label = name or getattr(what, "__name__", "vector field").replace("<lambda>", "vector field")
+    losses = _SolveLosses(t0, t1)
+    return Subject(label, losses, (what, args), found, {}, None, 1, options, shown)
 
-    def flow(model: Any, batch: Any, key: Any = None, **more: Any) -> Losses:
+
+@dataclass(frozen=True)
+class _SolveLosses:
+    """The solve of a vector field as its losses; the field and its arguments are the model."""
+
+    t0: float
+    t1: float
+
+    def __call__(self, model: Any, batch: Any, key: Any = None, **more: Any) -> Losses:
+        field, args = model
         noise = {"key": key} if "diffusion" in more or more.get("regularizer") is not None else {}
-        return _losses(solve(f, batch["x"], t0, t1, model, **noise, **more))
+        return _losses(solve(field, batch["x"], self.t0, self.t1, args, **noise, **more))
 
-    shown = vector_field or (lambda t, y: f(t, y, args))
-    label = name or getattr(f, "__name__", "vector field").replace("<lambda>", "vector field")
-    return Subject(label, flow, args, found, {}, None, 1, options, shown)
+
+def _own_losses(model: Any, batch: Any, **more: Any) -> Losses:
+    """Those of a user's loss and model."""
+    loss, own = model
+    return _losses(loss(own, batch, **more))
 
 
 def field_of(model: Any) -> Callable[[Any, Any], Any] | None:

@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, PyTree
 
 from ..._support.errors import OdescentError, expected
 from ..._support.rendering.rendered import Rendered
+from ...dynamics.vector_fields.own_functions import all_current
 from ..regularization.integrated import extended
 from ..regularization.penalty import InitialValueProblem, Needs, Outcome, Regularizer
 from ..tracking.brownian import USUAL, resolution
@@ -175,6 +176,7 @@ def solve(
         OdescentError: bad tolerances, shapes, adjoints, noise, a solver without a requested feature, or a solve that
             failed: the reason, the time and the last step. Under jit it is diffrax's own error.
     """
+    terms, diffusion = all_current((terms, diffusion))
     given = dict(locals())
     kinds_of = {"solver": solver, "controller": controller, "saveat": saveat}
     check_arguments({**kinds_of, "adjoint": adjoint, "regularizer": regularizer}, max_steps, paper)

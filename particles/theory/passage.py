@@ -25,8 +25,10 @@ from ...discretize.emit.backend import needs
 from ...discretize.faces import Algorithm
 from ...discretize.programs import draws
 from ...discretize.runs.emitted_stepper import algorithm_stepper
+from ...dynamics.flows.parameters import parameter_values
 from ...dynamics.flows.stepper import PointStepper, iterate
 from ...dynamics.vector_fields.objective import Objective
+from ...dynamics.vector_fields.own_functions import current
 from ..engine.starts import gaussian_start
 
 
@@ -98,7 +100,7 @@ def first_passage(
     with jax.enable_x64(True):
         start = jnp.asarray(np.asarray(x0, dtype=np.float64))
         noise = draws.of_run(draws.source(key, normals), jnp.arange(runs))
-        found = _passing(made, where, reached)(c, start, noise, steps)
+        found = _passing(made, where, current(reached))(c, start, noise, steps)
         return Passage(np.asarray(found), int(steps))
 
 
@@ -223,8 +225,9 @@ def _prepared(
 ) -> tuple[PointStepper, Any, Callable[[Any, Any], Any]]:
     """The stepper, its coefficients, and where a run is seen: at its output, or the consensus point of that."""
     made = algorithm_stepper(algorithm, objective, generator)
+    values = parameter_values(made.name, made.parameters, parameters, made.defaults)
     with jax.enable_x64(True):
-        c = made.coefficients({**made.defaults, **parameters})
+        c = made.coefficients(values)
     return made, c, _met(objective) if _population(algorithm) else _output
 
 

@@ -1,0 +1,87 @@
+"""A call that is made again compiles nothing: pictures are drawn anew, and sweeps call one function many times."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import odescent as od
+
+DESCENT = od.algorithm("gradient_descent", step=0.1)
+BALL = od.algorithm("heavy_ball", step=0.1, momentum=0.5)
+FLOW, LANGEVIN = od.system("gradient_flow"), od.system("overdamped_langevin")
+CBO = od.algorithm("cbo")
+Q = od.Objective("q", lambda x: jnp.sum(x**2 * jnp.arange(1.0, x.shape[0] + 1)) / 2, mu=1, L=2)
+WELLS = od.Objective("wells", lambda x: jnp.sum((x**2 - 1) ** 2) + 0.1 * x[0])
+POINT, GRID = np.array([1.0, 2.0]), {"x0[0]": (-1, 1, 4), "x0[1]": (-1, 1, 4)}
+WINDOW = ((-2, 2), (-2, 2))
+PARTICLES = np.random.default_rng(0).normal(size=(20, 2))
+CONSENSUS = {"h": 0.1, "lam": 1.0, "sigma": 0.1, "alpha": 5.0}
+
+
+def field(t: Any, y: Any, args: Any) -> Any:
+    return -y
+
+
+def upper(x: Any, y: Any) -> Any:
+    return jnp.sum((y - 1) ** 2)
+
+
+def lower(x: Any, y: Any) -> Any:
+    return jnp.sum((y - x) ** 2)
+
+
+def away(x: Any) -> Any:
+    return jnp.sum((x - 1) ** 2)
+
+
+def arrived(x: Any) -> Any:
+    return x[0] > 0.9
+
+
+A, F = od.analysis, od.algorithm("gradient_descent")
+CALLS: dict[str, Callable[[], Any]] = {
+    "run": lambda: DESCENT.run(Q, POINT, 20),
+    "run bound": lambda: F.bind(L=10.0).run(Q, POINT, 20),
+    "run until": lambda: DESCENT.run(Q, POINT, 200, until={"gradient": 1e-3}),
+    "simulate": lambda: FLOW.simulate(Q, POINT, 1.0),
+    "simulate bound": lambda: od.system("heavy_ball").bind(c=1.0).simulate(Q, POINT, 1.0),
+    "simulate noise": lambda: LANGEVIN.simulate(Q, POINT, 1.0, dt=0.1, key=0),
+    "phase_portrait": lambda: A.phase_portrait(
+        od.system("heavy_ball"), WELLS, window=WINDOW, parameters={"c": 1.0}
+    ),
+    "phase_portrait of a method": lambda: A.phase_portrait(BALL, curvature=1.0, window=WINDOW),
+    "space_portrait": lambda: A.space_portrait(DESCENT, Q, x0=[[1.0, 2.0, 3.0]], steps=20),
+    "landscape": lambda: A.landscape({"a": DESCENT, "b": BALL}, Q, POINT),
+    "basins": lambda: A.basins(DESCENT, WELLS, axes=GRID),
+    "lyapunov": lambda: A.lyapunov(DESCENT, WELLS, x0=POINT, steps=100),
+    "bifurcation": lambda: A.bifurcation(F, WELLS, parameter="L", values=(5, 20, 10), start=[0.5]),
+    "continuation": lambda: A.continuation(F, WELLS, parameter="L", interval=(5.0, 20.0), x0=[1.0]),
+    "batch": lambda: A.batch(DESCENT, WELLS, axes={"x0[0]": [0.1, 0.2], "x0[1]": [0.1]}, steps=5),
+    "convergence": lambda: A.convergence(DESCENT, Q, POINT, steps=20),
+    "recurrences": lambda: A.recurrences(DESCENT, WELLS, x0=POINT, states=50),
+    "cobweb": lambda: A.cobweb(DESCENT, WELLS, x0=[0.3]),
+    "edge_state": lambda: A.edge_state(DESCENT, WELLS, between=([-1.0, 1.0], [1.0, 1.0])),
+    "estimate_constants": lambda: od.estimate_constants(Q, POINT),
+    "bilevel": lambda: od.bilevel(upper, lower, np.zeros(1), np.zeros(1), step=0.1, steps=3),
+    "minimize": lambda: od.particles.minimize(away, POINT, steps=20, seed=0),
+    "particles": lambda: od.particles.simulate(CBO, Q, PARTICLES.T, 3, params=CONSENSUS),
+    "first_passage": lambda: od.particles.first_passage(
+        CBO, Q, PARTICLES, arrived, steps=5, runs=3, key=0, **CONSENSUS
+    ),
+    "solve": lambda: od.neural_de.solve(field, POINT, 0.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_that_is_made_again_compiles_nothing(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    CALLS[name]()
+    CALLS[name]()  # what is cut out of a result is compiled by its shape
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        CALLS[name]()
+    assert not [r.getMessage() for r in caplog.records if r.message.startswith("Compiling")]
