@@ -16,6 +16,7 @@ FLOW, LANGEVIN = od.system("gradient_flow"), od.system("overdamped_langevin")
 CBO = od.algorithm("cbo")
 Q = od.Objective("q", lambda x: jnp.sum(x**2 * jnp.arange(1.0, x.shape[0] + 1)) / 2, mu=1, L=2)
 WELLS = od.Objective("wells", lambda x: jnp.sum((x**2 - 1) ** 2) + 0.1 * x[0])
+DOUBLE = od.Objective("double", lambda x: (x[0] ** 2 - 1) ** 2 / 4 + x[1] ** 2 / 2)
 POINT, GRID = np.array([1.0, 2.0]), {"x0[0]": (-1, 1, 4), "x0[1]": (-1, 1, 4)}
 WINDOW = ((-2, 2), (-2, 2))
 PARTICLES = np.random.default_rng(0).normal(size=(20, 2))
@@ -36,6 +37,10 @@ def lower(x: Any, y: Any) -> Any:
 
 def away(x: Any) -> Any:
     return jnp.sum((x - 1) ** 2)
+
+
+def velocity(x: Any, *, mu: Any) -> Any:
+    return mu - x**2
 
 
 def arrived(x: Any) -> Any:
@@ -62,6 +67,24 @@ CALLS: dict[str, Callable[[], Any]] = {
     "continuation": lambda: A.continuation(F, WELLS, parameter="L", interval=(5.0, 20.0), x0=[1.0]),
     "batch": lambda: A.batch(DESCENT, WELLS, axes={"x0[0]": [0.1, 0.2], "x0[1]": [0.1]}, steps=5),
     "convergence": lambda: A.convergence(DESCENT, Q, POINT, steps=20),
+    "lyapunov of a flow": lambda: A.lyapunov(
+        od.system("heavy_ball"), WELLS, x0=[1.0], t1=5.0, parameters={"c": 1.0}
+    ),
+    "basins of a flow": lambda: A.basins(
+        od.system("heavy_ball"), WELLS, axes={"x0": (-1, 1, 4)}, parameters={"c": 1.0}
+    ),
+    "continuation of velocities": lambda: A.continuation(
+        velocity, flow=True, parameter="mu", interval=(0.5, 4.0), x0=[1.2], at=3.9
+    ),
+    "fokker_planck": lambda: A.fokker_planck(LANGEVIN, ((-2, 2),), WELLS),
+    "fokker_planck in time": lambda: A.fokker_planck(
+        LANGEVIN, ((-2, 2),), WELLS, times=(1.0,), x0=[0.5]
+    ),
+    "minimum_action": lambda: A.minimum_action(LANGEVIN, [-1.0, 0.0], [1.0, 0.0], DOUBLE),
+    "phase_portrait with paths": lambda: A.phase_portrait(
+        LANGEVIN, WELLS, window=WINDOW, x0=[1.0, 1.0], paths=2, t1=0.5, cycles=False
+    ),
+    "space_portrait of a flow": lambda: A.space_portrait(FLOW, Q, x0=[[1.0, 2.0, 3.0]], t1=1.0),
     "recurrences": lambda: A.recurrences(DESCENT, WELLS, x0=POINT, states=50),
     "cobweb": lambda: A.cobweb(DESCENT, WELLS, x0=[0.3]),
     "edge_state": lambda: A.edge_state(DESCENT, WELLS, between=([-1.0, 1.0], [1.0, 1.0])),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -278,12 +279,8 @@ def resolved_step(p: PointGrid) -> float:
     Raises OdescentError where the field is not finite at any of them.
     """
     s = p.stepper
-    assert s.rates is not None
     at = np.unique(np.linspace(0, p.count - 1, _SAMPLED).astype(int))
-    state, c = begin(p, at)
-
-    rate = lambda z, c: jnp.linalg.norm(slope(s.rates, z, c))
-    sizes = np.asarray(jax.jit(lambda z, c: over(rate, c)(z, c))(state, c))
+    sizes = np.asarray(_steepness(s)(*begin(p, at)))
     sizes = sizes[np.isfinite(sizes)]
     if not len(sizes):
         raise OdescentError(
@@ -291,6 +288,15 @@ def resolved_step(p: PointGrid) -> float:
         )
     large = float(np.quantile(sizes, _STEEP))
     return RESOLVED / large if large > 0 else 1.0
+
+
+@lru_cache(maxsize=64)
+def _steepness(s: PointStepper) -> Any:
+    """|J| at many states, compiled."""
+    rates = s.rates
+    assert rates is not None
+    size = lambda z, c: jnp.linalg.norm(slope(rates, z, c))
+    return jax.jit(lambda z, c: over(size, c)(z, c))
 
 
 def wilson(count: int, of: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -257,12 +258,20 @@ def _settled(source: BranchSource, state: Vector, period: int) -> Vector:
 
 def _later(f: ParametricField, state: Vector, values: np.ndarray) -> Vector | None:
     """The state after a run, if it stays finite."""
-    step: Callable[..., Any] = lambda u: f.function(u, values)
-    if f.flow:
-        step = lambda u: resolved(lambda v: (f.function(v[0], values),), (u,), _TIME)[0]
-    go = jax.jit(lambda u: iterate(lambda _, v: step(v), u, _SETTLE))
-    end = np.asarray(go(jnp.asarray(state)))
+    end = np.asarray(_settling(f.function, f.flow)(jnp.asarray(state), jnp.asarray(values)))
     return end if np.isfinite(end).all() else None
+
+
+@lru_cache(maxsize=64)
+def _settling(function: Callable[[Any, Any], Any], flow: bool) -> Callable[[Any, Any], Any]:
+    """The state after a run at some parameters, compiled."""
+
+    def step(u: Any, values: Any) -> Any:
+        if not flow:
+            return function(u, values)
+        return resolved(lambda v: (function(v[0], values),), (u,), _TIME)[0]
+
+    return jax.jit(lambda u, values: iterate(lambda _, v: step(v, values), u, _SETTLE))
 
 
 __all__ = ["Continuation", "continuation"]

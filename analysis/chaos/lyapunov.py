@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -214,38 +215,29 @@ def _states(s: PointStepper, x0: Any, c: Any, n: int | None) -> Any:
 
 def _spaced(s: PointStepper, state: Any, c: Any, late: int, stride: int, parts: int) -> Any:
     """States of one orbit, leaves (..., parts), so many steps apart: the parts that begin there do not overlap."""
+    rows = _parted(s, late, stride, parts)(jax.tree.map(jnp.asarray, state), c)
+    return jax.tree.map(lambda a: np.moveaxis(np.asarray(a)[..., 0], 0, -1), rows)
 
+
+@lru_cache(maxsize=64)
+def _parted(s: PointStepper, late: int, stride: int, parts: int) -> Callable[..., Any]:
     def run(z: Any, c: Any) -> Any:
         step = over(lambda z, c: s.step(z, c, None), c)
         z = iterate(lambda _, z: step(z, c), z, late)
         return orbit(lambda _, z: step(z, c), lambda z: z, z, stride * (parts - 1), stride)[1]
 
-    rows = jax.jit(run)(jax.tree.map(jnp.asarray, state), c)
-    return jax.tree.map(lambda a: np.moveaxis(np.asarray(a)[..., 0], 0, -1), rows)
+    return jax.jit(run)
 
 
 def _resolved_step(s: PointStepper, state: Any, c: Any) -> float:
     """A quarter of 1 / |J| at the steepest places along the beginning of some of the orbits."""
-    assert s.rates is not None
     n = np.shape(jax.tree.leaves(state)[0])[-1]
     at = np.unique(np.linspace(0, n - 1, 16).astype(int))
     some, own = (
         jax.tree.map(lambda a: jnp.asarray(a)[..., at], state),
         jax.tree.map(lambda a: jnp.asarray(a)[..., at] if np.ndim(a) else a, c),
     )
-
-    def one(z: Any, c: Any) -> Any:
-        def step(k: Any, z: Any) -> Any:
-            size = jnp.linalg.norm(slope(s.rates, z, c), 2)  # type: ignore[arg-type]
-            dt = RESOLVED / jnp.maximum(size, 1e-300)
-            rates = s.rates
-            assert rates is not None
-            return runge_kutta("rk4", lambda t, y: rates(y, c), 0.0, z, dt), size
-
-        return trace(step, z, _LOOKED_AT)[1]
-
-    over_c = jax.tree.map(lambda a: -1 if np.ndim(a) else None, own)
-    sizes = np.asarray(jax.jit(jax.vmap(one, in_axes=(-1, over_c)))(some, own))
+    sizes = np.asarray(_steepness(s)(some, own))
     sizes = sizes[np.isfinite(sizes)]
     if not sizes.size:
         raise OdescentError(
@@ -253,6 +245,27 @@ def _resolved_step(s: PointStepper, state: Any, c: Any) -> float:
         )
     large = float(np.quantile(sizes, 0.95))
     return RESOLVED / large if large > 0 else 1.0
+
+
+@lru_cache(maxsize=64)
+def _steepness(s: PointStepper) -> Callable[..., Any]:
+    """|J| along the beginnings of orbits, compiled."""
+    rates = s.rates
+    assert rates is not None
+
+    def one(z: Any, c: Any) -> Any:
+        def step(k: Any, z: Any) -> Any:
+            size = jnp.linalg.norm(slope(rates, z, c), 2)
+            dt = RESOLVED / jnp.maximum(size, 1e-300)
+            return runge_kutta("rk4", lambda t, y: rates(y, c), 0.0, z, dt), size
+
+        return trace(step, z, _LOOKED_AT)[1]
+
+    def many(z: Any, c: Any) -> Any:
+        over_c = jax.tree.map(lambda a: -1 if np.ndim(a) else None, c)
+        return jax.vmap(one, in_axes=(-1, over_c))(z, c)
+
+    return jax.jit(many)
 
 
 def _estimated(

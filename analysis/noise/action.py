@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -178,8 +179,9 @@ def minimum_action(
 # the search
 
 
+@lru_cache(maxsize=32)
 def _action_of(field: NoisyField) -> Callable[[Any], Any]:
-    """The actions of the segments of a path, by the midpoint rule."""
+    """The actions of the segments of a path, by the midpoint rule, compiled."""
     if field.constant:
         root = jnp.linalg.cholesky(field.covariance(jnp.zeros(field.n)))
 
@@ -189,7 +191,7 @@ def _action_of(field: NoisyField) -> Callable[[Any], Any]:
         u, b = jax.scipy.linalg.solve_triangular(own, both, lower=True).T
         return _length(u) * _length(b) - u @ b
 
-    return lambda path: jax.vmap(one)((path[1:] + path[:-1]) / 2, jnp.diff(path, axis=0))
+    return jax.jit(lambda path: jax.vmap(one)((path[1:] + path[:-1]) / 2, jnp.diff(path, axis=0)))
 
 
 def _length(u: Any) -> Any:
@@ -200,7 +202,7 @@ def _length(u: Any) -> Any:
 
 
 def _actions(field: NoisyField, path: Path) -> Float[np.ndarray, " _"]:
-    return np.asarray(jax.jit(_action_of(field))(jnp.asarray(path)))
+    return np.asarray(_action_of(field)(jnp.asarray(path)))
 
 
 def _search(field: NoisyField, line: Path, through: Path | None) -> tuple[Path, np.ndarray, int]:
@@ -245,16 +247,9 @@ def _bent(line: Path) -> list[Path]:
     return found
 
 
-def _relaxing(
-    field: NoisyField, segments: int, settled: float = _SETTLED
-) -> Callable[[Path], tuple[float, Path]]:
-    """A function from a guess to the action and the path of so many segments that minimizes it nearby.
-
-    Points move across the path alone; it is cut anew into equal parts until they rest. Sine waves of equal bending
-    energy as coordinates keep the number of iterations from growing with that of the segments.
-    """
-    from scipy.optimize import minimize
-
+@lru_cache(maxsize=32)
+def _moving(field: NoisyField, segments: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Of coordinates, a path and its tangents: the path moved across itself, and its action with the gradient."""
     k = np.arange(1, segments)
     waves = np.sqrt(2 / segments) * np.sin(np.pi * np.outer(k, k) / segments)
     shapes = jnp.asarray(waves / (2 * np.sin(np.pi * k / 2 / segments)))
@@ -265,7 +260,21 @@ def _relaxing(
         across = across - (across * unit).sum(1, keepdims=True) * unit
         return path.at[1:-1].add(across)
 
-    total = jax.jit(jax.value_and_grad(lambda u, path, unit: actions(moved(u, path, unit)).sum()))
+    total = jax.value_and_grad(lambda u, path, unit: actions(moved(u, path, unit)).sum())
+    return moved, jax.jit(total)
+
+
+def _relaxing(
+    field: NoisyField, segments: int, settled: float = _SETTLED
+) -> Callable[[Path], tuple[float, Path]]:
+    """A function from a guess to the action and the path of so many segments that minimizes it nearby.
+
+    Points move across the path alone; it is cut anew into equal parts until they rest. Sine waves of equal bending
+    energy as coordinates keep the number of iterations from growing with that of the segments.
+    """
+    from scipy.optimize import minimize
+
+    moved, total = _moving(field, segments)
 
     def relax(guess: Path) -> tuple[float, Path]:
         path, value = _even(guess, segments), np.inf

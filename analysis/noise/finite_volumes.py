@@ -8,6 +8,7 @@ probabilities of a Markov chain. Its law in time is a mean of powers of a matrix
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -84,19 +85,17 @@ def rates(field: NoisyField, edges: tuple[Float[np.ndarray, " _"], ...]) -> Any:
 def _at(field: NoisyField, sides: list[Any]) -> tuple[np.ndarray, np.ndarray]:
     """b - div a / 2 and a at the points of a grid."""
     z = jnp.asarray(np.stack(np.meshgrid(*sides, indexing="ij"), -1).reshape(-1, field.n))
-
-    def one(z: Any) -> Any:
-        b = field.drift(z)
-        if not field.constant:
-            b = b - jnp.einsum("ijj->i", jax.jacfwd(field.covariance)(z)) / 2
-        return b, field.covariance(z)
-
-    b, a = (np.asarray(found) for found in jax.jit(jax.vmap(one))(z))
+    b, a = (np.asarray(found) for found in _terms(field)(z))
     if not (np.isfinite(b).all() and np.isfinite(a).all()):
         raise OdescentError(
             f"the drift or the noise of {field.name} is not finite everywhere in the window; give another one."
         )
     return b, a
+
+
+@lru_cache(maxsize=32)
+def _terms(field: NoisyField) -> Callable[[Any], Any]:
+    return jax.jit(jax.vmap(lambda z: (field.conservative_drift(z), field.covariance(z))))
 
 
 def _fitted(b: np.ndarray, d: np.ndarray, h: float) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -57,6 +58,12 @@ def samples(box: Box, seed: int = 0) -> Float[np.ndarray, "k n"]:
     return rng.uniform(box[:, 0], box[:, 1], (_SAMPLES, len(box)))
 
 
+@lru_cache(maxsize=32)
+def _drifts(field: NoisyField) -> tuple[Any, Any]:
+    """The drift at many states, and its derivatives, compiled."""
+    return jax.jit(jax.vmap(field.drift)), jax.jit(jax.vmap(jax.jacfwd(field.drift)))
+
+
 def linear_law(field: NoisyField, box: Box) -> LinearLaw | None:
     """The law of a system with linear drift and constant noise; None for another one."""
     from scipy.linalg import solve_continuous_lyapunov
@@ -64,7 +71,7 @@ def linear_law(field: NoisyField, box: Box) -> LinearLaw | None:
     if not field.constant:
         return None
     z = jnp.asarray(samples(box))
-    slopes = np.asarray(jax.jit(jax.vmap(jax.jacfwd(field.drift)))(z))
+    slopes = np.asarray(_drifts(field)[1](z))
     if not _same(slopes, slopes[:1]):
         return None
     matrix, offset = slopes[0], np.asarray(field.drift(z[0])) - slopes[0] @ np.asarray(z[0])
@@ -97,13 +104,15 @@ class KineticLaw:
         self, z: Float[np.ndarray, "k n"], origin: Float[np.ndarray, " n"]
     ) -> Float[np.ndarray, " k"]:
         """v^2 / 2 + U at states, above that at another one."""
-        x, v, n = self.positions, self.velocities, self.field.n
-
-        def force(q: Any) -> Any:
-            return self.field.drift(jnp.zeros(n).at[x].set(q))[v]
-
+        x, v = self.positions, self.velocities
+        force = _force(self.field, tuple(x.tolist()), tuple(v.tolist()))
         rise = -line_integrals(force, z[:, x], origin[x])
         return np.asarray(rise + (z[:, v] ** 2).sum(1) / 2 - (origin[v] ** 2).sum() / 2)
+
+
+@lru_cache(maxsize=32)
+def _force(field: NoisyField, x: tuple[int, ...], v: tuple[int, ...]) -> Callable[[Any], Any]:
+    return lambda q: field.drift(jnp.zeros(field.n).at[np.array(x)].set(q))[np.array(v)]
 
 
 def kinetic_law(field: NoisyField, box: Box) -> KineticLaw | None:
@@ -115,8 +124,7 @@ def kinetic_law(field: NoisyField, box: Box) -> KineticLaw | None:
         return None
     v, x = np.flatnonzero(heated), np.flatnonzero(~heated)
     s2 = float(a[v[0], v[0]])
-    slopes = np.asarray(jax.jit(jax.vmap(jax.jacfwd(field.drift)))(jnp.asarray(z)))
-    rates = np.asarray(jax.jit(jax.vmap(field.drift))(jnp.asarray(z)))
+    rates, slopes = (np.asarray(f(jnp.asarray(z))) for f in _drifts(field))
     eye, half = np.eye(len(x)), len(x)
     c = -float(slopes[0][v[0], v[0]])
     order = np.argmax(np.abs(slopes[0][np.ix_(x, v)]), axis=1)  # x' = v may be in another order
@@ -136,17 +144,21 @@ def gibbs_slope(field: NoisyField, box: Box) -> Callable[[Any], Any] | None:
 
     2 a^-1 (b - div a / 2), for noise of full rank, is one where its derivative is symmetric (Gardiner, 5.3.3).
     """
-
-    def slope(z: Any) -> Any:
-        b = field.drift(z)
-        if not field.constant:
-            b = b - jnp.einsum("ijj->i", jax.jacfwd(field.covariance)(z)) / 2
-        return 2 * jnp.linalg.solve(field.covariance(z), b)
-
     z = jnp.asarray(samples(box))
     if not full_rank(np.asarray(jax.vmap(field.covariance)(z))):
         return None
-    return slope if _symmetric(np.asarray(jax.jit(jax.vmap(jax.jacfwd(slope)))(z))) else None
+    slope, derivative = _gibbs(field)
+    return slope if _symmetric(np.asarray(derivative(z))) else None
+
+
+@lru_cache(maxsize=32)
+def _gibbs(field: NoisyField) -> tuple[Callable[[Any], Any], Any]:
+    """2 a^-1 (b - div a / 2) at a state, and its derivative at many, compiled."""
+
+    def slope(z: Any) -> Any:
+        return 2 * jnp.linalg.solve(field.covariance(z), field.conservative_drift(z))
+
+    return slope, jax.jit(jax.vmap(jax.jacfwd(slope)))
 
 
 def full_rank(a: Float[np.ndarray, "k n n"]) -> bool:
@@ -162,13 +174,21 @@ def line_integrals(
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     s = ((np.arange(_PANELS)[:, None] + (nodes + 1) / 2) / _PANELS).ravel()
     w = np.tile(weights / 2 / _PANELS, _PANELS)
-    start = jnp.asarray(origin)
+    return np.asarray(_integrals(slope)(jnp.asarray(ends), jnp.asarray(origin), s, w))
 
-    def one(end: Any) -> Any:
-        points = start[None] + jnp.asarray(s)[:, None] * (end - start)[None]
-        return jnp.asarray(w) @ (jax.vmap(slope)(points) @ (end - start))
 
-    return np.asarray(jax.jit(lambda ends: jax.lax.map(one, ends, batch_size=1024))(jnp.asarray(ends)))  # fmt: skip
+@lru_cache(maxsize=32)
+def _integrals(slope: Callable[[Any], Any]) -> Callable[..., Any]:
+    """The weighted sums over nodes on lines from a point to many, compiled."""
+
+    def run(ends: Any, start: Any, s: Any, w: Any) -> Any:
+        def one(end: Any) -> Any:
+            points = start[None] + s[:, None] * (end - start)[None]
+            return w @ (jax.vmap(slope)(points) @ (end - start))
+
+        return jax.lax.map(one, ends, batch_size=1024)
+
+    return jax.jit(run)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

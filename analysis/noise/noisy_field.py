@@ -24,6 +24,8 @@ from ...dynamics.notation.show import symbol_latex
 class NoisyField:
     """dz = b(z) dt + S(z) dW in Ito's sense, with the entries of all blocks one after another as z.
 
+    Fields of the same system, objective, parameters and size are equal: what is compiled for one serves the others.
+
     Args:
         system: autonomous, driven by Wiener processes.
         target: the objective, for systems that call one.
@@ -45,6 +47,7 @@ class NoisyField:
         problem = problem_of(system, objective, tuple(numbers))
         values = tuple(jnp.asarray(v) for v in numbers.values())
         self.sizes = self._sizes(size, objective.dimension)
+        self._key = system, objective, tuple(map(float, numbers.values())), size
         self.n = sum(self.sizes.values())
         terms = Noise(system, objective, system.calculus)
         shapes = terms.processes(self.blocks(jnp.zeros(self.n)))
@@ -71,11 +74,24 @@ class NoisyField:
         self.constant = not any(s in symbols_of(e) for s in symbols for e in amplitudes)
         self.drift, self.noise, self.kick, self.width = drift, noise, kick, widths[-1]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoisyField) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
     def covariance(self, z: Any) -> Float[Array, "n n"]:
         """S S^T, per unit of time."""
         s = self.noise(z)
         a: Array = s @ s.T
         return a
+
+    def conservative_drift(self, z: Any) -> Float[Array, " n"]:
+        """b - div a / 2: the density p changes by the divergence of a grad p / 2 - p times this."""
+        b: Array = self.drift(z)
+        if self.constant:
+            return b
+        return b - jnp.einsum("ijj->i", jax.jacfwd(self.covariance)(z)) / 2
 
     def blocks(self, z: Any) -> tuple[Any, ...]:
         """One flat state as the system's."""

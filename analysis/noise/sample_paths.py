@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -32,11 +33,19 @@ def sample_paths(
         seed: of the noise.
         every: how many steps lie between two states that are kept.
     """
-    dt = t1 / steps
+    keys = jax.random.split(jax.random.key(seed), len(starts))
+    found = np.array(_compiled(field, steps, every)(jnp.asarray(starts), keys, t1 / steps))
+    found[~np.isfinite(found).all(2)] = np.nan
+    return found
+
+
+@lru_cache(maxsize=32)
+def _compiled(field: NoisyField, steps: int, every: int) -> Callable[..., Any]:
+    """Paths from many starts, with a key each, in steps of one length."""
     advance = SOLVERS["euler_maruyama"].step
     assert advance is not None
 
-    def one(start: Any, key: Any) -> Any:
+    def one(start: Any, key: Any, dt: Any) -> Any:
         def step(k: Any, state: Any) -> Any:
             w = jnp.sqrt(dt) * jax.random.normal(jax.random.fold_in(key, k), (field.width,))
             rates = lambda t, state: (field.drift(state[0]),)
@@ -44,10 +53,7 @@ def sample_paths(
 
         return orbit(step, lambda state: state[0], (start,), steps, every)[1]
 
-    keys = jax.random.split(jax.random.key(seed), len(starts))
-    found = np.array(jax.jit(jax.vmap(one))(jnp.asarray(starts), keys))
-    found[~np.isfinite(found).all(2)] = np.nan
-    return found
+    return jax.jit(jax.vmap(one, in_axes=(0, 0, None)))
 
 
 __all__ = ["sample_paths"]
