@@ -19,6 +19,7 @@ from ..._support.rendering.brief import short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
+from ...dynamics.flows.stepper import PointStepper
 from ..sections.return_map import ReturnMap
 from .attractors import Attractor
 from .boundaries import BasinEntropy, Uncertainty, basin_entropy, uncertainty

@@ -159,7 +159,8 @@ def cobweb(
             raise OdescentError(f"a cobweb needs a state of one number; {s.name} has {size}.")
 
         images, slopes, path = _graph(s, power)
-        F, slope = (lambda x, f=f: f(jnp.asarray(x), state, c) for f in (images, slopes))
+        F: Callable[[Any], Any] = lambda x: images(jnp.asarray(x), state, c)
+        slope: Callable[[Any], Any] = lambda x: slopes(jnp.asarray(x), state, c)
         orbit = np.asarray(path(state, c, steps + 1))
         fine = np.isfinite(orbit)
         orbit = orbit if fine.all() else orbit[: int(np.argmin(fine))]

@@ -8,6 +8,7 @@ probabilities of a Markov chain. Its law in time is a mean of powers of a matrix
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 

@@ -267,7 +267,8 @@ Numbers = tuple[tuple[float, ...], ...]
 
 def _numbers(section: Section) -> Numbers:
     """A section as a key."""
-    return tuple(tuple(v.tolist()) for v in (section.origin, section.first, section.second))
+    parts = (section.origin, section.first, section.second)
+    return tuple(tuple(map(float, v)) for v in parts)
 
 
 def _blocks(system: System, dimension: int, state: Any) -> dict[str, Any]:
@@ -319,16 +320,15 @@ def _compiled(system: System, target: Objective, dimension: int, plane: Numbers)
         return jnp.concatenate([jnp.reshape(r, (-1,)) for r in out])
 
     def rates(point: Float[Array, "2"]) -> Float[Array, " n"]:
-        return whole(
-            jnp.stack([point[order.index(i)] for i in range(2)])
-            if simple
-            else origin + basis @ point
-        )
+        if simple:
+            return whole(jnp.stack([point[order.index(i)] for i in range(2)]))
+        return whole(origin + basis @ point)
 
     def one(point: Float[Array, "2"]) -> Float[Array, "2"]:
         out = rates(point)
-        # no sums with zeros: tighter for intervals, faster too
-        return jnp.stack([out[i] for i in order]) if simple else inverse @ out
+        if simple:  # no sums with zeros: tighter for intervals, faster too
+            return jnp.stack([out[i] for i in order])
+        return jnp.asarray(inverse) @ out
 
     slopes: Callable[[Any], Any] = lambda point: jax.jacfwd(whole)(origin + basis @ point)
     many = (one, jax.jacfwd(one), rates, jax.jacfwd(rates), whole, slopes)

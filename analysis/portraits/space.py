@@ -210,9 +210,9 @@ def _flown(
     assert rates is not None
     flats = [ravel_pytree(z) for z in states]
     begin = np.stack([np.asarray(f, float) for f, _ in flats])
-    many, jacobian = (
-        lambda z, f=f: np.asarray(f(jnp.asarray(z), states[0], c)) for f in _velocities(rates)
-    )
+    velocities, slopes = _velocities(rates)
+    many: Callable[[Any], Any] = lambda z: np.asarray(velocities(jnp.asarray(z), states[0], c))
+    jacobian: Callable[[Any], Any] = lambda z: np.asarray(slopes(jnp.asarray(z), states[0], c))
     flown = follow(lambda t, z: many(z), begin, 0.0, t1)
     times, orbits = sampled(flown, lambda z: z[:, picked])
     rest = _at_rest(many, jacobian, orbits.reshape(-1, begin.shape[1]), picked)
