@@ -246,16 +246,14 @@ def _check_given(given: Mapping[str, Any], system: System, runs: Mapping[str, Al
 
 
 def _labels(plane: Plane) -> tuple[str, str]:
-    if not plane.invariant:
+    if not plane.invariant or plane.section.entries is None:
         return r"$\xi_1$", r"$\xi_2$"
     entries = [
         symbol_latex(n) if k == 1 else f"{symbol_latex(n)}_{{{i + 1}}}"
         for n, k in plane.sizes.items()
         for i in range(k)
     ]
-    first, second = np.abs(plane.section.basis).argmax(0).tolist()
-    if first == second or np.count_nonzero(plane.section.basis) != 2:
-        return r"$\xi_1$", r"$\xi_2$"
+    first, second = plane.section.entries
     return f"${entries[first]}$", f"${entries[second]}$"
 
 

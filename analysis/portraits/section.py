@@ -54,6 +54,13 @@ class Section(Rendered):
     def basis(self) -> Float[np.ndarray, "n 2"]:
         return np.stack([self.first, self.second], 1)
 
+    @property
+    def entries(self) -> tuple[int, int] | None:
+        """The two entries of the state that are the coordinates; None where the coordinates are others."""
+        first, second = self.basis.argmax(0).tolist()
+        own = np.array_equal(self.basis, np.eye(len(self.basis))[:, [first, second]])
+        return (first, second) if own and not np.any(self.origin) else None
+
     def project(self, states: Float[np.ndarray, "k n"]) -> Float[np.ndarray, "k 2"]:
         """The coordinates of the nearest points of the plane."""
         inverse = np.linalg.pinv(self.basis)
@@ -307,26 +314,24 @@ def _compiled(system: System, target: Objective, dimension: int, plane: Numbers)
     import jax.numpy as jnp
 
     field = vector_field(system, oracles_of(system, target), {}, jnp)
-    origin, *directions = (np.array(v) for v in plane)
-    basis = np.stack(directions, 1)
+    section = Section(*plane)
+    origin, basis = np.asarray(section.origin), section.basis
     inverse = np.linalg.pinv(basis)
     # the state itself, or its two entries in the other order, needs no matrix products
-    order = basis.argmax(0).tolist()
-    own = len(basis) == 2 and np.array_equal(basis, np.eye(2)[:, order])
-    simple = own and not origin.any()
+    order = section.entries if len(basis) == 2 else None
 
     def whole(state: Float[Array, " n"]) -> Float[Array, " n"]:
         out = field(0.0, tuple(_blocks(system, dimension, state).values()))
         return jnp.concatenate([jnp.reshape(r, (-1,)) for r in out])
 
     def rates(point: Float[Array, "2"]) -> Float[Array, " n"]:
-        if simple:
+        if order:
             return whole(jnp.stack([point[order.index(i)] for i in range(2)]))
         return whole(origin + basis @ point)
 
     def one(point: Float[Array, "2"]) -> Float[Array, "2"]:
         out = rates(point)
-        if simple:  # no sums with zeros: tighter for intervals, faster too
+        if order:  # no sums with zeros: tighter for intervals, faster too
             return jnp.stack([out[i] for i in order])
         return jnp.asarray(inverse) @ out
 
@@ -344,11 +349,11 @@ def _compiled_scalar(
     import jax.numpy as jnp
 
     symbols = {b.name: b.symbol for b in system.blocks}
-    origin, *directions = (np.array(v) for v in plane)
-    oracles = oracles_of(system, target)
+    section, oracles = Section(*plane), oracles_of(system, target)
+    origin, basis = np.asarray(section.origin), section.basis
 
     def one(point: Any) -> Any:
-        state = _blocks(system, dimension, origin + np.stack(directions, 1) @ point)
+        state = _blocks(system, dimension, origin + basis @ point)
         return evaluate(e, {symbols[n]: v for n, v in state.items()}, oracles, jnp)
 
     return jax.jit(jax.vmap(one))
