@@ -189,7 +189,7 @@ def basins(
             real array and parameters by keyword.
         target: the objective, for algorithms and systems.
         axes: the varied quantities, name to (low, high, count) or an array: ``x0`` or ``x0[i]`` (the starting point),
-            a block (its initial value), or a parameter.
+            a block (its initial value), or a parameter by a name that `run` takes, such as ``step``.
         start: the starting point where it is not varied; the objective's x0 by default.
         parameters: values of the parameters that are not varied; mu and L default to the objective's.
         samples: number of random points, uniform between the ends of the axes, instead of the grid.
@@ -250,7 +250,8 @@ def _product(
     if samples is not None:
         axes = _random(axes, samples, key)
     flow = isinstance(iterated, System)
-    s = stepper(iterated, target, 1.0 if flow and dt is None else dt if flow else None)
+    given = (*axes, *parameters)
+    s = stepper(iterated, target, 1.0 if flow and dt is None else dt if flow else None, given=given)
     p = product(s, target, axes, start, parameters, paired)
     if flow and dt is None:
         s = stepper(iterated, target, resolved_step(p))

@@ -95,7 +95,7 @@ def batch(
     if "hit" in wanted.values() and (level is None or not np.isfinite(level)):
         raise OdescentError(f"'hit' needs a finite level of the objective, not {short(level)}.")
     with jax.enable_x64(True):
-        s = stepper(iterated, target, dt, normals)
+        s = stepper(iterated, target, dt, normals, (*axes, *(parameters or ())))
         if s.draws and key is None:
             raise OdescentError(f"{s.name} draws noise: give a key, as in key=jax.random.key(0).")
         if not s.valued and {"f", "f_min", "hit"} & {

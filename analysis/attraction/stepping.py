@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -39,8 +40,9 @@ Iterated = Algorithm | System | ReturnMap | Callable[..., Any]
 
 
 def stepper(
-    iterated: Iterated, target: Objective | None, dt: float | None = None, normals: str = "counter"
-) -> PointStepper:
+    iterated: Iterated, target: Objective | None, dt: float | None = None, normals: str = "counter",
+    given: Iterable[str] = (),
+) -> PointStepper:  # fmt: skip
     """The stepper of an algorithm or a system on an objective, or of a JAX function ``state -> state``.
 
     Args:
@@ -49,6 +51,8 @@ def stepper(
         target: the concrete objective, for algorithms and systems.
         dt: the time of a step of a system: RK4, in several parts where the field is steep.
         normals: what an algorithm draws from, as of its `run`.
+        given: names that get values, parameters of an algorithm or words for them, as of its `run`, among others: they
+            are free regardless of its tuning.
 
     Raises:
         OdescentError: no objective where one is needed, a time-dependent or noisy system, a bad dt.
@@ -56,7 +60,11 @@ def stepper(
     if isinstance(iterated, System):
         return _of_system(iterated, objective_for(iterated, target), dt)
     if isinstance(iterated, Algorithm):
-        return algorithm_stepper(iterated, objective_for(iterated.system, target), normals)
+        known = iterated.names
+        asked = dict.fromkeys(n for n in given if n in known)
+        free, values = iterated.freed(asked)
+        made = algorithm_stepper(free, objective_for(iterated.system, target), normals)
+        return _named(made, tuple(zip(asked, values, strict=True)))
     if isinstance(iterated, ReturnMap):
         return return_stepper(iterated, target)
     if not callable(iterated):
@@ -64,6 +72,19 @@ def stepper(
             f"an algorithm, a system or a JAX function of the state is expected, not {type(iterated).__name__}."
         )
     return _of_function(current(iterated))
+
+
+@lru_cache(maxsize=128)
+def _named(s: PointStepper, names: tuple[tuple[str, str], ...]) -> PointStepper:
+    """A stepper whose parameters have the names by which they are given, pairs of them and their own."""
+    own, given = dict(names), {name: word for word, name in names}
+    if all(word == name for word, name in names):
+        return s
+    return replace(
+        s,
+        parameters=tuple(given.get(n, n) for n in s.parameters),
+        coefficients=lambda values: s.coefficients({own.get(n, n): v for n, v in values.items()}),
+    )
 
 
 @lru_cache(maxsize=64)

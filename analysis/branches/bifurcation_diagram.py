@@ -130,7 +130,7 @@ def bifurcation(
 
     Args:
         iterated, target, start, parameters, steps, dt, tolerance, escape, max_period, memory: as for `basins`.
-        parameter: the name of the varied parameter.
+        parameter: the varied parameter, by a name that `run` takes, such as ``step``.
         values: (low, high, count) or an increasing array.
         starts: several starting points, (low, high, count), shape (s,) or (s, *x0.shape), to find coexisting
             attractors.

@@ -17,6 +17,7 @@ from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm
 from ...dynamics import objective
+from ...dynamics.algebra.scalars import parameters as parameter_symbols
 from .continuation import continuation
 from .critical import FLIP, TORUS
 from .critical_curve import CriticalCurve
@@ -138,7 +139,7 @@ def stability_boundary(
 
     Args:
         method: with two parameters or more, and coefficients alpha, beta and gamma.
-        over: the two parameters that are varied, each with (low, high).
+        over: the two parameters that are varied, by names that `run` takes, each with (low, high).
         curvature: of the quadratic, more than 0.
         parameters: values of the others.
 
@@ -158,6 +159,11 @@ def stability_boundary(
         )
     if len(over) != 2:
         raise OdescentError(f"the boundary must be drawn over two parameters, not {len(over)}.")
+    words = dict.fromkeys(n for n in (*over, *(parameters or {})) if n in method.names)
+    method, values = method.freed(words)
+    own = {p.name: p for p in method.parameters}
+    said = {own[n]: parameter_symbols(w) for w, n in zip(words, values, strict=True) if w != n}
+    method = method.bind(said) if said else method
     known = {p.name: p for p in method.parameters}
     for name in (*over, *(parameters or {})):
         if name not in known:

@@ -163,7 +163,7 @@ def continuation(
         iterated: an algorithm, an autonomous system without noise, or a JAX function ``state -> state`` of one
             real array and parameters by keyword (of velocities with ``flow=True``).
         target: the objective, for algorithms and systems.
-        parameter: the one that is varied.
+        parameter: the one that is varied, by a name that `run` takes, such as ``step``.
         interval: (low, high), in which it is varied.
         x0: near the equilibrium or cycle at the start; the objective's x0 by default.
         at: the value of the parameter at the start; the low end of the interval by default.
@@ -202,7 +202,7 @@ def continuation(
     if start is None:
         raise OdescentError("there is no point to start from: give x0=.")
     with jax.enable_x64(True):
-        s = stepper_of(iterated, target, flow)
+        s = stepper_of(iterated, target, flow, (parameter, *(parameters or ())))
         check_parameter(s, parameter)
         fixed = check_parameters(s, parameters or {}, {parameter: begin})
         made, state = field_of(s, reals(start), {**fixed, parameter: begin})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -97,12 +97,15 @@ def field_at(s: PointStepper, state: Any) -> tuple[ParametricField, np.ndarray]:
     return _field(s, tree, kinds), np.asarray(ravel_pytree(state)[0])
 
 
-def stepper_of(iterated: Iterated, target: Objective | None, flow: bool) -> PointStepper:
-    """The stepper of what is continued; refuses noise and clocks."""
+def stepper_of(
+    iterated: Iterated, target: Objective | None, flow: bool, given: Iterable[str]
+) -> PointStepper:
+    """The stepper of what is continued, with the given names free; refuses noise and clocks."""
     if flow and not isinstance(iterated, System):
         s = _of_velocities(current(iterated))
     else:
-        s = stepper(iterated, target, 1.0 if isinstance(iterated, System) else None)
+        dt = 1.0 if isinstance(iterated, System) else None
+        s = stepper(iterated, target, dt, given=given)
     if s.draws or s.population:
         raise NotCarried(f"{s.name} draws noise; branches require deterministic maps or flows.")
     if s.clocked:

@@ -106,7 +106,7 @@ def lyapunov(
         steps: of a map, the number of steps to average over; 100,000 by default for maps.
         t1: of a flow, the time to average over.
         dt: the step of a flow (RK4); by default from the Jacobian along the orbit.
-        parameters: values by name: numbers, or arrays of one length n for as many orbits in one call.
+        parameters: values by the names that `run` takes: numbers, or arrays of one length n for as many orbits.
         exponents: how many of the largest; all by default, up to 6.
         transient: the time that is left out before, as a part of the time to average over.
         batches: their number.
@@ -122,7 +122,7 @@ def lyapunov(
     flow = isinstance(iterated, System)
     _check(flow, steps, t1, dt, transient, batches, confidence)
     with jax.enable_x64(True):
-        s = stepper(iterated, target, (dt or 1.0) if flow else None)
+        s = stepper(iterated, target, (dt or 1.0) if flow else None, given=parameters or ())
         if s.draws:
             raise NotCarried(
                 f"{s.name} draws noise; Lyapunov exponents require a deterministic map."

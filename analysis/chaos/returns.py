@@ -113,7 +113,7 @@ class Recurrences(Rendered):
 def _made(
     iterated: Iterated, target: Objective | None, x0: Any, parameters: Mapping[str, Any] | None, dt: float | None
 ) -> tuple[PointStepper, Any, Any]:  # fmt: skip
-    s = stepper(iterated, target, dt)
+    s = stepper(iterated, target, dt, given=parameters or ())
     if s.draws:
         raise NotCarried(f"{s.name} draws noise; a deterministic map or flow is expected.")
     values = parameter_values(s.name, s.parameters, parameters or {}, s.defaults)

@@ -137,7 +137,7 @@ def space_portrait(
     check_whole("steps", steps, 1)
     flow = isinstance(iterated, System)
     with jax.enable_x64(True):
-        s = stepper(iterated, target, 1.0 if flow else None)
+        s = stepper(iterated, target, 1.0 if flow else None, given=parameters or ())
         if s.draws:
             raise NotCarried(f"{s.name} draws noise; run or simulate its paths instead.")
         values = parameter_values(s.name, s.parameters, parameters or {}, s.defaults)

@@ -97,7 +97,8 @@ def basin_shares(
             f"{parameter} changes along the curve; leave it out of axes and parameters."
         )
     with jax.enable_x64(True):
-        s = stepper(iterated, target, 1.0 if isinstance(iterated, System) else None)
+        free = (parameter, *axes, *given)
+        s = stepper(iterated, target, 1.0 if isinstance(iterated, System) else None, given=free)
         check_parameter(s, parameter)
         where = _random(axes, samples, key)
         runs: _Runs
@@ -105,7 +106,9 @@ def basin_shares(
             limits = Limits(
                 default_steps(system("gradient_flow")), tolerance, escape, max_period, memory
             )
-            runs = _Noisy(iterated, target, where, start, given, key, steps, memory, limits, most)
+            runs = _Noisy(
+                iterated, target, where, start, given, key, steps, memory, limits, most, free
+            )
         else:
             cap = default_steps(iterated) if steps is None else steps
             limits = Limits(cap, tolerance, escape, max_period, memory)
@@ -154,9 +157,10 @@ class _Still(_Runs):
     ) -> None:  # fmt: skip
         super().__init__(target, where, start, given, limits, most)
         flow = isinstance(iterated, System)
-        self.s = stepper(iterated, target, (dt or 1.0) if flow else None)
+        name, values = along
+        free = (name, *where, *given)
+        self.s = stepper(iterated, target, (dt or 1.0) if flow else None, given=free)
         if flow and dt is None:  # one step for all values, for one compilation
-            name, values = along
             ends = {float(v): None for v in (values[0], values[len(values) // 2], values[-1])}
             fine = min(resolved_step(self.grid(self.s, {name: v})) for v in ends)
             self.s = stepper(iterated, target, fine)
@@ -172,14 +176,14 @@ class _Noisy(_Runs):
 
     def __init__(
         self, iterated: Any, target: Any, where: Any, start: Any, given: Any, key: Any, steps: int | None, memory: int,
-        limits: Limits, most: int,
+        limits: Limits, most: int, free: tuple[str, ...],
     ) -> None:  # fmt: skip
         super().__init__(target, where, start, given, limits, most)
         if isinstance(iterated, System):
             raise NotCarried(
                 f"{iterated.name or 'the system'} has noise: give a method, such as its Euler step."
             )
-        self.s = stepper(iterated, target)
+        self.s = stepper(iterated, target, given=free)
         if self.s.population:
             raise NotCarried(f"{self.s.name} moves a population; od.minimize measures its success.")
         self.after = _NOISY if steps is None else int(check_steps(steps))

@@ -119,7 +119,7 @@ class Classified:
         steps: int | None, dt: float | None,
     ) -> None:  # fmt: skip
         flow = isinstance(iterated, System)
-        s = stepper(iterated, target, (dt or 1.0) if flow else None)
+        s = stepper(iterated, target, (dt or 1.0) if flow else None, given=parameters or ())
         if s.draws or s.clocked:
             why = "draws noise" if s.draws else "changes with the number of its step"
             raise NotCarried(f"{s.name} {why}; resilience requires a deterministic map or flow.")

@@ -224,6 +224,7 @@ def _prepared(
     algorithm: Algorithm, objective: Objective, parameters: dict[str, Any], generator: str
 ) -> tuple[PointStepper, Any, Callable[[Any, Any], Any]]:
     """The stepper, its coefficients, and where a run is seen: at its output, or the consensus point of that."""
+    algorithm, parameters = algorithm.freed(parameters)
     made = algorithm_stepper(algorithm, objective, generator)
     values = parameter_values(made.name, made.parameters, parameters, made.defaults)
     with jax.enable_x64(True):
