@@ -361,17 +361,7 @@ def current(fun: Any) -> Any:
     return known
 
 
-_CONSTANT = (
-    "odescent",
-    "jax",
-    "jaxlib",
-    "numpy",
-    "equinox",
-    "diffrax",
-    "lineax",
-    "optax",
-    "optimistix",
-)
+_CONSTANT = ("odescent", "jax", "jaxlib", "numpy", "equinox", "diffrax", "lineax", "optimistix")
 
 
 def _ours(fun: Any) -> bool:

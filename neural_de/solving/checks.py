@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -111,9 +112,9 @@ def check_field(field: Any, t: Any, y0: PyTree, args: Any, name: str) -> None:
         name: what it is called in the sentence.
 
     Raises:
-        OdescentError: another structure, another shape or another type.
+        OdescentError: other arguments, another structure, another shape or another type.
     """
-    out = eqx.filter_eval_shape(field, jnp.asarray(t), y0, args)
+    out = shapes_of(field, t, y0, args, name)
     found: Any = jax.tree.structure(out)
     if found != jax.tree.structure(y0):
         raise OdescentError(
@@ -126,6 +127,22 @@ def check_field(field: Any, t: Any, y0: PyTree, args: Any, name: str) -> None:
                 f"the {name} returns shape {f.shape} of {f.dtype} for a state of shape {y.shape} of {y.dtype}: they "
                 "must be the same."
             )
+
+
+def shapes_of(field: Any, t: Any, y0: PyTree, args: Any, name: str) -> PyTree:
+    """The shapes of a field's values, as `check_field`; OdescentError where it is no function of (t, y, args)."""
+    try:
+        signature = inspect.signature(field)
+    except ValueError:  # of what is built in there is none
+        pass
+    else:
+        try:
+            signature.bind(t, y0, args)
+        except TypeError:
+            raise OdescentError(
+                f"the {name} must be a function of (t, y, args), not of {signature}."
+            ) from None
+    return eqx.filter_eval_shape(field, jnp.asarray(t), y0, args)
 
 
 def check_adjoint(adjoint: Any) -> None:

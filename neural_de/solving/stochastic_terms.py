@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 from ..._support.errors import OdescentError, unknown
 from ..tracking.brownian import BrownianTree
 from ..tracking.wrapping import attribute_of
+from .checks import shapes_of
 
 NOISES = ("general", "commutative", "additive")
 
@@ -53,7 +54,7 @@ def stochastic_terms(
     Raises:
         OdescentError: a diffusion whose shape does not begin with the state's.
     """
-    shapes = eqx.filter_eval_shape(diffusion, jnp.asarray(t0), y0, args)
+    shapes = shapes_of(diffusion, t0, y0, args, "diffusion")
     structure: Any = jax.tree.structure(y0)
     if structure != jax.tree.structure(shapes):
         raise OdescentError("the diffusion must have the structure of y0, leaf by leaf.")
