@@ -102,3 +102,18 @@ def test_axes_that_are_none_and_minima_that_are_no_numbers_get_a_sentence(wrong)
     if wrong != 3:
         with pytest.raises(od.OdescentError, match="minimum of plot must be a number or None, not"):
             run.plot(minimum=wrong)
+
+
+def test_an_ensemble_is_printed_and_drawn_by_its_best_particle() -> None:
+    start = np.random.default_rng(0).normal(size=(20, 2))
+    given = {"step": 0.1, "lam": 1.0, "sigma": 0.1, "alpha": 5.0}
+    made = od.algorithm("cbo").run(squares, start, 9, key=0, **given)
+    least = np.asarray(made.f).min(axis=1)
+    assert str(made).startswith(f"9 steps, least f from {least[0]:.6g} to {least[-1]:.6g}\n")
+    assert "least f" in made._repr_html_()
+    axes = made.plot(minimum=-1.0)
+    np.testing.assert_allclose(axes.get_lines()[0].get_ydata(), least + 1)
+    assert "min_i" in axes.get_ylabel()
+    one = lambda key: od.algorithm("cbo").run(squares, start, 9, key=key, **given)
+    many = jax.vmap(one)(jax.random.split(jax.random.key(0), 3))
+    assert len(many.plot().get_lines()) == 3

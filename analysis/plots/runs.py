@@ -34,15 +34,18 @@ def draw_run(run: Trajectory, ax: Axes | None, minimum: float | None) -> Axes:
         with picture(ax, 0.7, r"step $k$") as drawn:
             _components(drawn, k, jax.tree.leaves(run.x))
         return drawn
-    gap = minimum is not None
-    values = np.atleast_2d(np.asarray(run.f)) - (minimum or 0.0)
+    gap, f = minimum is not None, np.asarray(run.f)
+    crowd = f.ndim > k.ndim
+    f = np.nanmin(f, axis=-1) if crowd else f
+    values = np.atleast_2d(f) - (minimum or 0.0)
     values = values.reshape(-1, values.shape[-1])
     if gap and (least := float(np.nanmin(values))) < -1e-9 * float(np.nanmax(np.abs(values))):
         raise OdescentError(
             f"the run falls below minimum={minimum:g}, by {-least:.3g}; give the least value of the objective."
         )
-    steps = np.broadcast_to(k, np.shape(run.f)).reshape(values.shape)
-    label = r"$f(x_k) - \min f$" if gap else "$f(x_k)$"
+    steps = np.broadcast_to(k, f.shape).reshape(values.shape)
+    label = r"$\min_i f(x^i_k)$" if crowd else "$f(x_k)$"
+    label = rf"{label[:-1]} - \min f$" if gap else label
     with picture(ax, 0.7, r"step $k$", label, legend=False) as drawn:
         if _logarithmic(values, gap):
             drawn.set_yscale("log")

@@ -29,7 +29,8 @@ class Trajectory(Rendered):
         x: the output sequence, shape (steps + 1, *x0.shape), starting point first; a pytree if x0 is one.
         states: every block and every further output by name, with the same leading axis.
         t: times, shape (steps + 1,): the algorithm's clock, k h by default, or k if h has no value.
-        f: values of the objective along x, shape (steps + 1,); None for an objective without values.
+        f: values of the objective along x, shape (steps + 1,), of an ensemble (steps + 1, particles); None for an
+            objective without values.
         diverged_at: None, or the first step at which a state or value is not finite or beyond 1e30 in
             absolute value. The arrays then end before that step. Inside vmap, jit or grad shapes
             cannot depend on values: nothing is cut, and this is an integer array with -1 for none.
@@ -63,11 +64,10 @@ class Trajectory(Rendered):
         if one and not any(isinstance(a, jax.core.Tracer) for a in one):
             every = self.k is None or len(self.t) == int(self.k[-1]) + 1
             said = f"{len(self.t) - 1} steps" if every else f"{int(self.k[-1])} steps, {said}"
-            said += (
-                ""
-                if self.f is None
-                else f", f from {float(self.f[0]):.6g} to {float(self.f[-1]):.6g}"
-            )
+            if self.f is not None:
+                of = "f" if self.f.ndim == 1 else "least f"  # of an ensemble
+                first, last = (float(np.nanmin(self.f[i])) for i in (0, -1))
+                said += f", {of} from {first:.6g} to {last:.6g}"
         if isinstance(self.diverged_at, int) or (self.diverged_at is None and self.stopped):
             said += f"; {self.reason}"
         arrays = {"x": self.x, **{f"states[{n!r}]": s for n, s in self.states.items()}}
@@ -135,6 +135,8 @@ class Trajectory(Rendered):
     @checked
     def plot(self, ax: Axes | None = None, *, minimum: float | None = None) -> Axes:
         """Draw the values of the objective over the steps, or the components of x where there are no values.
+
+        Of an ensemble it is the least value of its particles.
 
         Args:
             ax: the axes to draw into; None makes a figure.
