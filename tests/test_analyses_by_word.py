@@ -76,6 +76,37 @@ def test_a_boundary_over_words_is_that_over_symbols() -> None:
         assert str(words.edges[kind]) == str(again)  # of other assumptions
 
 
+def test_particles_take_words() -> None:
+    square, start = od.Objective("q", lambda x: jnp.sum(x**2)), np.ones((2, 9)) * np.arange(9)
+    given = {"lam": 1.0, "sigma": 0.1, "alpha": 5.0}
+    ends = [
+        od.particles.simulate(od.algorithm("cbo"), square, start, 3, params={word: 0.1, **given}).particles["x"]
+        for word in ("h", "step")
+    ]  # fmt: skip
+    np.testing.assert_array_equal(*ends)
+    least = [
+        od.particles.minimize(square, np.ones(2), steps=9, seed=0, params={word: 0.05}).x
+        for word in ("h", "dt")
+    ]
+    np.testing.assert_array_equal(*least)
+
+
+def test_spectra_take_words() -> None:
+    descent, ball = od.algorithm("gradient_descent"), od.algorithm("heavy_ball")
+    found = A.spectrum(descent, 1, 10, parameters={"step": 0.1})
+    assert found.rate == pytest.approx(A.spectrum(descent, 1, 10, parameters={"h": 0.1}).rate)
+    best = A.spectrum(descent, 1, 10, tune={"lr": (0.01, 0.3)}).tuned
+    assert best["lr"] == pytest.approx(2 / 11, rel=1e-4)
+    both = A.spectrum(ball, 1, 9, tune={"lr": (0.01, 0.6), "momentum": (0.0, 0.9)})
+    # Polyak's: 4 / (sqrt(mu) + sqrt(L))^2 and ((sqrt(L) - sqrt(mu)) / (sqrt(L) + sqrt(mu)))^2
+    assert both.tuned["lr"] == pytest.approx(1 / 4, rel=1e-2)
+    assert both.tuned["momentum"] == pytest.approx(1 / 4, rel=2e-2)
+    locus = A.spectrum(descent, 1, 10, against="step", values=(0.05, 0.2, 4)).locus
+    again = A.spectrum(descent, 1, 10, against="h", values=(0.05, 0.2, 4)).locus
+    assert locus is not None and again is not None
+    np.testing.assert_allclose(locus.eigenvalues, again.eigenvalues)
+
+
 def test_names_that_say_the_same_or_have_no_effect_are_refused() -> None:
     descent = od.algorithm("gradient_descent")
     for parameters, sentence in (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -60,11 +59,8 @@ def stepper(
     if isinstance(iterated, System):
         return _of_system(iterated, objective_for(iterated, target), dt)
     if isinstance(iterated, Algorithm):
-        known = iterated.names
-        asked = dict.fromkeys(n for n in given if n in known)
-        free, values = iterated.freed(asked)
-        made = algorithm_stepper(free, objective_for(iterated.system, target), normals)
-        return _named(made, tuple(zip(asked, values, strict=True)))
+        free = iterated.released(given)
+        return algorithm_stepper(free, objective_for(iterated.system, target), normals)
     if isinstance(iterated, ReturnMap):
         return return_stepper(iterated, target)
     if not callable(iterated):
@@ -72,19 +68,6 @@ def stepper(
             f"an algorithm, a system or a JAX function of the state is expected, not {type(iterated).__name__}."
         )
     return _of_function(current(iterated))
-
-
-@lru_cache(maxsize=128)
-def _named(s: PointStepper, names: tuple[tuple[str, str], ...]) -> PointStepper:
-    """A stepper whose parameters have the names by which they are given, pairs of them and their own."""
-    own, given = dict(names), {name: word for word, name in names}
-    if all(word == name for word, name in names):
-        return s
-    return replace(
-        s,
-        parameters=tuple(given.get(n, n) for n in s.parameters),
-        coefficients=lambda values: s.coefficients({own.get(n, n): v for n, v in values.items()}),
-    )
 
 
 @lru_cache(maxsize=64)

@@ -17,7 +17,6 @@ from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm
 from ...dynamics import objective
-from ...dynamics.algebra.scalars import parameters as parameter_symbols
 from .continuation import continuation
 from .critical import FLIP, TORUS
 from .critical_curve import CriticalCurve
@@ -159,11 +158,7 @@ def stability_boundary(
         )
     if len(over) != 2:
         raise OdescentError(f"the boundary must be drawn over two parameters, not {len(over)}.")
-    words = dict.fromkeys(n for n in (*over, *(parameters or {})) if n in method.names)
-    method, values = method.freed(words)
-    own = {p.name: p for p in method.parameters}
-    said = {own[n]: parameter_symbols(w) for w, n in zip(words, values, strict=True) if w != n}
-    method = method.bind(said) if said else method
+    method = method.released((*over, *(parameters or {})))
     known = {p.name: p for p in method.parameters}
     for name in (*over, *(parameters or {})):
         if name not in known:

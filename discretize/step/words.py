@@ -223,6 +223,23 @@ class Worded(Ways):
                 )
         return made, {a.symbol.name: given[n] for n, a in named.items()}
 
+    def released(self, names: Iterable[str]) -> Self:
+        """The algorithm in which those of some names that say parameters are free parameters, regardless of the tuning.
+
+        They keep their names, words such as step and momentum too; names that say nothing here are left out.
+        Raises OdescentError as `freed`.
+        """
+        said = dict.fromkeys(n for n in names if n in self.names)
+        self.freed(said)  # which refuses two names of one parameter, and names without effect
+        words = [n for n in said if n not in self._own]
+        key = ("released", frozenset(words))
+        if key not in self.kept:
+            alike = {n: self.names[n].symbol for n in words}
+            new = {n: sp.Symbol(n, **s.assumptions0) for n, s in alike.items()}
+            self.kept[key] = self.bind(new) if new else self
+        made: Self = self.kept[key]
+        return made.freed(said)[0]
+
     def _asked(self, kind: str, names: Iterable[str]) -> dict[str, Assignment]:
         return assignments(kind, self._own, self.names, names)
 

@@ -123,6 +123,7 @@ def simulate(
         check_whole(name, size, least)
     d, n = _sizes(x0, dimension, particles, runs)
     given = dict(params or {})
+    algorithm = algorithm.released(given)
     rules = {k: current(v) for k, v in given.items() if callable(v)}
     numbers = {k: v for k, v in given.items() if k not in rules}
     traced = _traced((x0 if not callable(x0) else 0, numbers))

@@ -121,6 +121,7 @@ def settled(
         defaults, annealed = METHODS[method](scale, steps, particles)
         if own.get("noise") == "isotropic" and "sigma" in defaults:
             defaults["sigma"] *= ISOTROPIC / math.sqrt(dimension)
+    chosen = chosen.released(given)
     # only methods with a consensus point can agree on an answer
     population = Population.of(chosen)
     if not population.meetings:
