@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -363,7 +362,6 @@ def speed_of(algorithm: Iteration) -> sp.Expr:
     return sp.S.One if size is None else pace(size, algorithm.limit_symbol)
 
 
-@lru_cache(maxsize=64)
 def limit_flow(algorithm: Iteration) -> System:
     """The limit flow as a system: of the states, with the coefficients that the system moves; the same one each time.
 
@@ -373,6 +371,13 @@ def limit_flow(algorithm: Iteration) -> System:
     Raises OdescentError if the algorithm has none: a block that the step moves by a finite amount, or a step that
     depends on the state and has no small factor.
     """
+    if "limit" not in algorithm.kept:
+        algorithm.kept["limit"] = _limit_flow(algorithm)
+    found: System = algorithm.kept["limit"]
+    return found
+
+
+def _limit_flow(algorithm: Iteration) -> System:
     begun = begun_with_memories(algorithm)
     flow, settled = _held(begun, begun.held_sized_program, begun.limit_symbol)
     fields = {"flow": flow}

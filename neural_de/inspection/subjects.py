@@ -187,17 +187,9 @@ def subject(
     found = {"x": states} | ({} if labels is None else {"y": np.asarray(labels)})
     if loss is not None:
         field_ = vector_field or field_of(what)
-        return Subject(
-            name or type(what).__name__,
-            _own_losses,
-            (_open(loss), what),
-            found,
-            {},
-            None,
-            1,
-            options,
-            field_,
-        )
+        model = (_open(loss), what)
+        label = name or type(what).__name__
+        return Subject(label, _own_losses, model, found, options=options, vector_field=field_)
     if not callable(what):
         raise OdescentError(
             f"a run, a folder, or a vector field f(t, y, args) is expected, not {type(what).__name__}; of a model of "
@@ -206,8 +198,8 @@ def subject(
     # a vector field: the solve itself is the model, and its penalty needs a key
     shown = vector_field or (lambda t, y: what(t, y, args))
     label = name or getattr(what, "__name__", "vector field").replace("<lambda>", "vector field")
-    losses = _SolveLosses(t0, t1)
-    return Subject(label, losses, (what, args), found, {}, None, 1, options, shown)
+    losses, model = _SolveLosses(t0, t1), (what, args)
+    return Subject(label, losses, model, found, options=options, vector_field=shown)
 
 
 @dataclass(frozen=True)
