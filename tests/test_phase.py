@@ -220,6 +220,27 @@ def test_a_section_of_two_variables_is_another_frame_of_the_same_picture(origin,
     assert values[1] < values[0]
 
 
+def test_paths_and_slow_manifolds_are_seen_in_the_frame_of_a_section():
+    section = Section((0.5, -1), (0, -2), (1, 0))
+    wells = od.Objective("wells", lambda x: jnp.sum((x**2 - 1) ** 2))
+    frame = {"window": ((-3, 3), (-3, 3)), "cycles": False, "x0": [1.0, 1.0], "t1": 0.2}
+    draw = lambda **more: phase_portrait(od.system("overdamped_langevin"), wells, **frame, **more)
+    plain, seen = draw(paths=2, seed=1), draw(paths=2, seed=1, section=section)
+    again = section.origin + seen.paths @ section.basis.T
+    np.testing.assert_allclose(again, plain.paths, atol=1e-12)
+    with pytest.raises(od.OdescentError, match="leave section= out"):
+        draw(density=1.0, section=section)
+    passive = lambda **more: phase_portrait(
+        od.system("passive"), curvature=1.0, parameters={"K": 5.0, "a": 1.0, "b": 1.0}, t1=0, cycles=False,
+        slow=("psi", "1/K", 1), window=((-1, 1), (-1, 1)), **more,
+    ).curves["slow manifold, order 1"]  # fmt: skip
+    place = [b.name for b in od.system("passive").blocks].index
+    own = passive()[:, [1, 0] if place("psi") == 0 else [0, 1]]  # y is drawn first
+    for states in (own, section.origin + passive(section=section) @ section.basis.T):
+        psi, y = states[:, place("psi")], states[:, place("y")]
+        np.testing.assert_allclose(psi, -y / 5, atol=1e-12)
+
+
 def test_a_field_that_is_nowhere_finite_and_a_slow_manifold_without_small_parameter(oscillator):
     nan = od.Objective("nan", fun=lambda x: (x * jnp.nan).sum())
     with pytest.raises(od.OdescentError, match="not finite anywhere in the window"):

@@ -162,14 +162,16 @@ def _with_noise(
     span: float,
 ) -> Portrait:  # fmt: skip
     """The portrait with the density of the system and sample paths of it."""
-    basis = np.abs(plane.section.basis)
-    if not plane.invariant or not np.array_equal(basis.sum(0), [1, 1]):
+    if not plane.invariant:
         raise OdescentError(
             "density= and paths= require a two-dimensional state, not a plane through a larger one."
         )
+    entries = plane.section.entries
+    if density is not None and entries is None:
+        raise OdescentError("density= is over the state itself: leave section= out.")
     found, drawn = None, None
     if density is not None:
-        turned = bool(basis[0, 0] == 0)
+        turned = entries == (1, 0)
         window = portrait.window[::-1] if turned else portrait.window
         found = fokker_planck(
             plane.system,

@@ -398,9 +398,9 @@ def slow_curves(
     fast_symbol = free.block(fast).symbol
     terms = free.with_fast({fast_symbol: eps}).slow_manifold(order)[fast_symbol]
     slow = next(n for n in names if n != fast)
-    axis = int(np.abs(plane.section.basis[names.index(slow)]).argmax())
-    low, high = window[axis]
-    along = np.linspace(low, high, 201)
+    corners = np.array([(a, b) for a in window[0] for b in window[1]])
+    seen = (plane.section.origin + corners @ plane.section.basis.T)[:, names.index(slow)]
+    along = np.linspace(seen.min(), seen.max(), 201)
     slow_symbol = free.block(slow).symbol
     oracles = oracles_of(free, plane.target)
 
@@ -415,6 +415,6 @@ def slow_curves(
     with jax.enable_x64(True):
         for upto in range(order + 1):
             values = np.asarray(jax.vmap(lambda s, upto=upto: graph(s, upto))(jnp.asarray(along)))
-            pair = (along, values) if axis == 0 else (values, along)
-            curves[f"slow manifold, order {upto}"] = np.stack(pair, 1)
+            states = np.stack([along if n == slow else values for n in names], 1)
+            curves[f"slow manifold, order {upto}"] = plane.section.project(states)
     return curves
