@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import sympy as sp
@@ -33,7 +32,7 @@ from .own_functions import (
     along_all,
     arguments_of,
     check_real,
-    current,
+    current_function,
     function_name,
     refuse_torch,
 )
@@ -467,18 +466,14 @@ def wrapped(fun: Callable[[Any], Any], x: Any) -> Objective:
         OdescentError: the function takes another number of arguments, is not one of JAX, or returns no real number.
     """
     refuse_torch(fun)
-    known, name = current(fun), function_name(fun)
-    _check_real(known, name, arguments_of(x))
-    return _of_function(known, name)
-
-
-_check_real = lru_cache(maxsize=256)(check_real)
-
-
-@lru_cache(maxsize=64)
-def _of_function(fun: Callable[[Any], Any], name: str) -> Objective:
-    """What is compiled for an objective is found by it."""
-    return Objective(name, fun)
+    known, name, at = current_function(fun), function_name(fun), arguments_of(x)
+    if at not in known.checked:
+        check_real(known, name, at)
+        known.checked.add(at)
+    if known.objective is None:  # what is compiled for an objective is found by it
+        known.objective = Objective(name, known)
+    made: Objective = known.objective
+    return made
 
 
 def _blank(kind: type[Objective]) -> Objective:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial, update_wrapper
 from types import CodeType, FunctionType, MethodType, ModuleType, NoneType
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ..._support.errors import OdescentError, listed
 
@@ -188,13 +189,21 @@ def trace_key(fun: Callable[..., Any], made: Any) -> Any:
 
 
 class Current:
-    """A user's function that is compiled into a program, with what it computed when it was traced: see `current`."""
+    """A user's function that is compiled into a program, with what it computed when it was traced: see `current`.
+
+    Attributes:
+        traced: by arguments, what tells it there; None where nothing does.
+        objective: the one that is made of it, where there is one.
+        checked: the arguments for which it is known to return one real number.
+    """
 
     def __init__(self, fun: Callable[..., Any]) -> None:
         update_wrapper(self, fun, updated=())
         self.fun = fun
         self.reads = reads(fun)
-        self.traced: dict[Any, Any] = {}  # by arguments: what tells it there
+        self.traced: dict[Any, Any] = {}
+        self.objective: Any = None
+        self.checked: set[Any] = set()
 
     def __call__(self, *x: Any, **named: Any) -> Any:
         import jax
@@ -334,8 +343,8 @@ def _kind(leaf: Any) -> tuple[bool, Any]:
     return False, (kind.shape, kind.dtype, getattr(kind, "weak_type", False))
 
 
-_MOST = 256
-_CURRENT: dict[Any, Current] = {}
+# as long as something that is compiled holds them
+_CURRENT: WeakValueDictionary[Any, Current] = WeakValueDictionary()
 
 
 def current(fun: Any) -> Any:
@@ -347,17 +356,19 @@ def current(fun: Any) -> Any:
     Args:
         fun: the function; what is ours reads nothing from outside, and is returned, as is what cannot be called.
     """
-    if not callable(fun) or isinstance(fun, Current) or _ours(fun):
+    return fun if not callable(fun) or _ours(fun) else current_function(fun)
+
+
+def current_function(fun: Callable[..., Any]) -> Current:
+    """As `current`, of a function that may be ours."""
+    if isinstance(fun, Current):
         return fun
     try:
-        known = _CURRENT.pop(fun, None)
+        known = _CURRENT.get(fun)
     except TypeError:  # nothing is found by it again
         return Current(fun)
     if known is None or known.changed():
-        known = Current(fun)
-    _CURRENT[fun] = known  # the last one
-    while len(_CURRENT) > _MOST:
-        del _CURRENT[next(iter(_CURRENT))]
+        known = _CURRENT[fun] = Current(fun)
     return known
 
 
