@@ -161,9 +161,8 @@ def spectrum(
         check_domain(sp.Symbol(name), number)
     # words such as step are parameters here; what the tuning sets is looked up in it
     said, asked = algorithm.names, [*given, against, *(tune or {})]
-    algorithm = algorithm.released(
-        n for n in asked if n in said and said[n].target != said[n].symbol
-    )
+    words = [n for n in asked if n in said and said[n].target != said[n].symbol]
+    algorithm = algorithm.released(words)
     varied = [*([against] if against is not None else []), *(tune or {})]
     modes = ModalMatrix(algorithm, [*given, *varied], {"mu": float(mu), "L": float(L)})
     lam = _curvatures(mu, L, int(curvatures))

@@ -223,6 +223,7 @@ class Worded(Ways):
                 )
         return made, {a.symbol.name: given[n] for n, a in named.items()}
 
+    @checked
     def released(self, names: Iterable[str]) -> Self:
         """The algorithm in which those of some names that say parameters are free parameters, regardless of the tuning.
 
