@@ -27,7 +27,7 @@ from ...discretize.runs.emitted_stepper import algorithm_stepper
 from ...dynamics import Objective, System
 from ...dynamics.flows.parameters import check_domain, constants, parameter_values
 from ...dynamics.flows.solution import objective_for, problem_of
-from ...dynamics.flows.stepper import PointStepper, iterate
+from ...dynamics.flows.stepper import PointStepper, iterate, trace
 from ...dynamics.flows.tableaux import runge_kutta
 from ...dynamics.vector_fields.own_functions import current
 from ..sections.return_map import ReturnMap, return_stepper
@@ -146,6 +146,28 @@ def _of_function(function: Callable[..., Any]) -> PointStepper:
         lambda values: _checked(symbols, values),
         {q.name: q.default for q in rest if q.default is not q.empty},
     )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def orbit_read(
+    s: PointStepper, read: Callable[..., Any], steps: int, stride: int = 1
+) -> Callable[[Any, Any], Any]:
+    """The states of an orbit, compiled: of the first one and the coefficients.
+
+    Args:
+        s: the stepper.
+        read: what is kept of a state, as ``read(s, state, c)``: a pytree, which is made flat.
+        steps: how many.
+        stride: every so manieth is kept, from the first one on.
+    """
+
+    def run(state: Any, c: Any) -> Any:
+        flat: Callable[[Any], Any] = lambda z: jnp.concatenate(
+            [jnp.ravel(a).astype(float) for a in jax.tree.leaves(read(s, z, c))]
+        )
+        return trace(lambda _, z: (s.step(z, c, None), flat(z)), state, steps, stride)[1]
+
+    return jax.jit(run)
 
 
 def check_parameter(s: PointStepper, name: str) -> None:

@@ -21,7 +21,7 @@ from ...dynamics import Objective, System
 from ...dynamics.flows.parameters import parameter_values
 from ...dynamics.flows.stepper import PointStepper, trace
 from ..attraction.exponents import dimension
-from ..attraction.stepping import Iterated, stepper
+from ..attraction.stepping import Iterated, orbit_read, stepper
 from ..sections.starts import starting_state
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ def recurrences(
     with jax.enable_x64(True):
         s, c, state = _made(iterated, target, x0, parameters, float(every) if flow else None)
         stride = 1 if flow else int(every)
-        go = _orbit(s, (states + skip) * stride, stride)
+        go = orbit_read(s, PointStepper.seen, (states + skip) * stride, stride)
         x = np.asarray(go(state, c))[skip : skip + states]
     if not np.isfinite(x).all():
         raise OdescentError(
@@ -284,19 +284,6 @@ def recurrences(
     rate, determinism, longest = _measures(near)
     t = (skip + np.arange(len(x))) * float(every)
     return Recurrences(near, near_by, t, rate, determinism, longest, s.name)
-
-
-@lru_cache(maxsize=64)
-def _orbit(s: PointStepper, steps: int, stride: int) -> Callable[[Any, Any], Any]:
-    """What is seen of every so manieth state, flat, compiled."""
-
-    def run(state: Any, c: Any) -> Any:
-        flat: Callable[[Any], Any] = lambda z: jnp.concatenate(
-            [jnp.ravel(a).astype(float) for a in jax.tree.leaves(s.seen(z, c))]
-        )
-        return trace(lambda _, z: (s.step(z, c, None), flat(z)), state, steps, stride)[1]
-
-    return jax.jit(run)
 
 
 def _measures(near: Bool[np.ndarray, "n n"]) -> tuple[float, float, int]:

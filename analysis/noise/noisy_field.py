@@ -95,12 +95,7 @@ class NoisyField:
 
     def blocks(self, z: Any) -> tuple[Any, ...]:
         """One flat state as the system's."""
-        found, at = [], 0
-        for b in self.system.blocks:
-            n = self.sizes[b.name]
-            found.append(z[at] if b.kind == "scalar" else z[at : at + n])
-            at += n
-        return tuple(found)
+        return parted(self.system, self.sizes, z)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -146,6 +141,16 @@ class NoisyField:
         return {n: 1 if kind == "scalar" else each for n, kind in kinds.items()}
 
 
+def parted(system: System, sizes: Mapping[str, int], z: Any) -> tuple[Any, ...]:
+    """One flat state as a system's blocks, numbers and arrays of these sizes."""
+    found, at = [], 0
+    for b in system.blocks:
+        n = sizes[b.name]
+        found.append(z[at] if b.kind == "scalar" else z[at : at + n])
+        at += n
+    return tuple(found)
+
+
 def state_given(system: System, name: str, given: Any) -> Float[np.ndarray, " n"]:
     """A state as one flat array.
 
@@ -177,4 +182,4 @@ def _flat(state: tuple[Any, ...]) -> Any:
     return jnp.concatenate([jnp.ravel(s) for s in state])
 
 
-__all__ = ["NoisyField", "state_given"]
+__all__ = ["NoisyField", "parted", "state_given"]

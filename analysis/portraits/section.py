@@ -19,6 +19,7 @@ from ...dynamics import Objective, System
 from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.evaluate import Oracles, evaluate, initial_state, oracles_of, vector_field
 from ...dynamics.vector_fields.block import start as starting_point
+from ..noise.noisy_field import parted
 from .field import FixedPoint, Points, Window, points_at_rest
 from .reference_flows import follow, sampled
 
@@ -91,7 +92,7 @@ class Plane:
                 "draws it over the level lines of a function of two variables or more."
             )
         self.system, self.target, self.dimension = system, target, dimension
-        self.sizes = {b.name: 1 if b.kind == "scalar" else dimension for b in system.blocks}
+        self.sizes = _sizes(system, dimension)
         total = sum(self.sizes.values())
         if section is None:
             section = self._whole(total, axes)
@@ -128,10 +129,6 @@ class Plane:
             turned = len(started) == 1 and started[0] != names[0]
         e = np.eye(2)
         return Section(np.zeros(2), e[int(turned)], e[1 - int(turned)])
-
-    def blocks(self, state: Any) -> dict[str, Any]:
-        """One flat state as the blocks' values."""
-        return _blocks(self.system, self.dimension, state)
 
     def flat(self, states: Mapping[str, Any]) -> Float[np.ndarray, "k 2"]:
         """Recorded blocks, leading axis of times, as coordinates in the plane."""
@@ -278,13 +275,8 @@ def _numbers(section: Section) -> Numbers:
     return tuple(tuple(map(float, v)) for v in parts)
 
 
-def _blocks(system: System, dimension: int, state: Any) -> dict[str, Any]:
-    found, at = {}, 0
-    for b in system.blocks:
-        n = 1 if b.kind == "scalar" else dimension
-        found[b.name] = state[at] if b.kind == "scalar" else state[at : at + n]
-        at += n
-    return found
+def _sizes(system: System, dimension: int) -> dict[str, int]:
+    return {b.name: 1 if b.kind == "scalar" else dimension for b in system.blocks}
 
 
 class _Compiled(NamedTuple):
@@ -314,14 +306,14 @@ def _compiled(system: System, target: Objective, dimension: int, plane: Numbers)
     import jax.numpy as jnp
 
     field = vector_field(system, oracles_of(system, target), {}, jnp)
-    section = Section(*plane)
+    section, sizes = Section(*plane), _sizes(system, dimension)
     origin, basis = np.asarray(section.origin), section.basis
     inverse = np.linalg.pinv(basis)
     # the state itself, or its two entries in the other order, needs no matrix products
     order = section.entries if len(basis) == 2 else None
 
     def whole(state: Float[Array, " n"]) -> Float[Array, " n"]:
-        out = field(0.0, tuple(_blocks(system, dimension, state).values()))
+        out = field(0.0, parted(system, sizes, state))
         return jnp.concatenate([jnp.reshape(r, (-1,)) for r in out])
 
     def rates(point: Float[Array, "2"]) -> Float[Array, " n"]:
@@ -348,13 +340,13 @@ def _compiled_scalar(
     import jax
     import jax.numpy as jnp
 
-    symbols = {b.name: b.symbol for b in system.blocks}
+    symbols, sizes = [b.symbol for b in system.blocks], _sizes(system, dimension)
     section, oracles = Section(*plane), oracles_of(system, target)
     origin, basis = np.asarray(section.origin), section.basis
 
     def one(point: Any) -> Any:
-        state = _blocks(system, dimension, origin + basis @ point)
-        return evaluate(e, {symbols[n]: v for n, v in state.items()}, oracles, jnp)
+        state = parted(system, sizes, origin + basis @ point)
+        return evaluate(e, dict(zip(symbols, state, strict=True)), oracles, jnp)
 
     return jax.jit(jax.vmap(one))
 

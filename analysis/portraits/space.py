@@ -20,8 +20,8 @@ from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.flows.parameters import parameter_values
-from ...dynamics.flows.stepper import PointStepper, trace
-from ..attraction.stepping import Iterated, stepper
+from ...dynamics.flows.stepper import PointStepper
+from ..attraction.stepping import Iterated, orbit_read, stepper
 from ..sections.starts import starting_state
 from .field import whole_kind
 from .reference_flows import follow, sampled
@@ -264,7 +264,7 @@ def _at_rest(
 def _stepped(
     s: PointStepper, states: list[Any], c: Any, steps: int, picked: list[int]
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    go, orbits = _path(s, steps + 1), []
+    go, orbits = orbit_read(s, _blocks, steps + 1), []
     for z in states:
         path = np.asarray(go(z, c))[:, picked]
         fine = np.isfinite(path).all(1)
@@ -275,18 +275,8 @@ def _stepped(
     return tuple(np.arange(len(o), dtype=float) for o in orbits), tuple(orbits)
 
 
-@lru_cache(maxsize=64)
-def _path(s: PointStepper, steps: int) -> Callable[[Any, Any], Any]:
-    """The blocks of each state, flat, compiled."""
-
-    def run(state: Any, c: Any) -> Any:
-        count = len(s.blocks) or 1
-        flat: Callable[[Any], Any] = lambda z: jnp.concatenate(
-            [jnp.ravel(p).astype(float) for p in tuple(z)[:count]]
-        )
-        return trace(lambda _, z: (s.step(z, c, None), flat(z)), state, steps)[1]
-
-    return jax.jit(run)
+def _blocks(s: PointStepper, state: Any, c: Any) -> Any:
+    return tuple(state)[: len(s.blocks) or 1]
 
 
 __all__ = ["RestPoint", "SpacePortrait", "space_portrait"]

@@ -147,7 +147,8 @@ def convergence(
         raise OdescentError(f"a comparison needs at least one step, not {steps}.")
     # the limit flow has fewer parameters than the method: those of the step are gone
     given = dict(parameters or {})
-    own = {n: v for n, v in given.items() if n in algorithm.names}
+    words = algorithm.names
+    own = {n: v for n, v in given.items() if n in words}
     if not {*own} <= {s.name for s in algorithm.parameters}:  # words, or what the tuning sets
         algorithm, given = algorithm.bind(own), {n: v for n, v in given.items() if n not in own}
     h = _step(algorithm, target, given)

@@ -230,16 +230,21 @@ class Worded(Ways):
         They keep their names, words such as step and momentum too; names that say nothing here are left out.
         Raises OdescentError as `freed`.
         """
-        said = dict.fromkeys(n for n in names if n in self.names)
-        self.freed(said)  # which refuses two names of one parameter, and names without effect
-        words = [n for n in said if n not in self._own]
-        key = ("released", frozenset(words))
+        asked = tuple(names)
+        key = ("released", frozenset(asked))
         if key not in self.kept:
-            alike = {n: self.names[n].symbol for n in words}
-            new = {n: sp.Symbol(n, **s.assumptions0) for n, s in alike.items()}
-            self.kept[key] = self.bind(new) if new else self
+            known, own = self.names, self._own
+            said = dict.fromkeys(n for n in asked if n in known)
+            free = self.freed(said)[
+                0
+            ]  # refuses two names of one parameter, and names without effect
+            words = {n: known[n].symbol for n in said if n not in own}
+            if words:
+                new = {n: sp.Symbol(n, **s.assumptions0) for n, s in words.items()}
+                free = self.bind(new).freed(said)[0]
+            self.kept[key] = free
         made: Self = self.kept[key]
-        return made.freed(said)[0]
+        return made
 
     def _asked(self, kind: str, names: Iterable[str]) -> dict[str, Assignment]:
         return assignments(kind, self._own, self.names, names)

@@ -119,7 +119,7 @@ def check_real(fun: Callable[[Any], Any], name: str, arguments: Any) -> None:
 
     import jax
 
-    (x,), _ = _given(arguments)
+    (x,), _ = jax.tree.unflatten(arguments[0], _leaves(arguments[1]))
     try:
         inspect.signature(fun).bind(x)
     except TypeError:
@@ -231,7 +231,8 @@ class Current:
     def _trace_key(self, arguments: Any) -> Any:
         import jax
 
-        leaves, tree = jax.tree.flatten(_given(arguments))
+        tree, kinds, x64 = arguments
+        leaves = _leaves(kinds)
         moving = [i for i, a in enumerate(leaves) if isinstance(a, _TRACED) or hasattr(a, "dtype")]
 
         def called(*parts: Any) -> Any:
@@ -240,7 +241,7 @@ class Current:
             return self.fun(*x, **named)
 
         try:
-            with jax.enable_x64(arguments[-1]):
+            with jax.enable_x64(x64):
                 made = jax.make_jaxpr(called)(*(leaves[i] for i in moving))
                 return trace_key(self.fun, made)
         except Exception:  # the call itself says what is wrong
@@ -323,14 +324,12 @@ def arguments_of(*x: Any, **named: Any) -> tuple[Any, tuple[tuple[bool, Any], ..
     return tree, tuple(map(_kind, leaves)), jax.numpy.result_type(float) == jax.numpy.float64
 
 
-def _given(arguments: tuple[Any, tuple[tuple[bool, Any], ...], bool]) -> Any:
-    """Arguments of these shapes and types, by position and by name."""
+def _leaves(kinds: Sequence[tuple[bool, Any]]) -> list[Any]:
+    """Arguments of these shapes and types."""
     import jax
 
-    tree, kinds, _ = arguments
     array: Any = jax.ShapeDtypeStruct
-    leaves = [k if alone else array(*k[:2], weak_type=k[2]) for alone, k in kinds]
-    return jax.tree.unflatten(tree, leaves)
+    return [k if alone else array(*k[:2], weak_type=k[2]) for alone, k in kinds]
 
 
 def _kind(leaf: Any) -> tuple[bool, Any]:
