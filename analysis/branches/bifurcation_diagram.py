@@ -24,10 +24,10 @@ from ..attraction.batching import take
 from ..attraction.grid import PointGrid
 from ..attraction.settling import DIVERGES, SETTLED, UNDEFINED, Limits, over, settle
 from ..attraction.stepping import Iterated, slope
-from .critical import BRANCH, FLIP, FOLD, HOPF, TORUS, ZERO, StationaryProblem
+from .critical import BRANCH, FLIP, FOLD, HOPF, TORUS, ZERO, StationaryProblem, slope_of
 from .curve import CurvePoint
-from .field import field_at
-from .special import SpecialPoint, described, locate
+from .field import Units, field_at, measured
+from .special import SpecialPoint, described, locate, point_in_users_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -265,10 +265,15 @@ def _exact(p: PointGrid, state: Any, change: Change) -> Change:
     axis = p.axes[0]
     field, u = field_at(p.stepper, state)
     active = field.names.index(axis.name)
+    low, high = float(axis.values[0]), float(axis.values[-1])
     values = np.array([{**p.fixed, axis.name: change.value}[n] for n in field.names], float)
     problem = StationaryProblem.of(field, 1 if field.flow else change.period, values)
-    low, high = float(axis.values[0]), float(axis.values[-1])
-    y = np.append(u, change.value)
+    rate = float(np.abs(slope_of(problem, u, values)).max()) if field.flow else 1.0
+    field = measured(field, Units.of(np.array([p.scale]), p.scale, rate, active, high - low))
+    u, (low, high, value) = field.units.own(u), np.array([low, high, change.value]) / field.units.value
+    values[active] = value
+    problem = StationaryProblem.of(field, problem.period, values)
+    y = np.append(u, value)
     slope = problem.system(ZERO, {active: (low, high)}, np.zeros(len(u))).evaluate(y)[1]
     if not np.isfinite(slope).all():
         return change
@@ -277,12 +282,12 @@ def _exact(p: PointGrid, state: Any, change: Change) -> Change:
     reach = _NEAR * max(1.0, float(np.abs(u).max()))
     for kind in (BRANCH, FOLD) if whole is None else (whole,):
         at = locate(problem, active, here, kind)
-        if at is None or abs(at.y[-1] - change.value) > _NEAR * (high - low):
+        if at is None or abs(at.y[-1] - value) > _NEAR * (high - low):
             continue
         if np.abs(at.y[:-1] - u).max() <= reach and (kind != BRANCH or abs(at.scalar) <= _BROKEN):
             if kind == BRANCH and (shorter := _doubled(problem, active, at.y, change)):
                 return shorter
-            made: SpecialPoint = described(problem, active, at)
+            made: SpecialPoint = point_in_users_units(described(problem, active, at), field)
             kind_of = "transcritical or pitchfork" if made.kind == "branch point" else made.kind
             return replace(change, value=made.value, kind=kind_of, coefficient=made.coefficient)
     return change
@@ -305,7 +310,7 @@ def _doubled(
     at = locate(half, active, CurvePoint(y, np.zeros(len(y)), slope), FLIP)
     if at is None:
         return None
-    made = described(half, active, at)
+    made = point_in_users_units(described(half, active, at), problem.field)
     return replace(
         change, value=made.value, kind=made.kind, period=period, coefficient=made.coefficient
     )

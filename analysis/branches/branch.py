@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..._support.rendering.rendered import Rendered
 from .critical import ZERO, StationaryProblem
 from .curve import CurvePoint, StepLengths, Vector, Zero, first_tangent, follow, point_at
 from .field import ParametricField
-from .special import Detector, SpecialPoint, eigenvalues, unstable
+from .special import Detector, SpecialPoint, eigenvalues, point_in_users_units, unstable
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,7 @@ def whole_branch(
     start = point_at(zero, y, first)
     if start is None:
         raise OdescentError(
-            f"the branch of {source.field.name} is singular at its start, {zero.names[-1]} = {y[-1]:g}; start "
-            "beside it."
+            f"the branch of {source.field.name} is singular at its start, {zero.where(y)}; start beside it."
         )
     return joined(source, problem, zero, start, toward is None)
 
@@ -155,4 +154,22 @@ def as_branch(
     )  # fmt: skip
 
 
-__all__ = ["BranchSource", "SolutionBranch", "as_branch", "joined", "whole_branch"]
+def branch_in_users_units(branch: SolutionBranch, field: ParametricField) -> SolutionBranch:
+    """A branch of a field, whose numbers are in its units, for the user."""
+    units = field.units
+    rates = field.flow and branch.kind == "equilibria"
+    return replace(
+        branch, values=branch.values * units.value, states=units.states(branch.states),
+        eigenvalues=branch.eigenvalues / units.time if rates else branch.eigenvalues,
+        periods=branch.periods * units.time, special=tuple(point_in_users_units(s, field) for s in branch.special),
+    )  # fmt: skip
+
+
+__all__ = [
+    "BranchSource",
+    "SolutionBranch",
+    "as_branch",
+    "branch_in_users_units",
+    "joined",
+    "whole_branch",
+]

@@ -19,11 +19,12 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.flows.stepper import iterate
 from ..attraction.stepping import Iterated, check_parameter, check_parameters, resolved
-from .branch import BranchSource, SolutionBranch, whole_branch
+from .branch import BranchSource, SolutionBranch, branch_in_users_units, whole_branch
+from .critical import StationaryProblem, slope_of
 from .critical_curve import CriticalCurve, critical_curve
 from .curve import StepLengths, Vector
 from .cycles import settled_orbit
-from .field import ParametricField, field_of, stepper_of
+from .field import Forms, ParametricField, Units, field_of, measured, stepper_of
 from .special import SpecialPoint, solve
 from .switching import switched
 
@@ -102,7 +103,7 @@ class Continuation(Rendered):
         """
         self._own(point)
         with jax.enable_x64(True):
-            branch = switched(self.source, point)
+            branch = branch_in_users_units(switched(self.source, point), self.source.field)
         return numbered(replace(self, branches=(*self.branches, branch)))
 
     def curve(
@@ -171,7 +172,8 @@ def continuation(
             stable cycle to which a run from x0 goes.
         parameters: values of the other parameters; mu and L default to the objective's.
         flow: whether a plain function gives velocities.
-        largest: the largest step along a branch, in units of the interval and of the size of the state (at least 1).
+        largest: the largest step along a branch, in units of the interval and of the size of the state (at least that
+            of the start, to a power of a thousand).
         points: the most points of a branch, in each direction.
 
     Returns:
@@ -210,13 +212,38 @@ def continuation(
         steps = StepLengths(
             largest=float(largest), first=min(5e-3, float(largest)), most=int(points)
         )
-        source = BranchSource(made, values, made.names.index(parameter), (low, high), steps)
+        source = _in_units(made, state, values, made.names.index(parameter), (low, high), steps)
+        units = source.field.units
+        state = units.own(state)
         if flow and period is not None:
-            branch = settled_orbit(source, state, float(period))
+            branch = settled_orbit(source, state, float(period) / units.time)
         else:
             u = _settled(source, state, int(period or 1))
+            begin /= units.value
             branch = whole_branch(source, np.append(u, begin), None, int(period or 1))
+    branch = branch_in_users_units(branch, source.field)
     return numbered(Continuation(parameter, (low, high), (branch,), made.name, source))
+
+
+def _in_units(
+    made: ParametricField, state: Vector, values: np.ndarray, active: int, interval: tuple[float, float],
+    steps: StepLengths,
+) -> BranchSource:  # fmt: skip
+    """What a branch is made of, in units of the state at its start, of the rates there, and of the interval."""
+    problem = StationaryProblem.of(made, 1, values)
+    forms, n = Forms(problem.zero, state, values, active), len(state)
+    slope = float(np.abs(slope_of(problem, state, values)).max())
+    bends = [
+        max(float(np.abs(forms(*[v] * k)).max()) for v in (*np.eye(n), np.ones(n) / n**0.5))
+        for k in (2, 3)
+    ]
+    length = min([(slope / b) ** (1 / k) for k, b in enumerate(bends, 1) if b > 0], default=0.0)
+    rate = slope if made.flow else 1.0
+    units = Units.of(state, length, rate, active, interval[1] - interval[0])
+    values = values.copy()
+    values[active] /= units.value
+    low, high = (end / units.value for end in interval)
+    return BranchSource(measured(made, units), values, active, (low, high), steps)
 
 
 def numbered(done: Continuation) -> Continuation:
@@ -251,7 +278,7 @@ def _settled(source: BranchSource, state: Vector, period: int) -> Vector:
         what = "equilibrium" if field_.flow else "fixed point" if period == 1 else f"{period}-cycle"
         raise OdescentError(
             f"no {what} of {field_.name} is found from the start at {field_.names[source.active]} = "
-            f"{values[source.active]:g}; give an x0 nearer to one."
+            f"{values[source.active] * field_.units.value:g}; give an x0 nearer to one."
         )
     return found
 

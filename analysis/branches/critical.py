@@ -164,13 +164,13 @@ class CriticalSystem:
 
     def zero(self) -> Zero:
         """As equations of a curve."""
-        first = -len(self.intervals)
-        names = self.problem.field.names
-        box = {}
-        for i, (number, ends) in enumerate(self.intervals.items()):
-            box[first + i] = ends, names[number]
+        last = dict(zip(range(-len(self.intervals), 0), self.intervals, strict=True))
+        field = self.problem.field
         return Zero(
-            self, self.weights, {i: e for i, (e, _) in box.items()}, {i: n for i, (_, n) in box.items()}, self.refresh
+            self, self.weights, {i: self.intervals[number] for i, number in last.items()},
+            {i: field.names[number] for i, number in last.items()},
+            {i: field.units.value for i, number in last.items() if number == field.units.active},
+            field.units.state, self.refresh,
         )  # fmt: skip
 
 

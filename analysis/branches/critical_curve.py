@@ -167,8 +167,9 @@ class _Walk:
         )
         start = point_at(self.zero, self.start, first)
         if start is None:
+            value = self.at.y[-1] * self.source.field.units.value
             raise OdescentError(
-                f"the {self.kind} point at {self.at.y[-1]:.6g} has no curve in these two parameters."
+                f"the {self.kind} point at {value:.6g} has no curve in these two parameters."
             )
         halves, ends, special = [], [], []
         for sign in (-1.0, 1.0):
@@ -189,10 +190,10 @@ class _Walk:
         x = self.source.field.points(y[:, : self.n], values)[:, 0]
         k = y[:, 2 * self.n] if self.kind in (HOPF, TORUS) else np.zeros(len(y))
         angle = np.sqrt(np.maximum(k, 0)) if self.kind == HOPF else np.arccos(np.clip(k, -1, 1))
-        names = self.source.field.names
+        names, units = self.source.field.names, self.source.field.units
+        turns = angle / units.time if self.kind in (HOPF, TORUS) else np.zeros(len(y))
         return CriticalCurve(
-            self.kind, (names[self.active[0]], names[self.active[1]]), y[:, -2:], x,
-            angle if self.kind in (HOPF, TORUS) else np.zeros(len(y)),
+            self.kind, (names[self.active[0]], names[self.active[1]]), y[:, -2:] * [units.value, 1.0], x, turns,
             (*reversed(special[0]), *special[1]), (ends[0], ends[1]), self.source.field.name,
         )  # fmt: skip
 
@@ -220,7 +221,8 @@ class _Walk:
             y = here.y
             values = self.values(y)
             x = self.source.field.points(y[None, : self.n], values[None])[0, 0]
-            made = DoublePoint((rounded(y[-2]), rounded(y[-1])), kind, x)
+            first = rounded(y[-2]) * self.source.field.units.value
+            made = DoublePoint((first, rounded(y[-1])), kind, x)
             self.special.append((made, y))
             last = made
         if last is not None and not self.inside(b.y):

@@ -59,6 +59,8 @@ class Zero:
         weights: y to the weights of its entries in the norm, (n + 1,).
         box: number of an entry of y to the interval in which it may lie.
         names: of these entries, for people.
+        units: of these entries, for people; 1 where there is none.
+        size: the unit of the others, for people.
         refresh: moves what the equations refer to along with an accepted point; returns the point to go on from.
     """
 
@@ -66,7 +68,14 @@ class Zero:
     weights: Callable[[Vector], Vector]
     box: dict[int, tuple[float, float]]
     names: dict[int, str] = field(default_factory=dict)
+    units: dict[int, float] = field(default_factory=dict)
+    size: float = 1.0
     refresh: Callable[[CurvePoint], CurvePoint] = lambda here: here
+
+    def where(self, y: Vector) -> str:
+        """The entries that have intervals, by name and in the user's units."""
+        values = {i: y[i] * self.units.get(i, 1.0) for i in self.box}
+        return ", ".join(f"{self.names.get(i, 'p')} = {v:.6g}" for i, v in values.items())
 
 
 def correct(zero: Zero, y: Vector, normal: Vector) -> tuple[Vector, np.ndarray] | None:
@@ -168,6 +177,20 @@ def point_at(zero: Zero, y: Vector, toward: Vector) -> CurvePoint | None:
     return None if made is None else CurvePoint(done[0], made, done[1])
 
 
+def point_beside(zero: Zero, y: Vector, length: float, toward: Vector) -> CurvePoint | None:
+    """The point of a curve that leaves y in a direction, near where that leads; None where Newton's method goes far.
+
+    Args:
+        zero: the equations.
+        y: where it leaves.
+        length: how far to go, in the weighted norm.
+        toward: the direction, of unit length.
+    """
+    new = point_at(zero, y + length * toward, toward)
+    near = new is not None and np.linalg.norm(zero.weights(y) * (new.y - y)) <= 2 * length
+    return new if near else None
+
+
 def follow(
     zero: Zero,
     start: CurvePoint,
@@ -198,7 +221,7 @@ def follow(
             length /= 2
             if length < steps.least:
                 return points, (
-                    f"no further point is found at {_where(zero, here.y)}: the branch has a gap or an end there"
+                    f"no further point is found at {zero.where(here.y)}: the branch has a gap or an end there"
                 )
             continue
         ended = _ended(zero, here, new)
@@ -212,8 +235,9 @@ def follow(
         points.append(zero.refresh(new))
         if reason is not None:
             return points, reason
-        if float(np.abs(new.y).max()) > steps.escape:
-            return points, f"the state leaves beyond {steps.escape:g} at {_where(zero, new.y)}"
+        if float(np.abs(np.delete(new.y, [*zero.box])).max(initial=0.0)) > steps.escape:
+            beyond = steps.escape * zero.size
+            return points, f"the state leaves beyond {beyond:g} at {zero.where(new.y)}"
         gap = float(np.linalg.norm(weights * (new.y - start.y)))
         away = away or gap > 4 * length
         if away and gap <= length and _passes(here, new, start, weights):
@@ -223,7 +247,7 @@ def follow(
             length = min(1.4 * length, steps.largest)
         elif cosine < 1 - (1 - steps.turn) / 2:
             length /= 1.4
-    return points, f"{steps.most} points are reached at {_where(zero, points[-1].y)}"
+    return points, f"{steps.most} points are reached at {zero.where(points[-1].y)}"
 
 
 def _passes(here: CurvePoint, new: CurvePoint, start: CurvePoint, weights: Vector) -> bool:
@@ -236,10 +260,6 @@ def _passes(here: CurvePoint, new: CurvePoint, start: CurvePoint, weights: Vecto
     across = np.linalg.norm(weights * (new.y - start.y)) ** 2 - after**2
     near = across <= 1e-2 * float(np.linalg.norm(weights * (new.y - here.y))) ** 2
     return bool(before <= 0 <= after and (w * start.tangent) @ new.tangent > 0 and near)
-
-
-def _where(zero: Zero, y: Vector) -> str:
-    return ", ".join(f"{zero.names.get(i, 'p')} = {y[i]:.6g}" for i in zero.box)
 
 
 def _edge(zero: Zero, here: CurvePoint) -> str | None:
@@ -321,6 +341,7 @@ __all__ = [
     "first_tangent",
     "follow",
     "point_at",
+    "point_beside",
     "root",
     "solved",
     "tangent",

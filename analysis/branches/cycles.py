@@ -24,7 +24,17 @@ from .collocation import (
     transfer,
 )
 from .critical import BRANCH, FLIP, FOLD, TORUS, StationaryProblem, slope_of
-from .curve import CurvePoint, Vector, Zero, between, determinant_sign, follow, point_at, root
+from .curve import (
+    CurvePoint,
+    Vector,
+    Zero,
+    between,
+    determinant_sign,
+    follow,
+    point_at,
+    point_beside,
+    root,
+)
 from .field import Forms, ParametricField
 from .special import Located, Signs, SpecialPoint, locate, unstable
 
@@ -62,10 +72,11 @@ class Orbits:
 
     def zero(self) -> Zero:
         """As equations of a curve."""
-        name = self.source.field.names[self.source.active]
+        field = self.source.field
         return Zero(
-            self.evaluate, self.weights, {-1: self.source.interval}, {-1: name}, self.refresh
-        )
+            self.evaluate, self.weights, {-1: self.source.interval}, {-1: field.names[self.source.active]},
+            {-1: field.units.value}, field.units.state, self.refresh,
+        )  # fmt: skip
 
     def problem(self) -> StationaryProblem:
         """The orbit as a stationary state, for extended systems on the present mesh."""
@@ -118,7 +129,7 @@ class _Follower:
 
     def watch(self, a: CurvePoint, b: CurvePoint) -> str | None:
         """Look for special points, record the orbit, and say why the branch ends."""
-        name = self.zero.names[-1]
+        where, time = self.zero.where(b.y), self.orbits.source.field.units.time
         own = self.multipliers(b)
         off = abs(complex(own[0]) - 1)
         first, last = self.signs(a), self.signs(b)
@@ -126,8 +137,8 @@ class _Follower:
         if off > _TRIVIAL and np.abs(own[1:] - 1).min(initial=1.0) > 1e-2:
             self.coarse = True
             return (
-                f"the mesh of {len(self.orbits.mesh)} intervals is too coarse at {name} = {b.y[-1]:.6g}: the trivial "
-                f"multiplier is off by {off:.2g}"
+                f"the mesh of {len(self.orbits.mesh)} intervals is too coarse at {where}: the trivial multiplier is "
+                f"off by {off:.2g}"
             )
         if first != last:
             self._isolate(a, b, (0.0, first), (1.0, last))
@@ -136,9 +147,9 @@ class _Follower:
         shrinks = 2 * size - self._before <= 0.1 * size
         self._before = size
         if shrinks and size < 0.1:
-            return f"the cycle shrinks to an equilibrium near {name} = {b.y[-1]:.6g}"
+            return f"the cycle shrinks to an equilibrium near {where}"
         if not 0 < b.y[-2] < _LONG * self.first:
-            return f"the period grows beyond {_LONG * self.first:.3g} near {name} = {b.y[-1]:.6g}"
+            return f"the period grows beyond {_LONG * self.first * time:.3g} near {where}"
         return None
 
     def signs(self, here: CurvePoint) -> Signs:
@@ -348,10 +359,11 @@ def _begun(orbits: Orbits, y: Vector, toward: Vector) -> SolutionBranch:
     toward = toward / np.linalg.norm(orbits.weights(y) * toward)
     for factor in (1.0, 0.3, 3.0):
         off = factor * orbits.source.steps.first
-        start = point_at(orbits.zero(), y + off * toward, toward)
+        start = point_beside(orbits.zero(), y, off, toward)
         if start is not None:
             return followed(orbits, start, False)
-    raise OdescentError(f"the cycles that start at {y[-1]:.6g} are not found by Newton's method.")
+    where = orbits.zero().where(y)
+    raise OdescentError(f"the cycles that start at {where} are not found by Newton's method.")
 
 
 def crossed_orbits(source: BranchSource, at: Located, mesh: Mesh, toward: Vector) -> SolutionBranch:
@@ -399,7 +411,8 @@ def settled_orbit(source: BranchSource, state: Vector, period: float) -> Solutio
     start = point_at(orbits.zero(), y, np.eye(len(y))[-1]) if _size(orbit) > 1e-6 else None
     if start is None:
         raise OdescentError(
-            f"no cycle of {field.name} with a period near {period:g} is found from the start; give an x0 near to it."
+            f"no cycle of {field.name} with a period near {period * field.units.time:g} is found from the start; give "
+            "an x0 near to it."
         )
     return followed(orbits, start, True)
 

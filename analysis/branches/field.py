@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,66 @@ from ...dynamics.vector_fields.own_functions import current
 from ..attraction.stepping import Iterated, stepper
 
 
+@dataclass(frozen=True)
+class Units:
+    """What a branch is computed in, so that no tolerance depends on the user's units.
+
+    Attributes:
+        state: the unit of the states.
+        time: that of time, 1 for maps.
+        active: the number of the parameter that is varied.
+        value: its unit.
+        origin: the state that counts as 0; empty for 0 itself.
+    """
+
+    state: float = 1.0
+    time: float = 1.0
+    active: int = 0
+    value: float = 1.0
+    origin: tuple[float, ...] = ()
+
+    @classmethod
+    def of(
+        cls, state: np.ndarray, length: float, rate: float, active: int, width: float
+    ) -> Units:
+        """The powers of a thousand next to the sizes of what is computed.
+
+        Sizes from 1/30 to 30 have the unit 1, so that most branches are computed in the user's own units and all
+        share what is compiled for them; a size that is 0 or not finite has it too.
+
+        Args:
+            state: with which the computation begins, shape (n,).
+            length: on which the field changes there; where it is much less than the state, distances from that count.
+            rate: of change, 1 for maps.
+            active: the number of the parameter that is varied.
+            width: of its interval.
+        """
+        size, length = _unit(float(np.abs(state).max(initial=0.0)) or length), _unit(length)
+        far = length < size
+        origin = tuple(state.tolist()) if far else ()
+        return cls(length if far else size, 1 / _unit(rate), active, _unit(width), origin)
+
+    def values(self, own: Any) -> Any:
+        """Parameters in the user's units, of NumPy's or JAX's arrays of shape (m,)."""
+        factors = np.ones(len(own))
+        factors[self.active] = self.value
+        return own * factors
+
+    def states(self, own: Any) -> Any:
+        """States in the user's units, of NumPy's or JAX's arrays of shape (..., n)."""
+        scaled = self.state * own
+        return scaled + np.array(self.origin) if self.origin else scaled
+
+    def own(self, state: Any) -> Any:
+        """A state of the user's in these units."""
+        return (state - np.array(self.origin) if self.origin else state) / self.state
+
+
+def _unit(size: float) -> float:
+    fine = np.isfinite(size) and size > 0
+    return float(1000.0 ** round(float(np.log(size)) / float(np.log(1000.0)))) if fine else 1.0
+
+
 @dataclass(frozen=True, eq=False)
 class ParametricField:
     """Velocities of a flow, or one step of a map.
@@ -32,6 +92,7 @@ class ParametricField:
         names: of the parameters, in order.
         name: of what is iterated.
         check: refuses values of the parameters (m,) outside of their domain.
+        units: of its arguments and values; outputs are in the user's.
     """
 
     function: Callable[[Any, Any], Any]
@@ -40,6 +101,7 @@ class ParametricField:
     names: tuple[str, ...]
     name: str
     check: Callable[[np.ndarray], Any]
+    units: Units = Units()
 
     def zero(self, period: int = 1) -> Callable[[Any, Any], Any]:
         """What vanishes at equilibria, or at points of that period: F^k(u) - u."""
@@ -65,6 +127,22 @@ class ParametricField:
             made.append(np.asarray(seen(u, c)))
             u = step(u, c) if i + 1 < period else u
         return np.stack(made, axis=1)
+
+
+@lru_cache(maxsize=64)
+def measured(field: ParametricField, units: Units) -> ParametricField:
+    """The same field of a state, a time and a parameter in other units than the user's."""
+    if units == Units(active=units.active):
+        return field
+    def function(u: Any, values: Any) -> Any:
+        new = field.function(units.states(u), units.values(values))
+        return new * (units.time / units.state) if field.flow else units.own(new)
+
+    return replace(
+        field, units=units, function=function,
+        output=lambda u, values: field.output(units.states(u), units.values(values)),
+        check=lambda values: field.check(units.values(values)),
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=64)
@@ -221,4 +299,14 @@ def jacobian(forms: Forms) -> Float[np.ndarray, "n n"]:
     return np.stack([forms(e) for e in np.eye(forms.n)], axis=1)
 
 
-__all__ = ["Forms", "ParametricField", "along", "field_at", "field_of", "jacobian", "stepper_of"]
+__all__ = [
+    "Forms",
+    "ParametricField",
+    "Units",
+    "along",
+    "field_at",
+    "field_of",
+    "jacobian",
+    "measured",
+    "stepper_of",
+]

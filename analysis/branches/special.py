@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..._support.rendering.rendered import Rendered
 from . import normal_forms
 from .critical import BRANCH, FLIP, FOLD, HOPF, TORUS, StationaryProblem, second, slope_of
 from .curve import CurvePoint, Vector, Zero, between, determinant_sign
-from .field import Forms
+from .field import Forms, ParametricField
 
 NEUTRAL = 1e-8  # of growth rates, and of moduli of multipliers around 1
 _WIDTH = 1e-4  # of a step, to which an event is isolated before Newton's method
@@ -38,6 +38,8 @@ class SpecialPoint(Rendered):
         x: output there, as a row of the branch's: shape (k, *x0.shape).
         period: steps of a cycle of a map; time of a cycle of a flow; 2 pi / frequency at a Hopf point; else None.
         branch: number of the branch, from 1.
+        criticality: "supercritical" (what is born is stable where the branch is not), "subcritical", "degenerate", or
+            "" of other kinds and of cycles.
     """
 
     value: float
@@ -47,20 +49,11 @@ class SpecialPoint(Rendered):
     x: np.ndarray
     period: float | None = None
     branch: int = 1
-    found: Any = field(default=None, repr=False, compare=False)  # for those who go on from it
+    criticality: str = ""
+    found: Any = field(default=None, repr=False, compare=False)  # for those who go on from it, in the field's units
 
     def __str__(self) -> str:
         return self.label
-
-    @property
-    def criticality(self) -> str:
-        """ "supercritical" (what is born is stable where the branch is not), "subcritical", "degenerate", or ""."""
-        sign = _BELOW.get(self.kind)
-        if sign is None or self.coefficient is None:
-            return ""
-        if abs(self.coefficient) <= _DEGENERATE:
-            return "degenerate"
-        return "supercritical" if sign * self.coefficient > 0 else "subcritical"
 
     @property
     def label(self) -> str:
@@ -284,8 +277,36 @@ def described(problem: StationaryProblem, active: int, located: Located) -> Spec
         eigenvalue = complex(own[int(np.argmin(np.abs(own.real if flow else np.abs(own) - 1)))])
     x = problem.field.points(u[None], values[None], problem.period)[0]
     return SpecialPoint(
-        rounded(located.y[-1]), kind, coefficient, complex(eigenvalue), x, period, found=located
-    )
+        rounded(located.y[-1]), kind, coefficient, complex(eigenvalue), x, period, 1, _criticality(kind, coefficient),
+        located,
+    )  # fmt: skip
+
+
+def _criticality(kind: str, coefficient: float | None) -> str:
+    sign = _BELOW.get(kind)
+    if sign is None or coefficient is None:
+        return ""
+    if abs(coefficient) <= _DEGENERATE:
+        return "degenerate"
+    return "supercritical" if sign * coefficient > 0 else "subcritical"
+
+
+def point_in_users_units(point: SpecialPoint, field: ParametricField) -> SpecialPoint:
+    """A special point of a field, whose numbers are in its units, for the user.
+
+    The normal forms have squares of the state at folds and transcritical points, else cubes; those of flows are rates,
+    apart from the Lyapunov coefficient, which is divided by the frequency.
+    """
+    units, c, eigenvalue = field.units, point.coefficient, point.eigenvalue
+    if field.flow and isinstance(point.found, Located):  # of an equilibrium, not the multiplier of a cycle
+        eigenvalue /= units.time
+    if c is not None:
+        cubic = point.kind in _BELOW
+        c /= units.state ** (2 if cubic else 1) * (1.0 if point.kind == HOPF else units.time)
+    return replace(
+        point, value=point.value * units.value, coefficient=c, eigenvalue=eigenvalue,
+        period=None if point.period is None else point.period * units.time,
+    )  # fmt: skip
 
 
 __all__ = [
@@ -296,6 +317,7 @@ __all__ = [
     "described",
     "eigenvalues",
     "locate",
+    "point_in_users_units",
     "rounded",
     "solve",
     "unstable",

@@ -10,7 +10,7 @@ import numpy as np
 from ..._support.errors import OdescentError
 from .branch import BranchSource, SolutionBranch, joined
 from .critical import BRANCH, FLIP, FOLD, HOPF
-from .curve import CurvePoint, Vector, Zero, point_at
+from .curve import CurvePoint, Vector, Zero, point_beside
 from .cycles import born, crossed_orbits, twice
 from .special import Located, SpecialPoint
 
@@ -80,10 +80,11 @@ def crossed(source: BranchSource, at: Located, period: int) -> SolutionBranch:
 def beside(source: BranchSource, zero: Zero, y: Vector, toward: Vector) -> CurvePoint:
     """The point of a branch next to where it starts, in a direction that is of unit length in the norm."""
     for factor in _OFF:
-        start = point_at(zero, y + factor * source.steps.first * toward, toward)
+        start = point_beside(zero, y, factor * source.steps.first, toward)
         if start is not None:
             return start
-    raise OdescentError(f"the branch that starts at {y[-1]:.6g} is not found by Newton's method.")
+    where = zero.where(y)
+    raise OdescentError(f"the branch that starts at {where} is not found by Newton's method.")
 
 
 def doubled(source: BranchSource, at: Located, period: int) -> SolutionBranch:

@@ -204,7 +204,7 @@ def _sides(orbit: np.ndarray, window: tuple[float, float] | None) -> tuple[float
             )
         return low, high
     middle, half = (orbit.max() + orbit.min()) / 2, np.ptp(orbit) / 2
-    half = max(1.3 * half, 1e-3 * max(1.0, abs(middle)))
+    half = 1.3 * half or 1e-3 * (abs(middle) or 1.0)  # an orbit at rest has no width
     return float(middle - half), float(middle + half)
 
 
@@ -224,7 +224,7 @@ def _crossings(x: np.ndarray, y: np.ndarray, F: Any, slope: Any) -> Float[np.nda
         return np.empty((0, 2))
     # a jump across the diagonal is no fixed point
     value = np.asarray(F(roots))
-    roots = roots[np.abs(value - roots) <= 1e-6 * max(1.0, float(np.ptp(x)))]
+    roots = roots[np.abs(value - roots) <= 1e-6 * float(np.ptp(x))]
     if not len(roots):
         return np.empty((0, 2))
     return np.stack([roots, np.asarray(slope(roots))], axis=1)

@@ -119,7 +119,8 @@ def landscape(
     x, y, values = _values(objective, shown.section, frame)
     # critical points, and what each method makes of them
     points, search = critical_in(objective, shown.section, frame)
-    seen = equilibria_at(points, runs, flows, solved, steps)
+    size = max(high - low for low, high in frame)
+    seen = equilibria_at(points, runs, flows, solved, steps, size)
     critical = tuple(
         described_point(objective, p, shown.section, {n: e[i] for n, e in seen.items()})
         for i, p in enumerate(points)

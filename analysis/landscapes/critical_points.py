@@ -95,13 +95,14 @@ def _in_plane(target: Objective) -> tuple[Any, Any, Any]:
 
 def equilibria_at(
     points: np.ndarray, runs: Mapping[str, MethodOrbits], flows: Mapping[str, PreparedFlow],
-    solved: Mapping[str, FlowOrbits], steps: int,
+    solved: Mapping[str, FlowOrbits], steps: int, size: float,
 ) -> dict[str, list[Equilibrium]]:  # fmt: skip
+    """What each flow and each method is at the critical points, in a picture of this size."""
     found = {
-        n: of_flow(m, points, float(solved[n].t[0, -1]), solved[n].last[0])
+        n: of_flow(m, points, float(solved[n].t[0, -1]), solved[n].last[0], size)
         for n, m in flows.items()
     }
-    return found | {n: of_steps(r, points, steps) for n, r in runs.items()}
+    return found | {n: of_steps(r, points, steps, size) for n, r in runs.items()}
 
 
 def described_point(

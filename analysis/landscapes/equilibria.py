@@ -21,9 +21,9 @@ from ..._support.rendering.rendered import Rendered
 from ..portraits.field import whole_kind
 from .orbits import MethodOrbits, PreparedFlow
 
-_REST = 1e-8  # of the largest entry: how far a step may move a state at rest
+_REST = 1e-8  # of the picture's size: how far a step may move a state at rest
 _NEWTON = 25
-_PROBE = 1e-5  # of the scale: the distance at which the linearization is compared with the step
+_PROBE = 1e-5  # of that size: the distance at which the linearization is compared with the step
 _AGREES = 0.05  # of what it predicts
 _UNIT = 1e-8  # how near to the unit circle a multiplier counts as on it
 _MOST = 600  # entries of a state that is linearized
@@ -83,9 +83,16 @@ def map_kind(multipliers: Complex[np.ndarray, " m"]) -> str:
 
 
 def of_steps(
-    orbits: MethodOrbits, points: Float[np.ndarray, "m d"], steps: int
+    orbits: MethodOrbits, points: Float[np.ndarray, "m d"], steps: int, size: float
 ) -> list[Equilibrium]:
-    """The equilibria of a method at critical points, shape (m, d); coefficients that change as after the last step."""
+    """The equilibria of a method at critical points.
+
+    Args:
+        orbits: of the method; coefficients that change are taken as after its last step.
+        points: shape (m, d).
+        steps: how many there were.
+        size: of the picture.
+    """
     if not len(points):
         return []
     made, c = orbits.stepper, orbits.c
@@ -97,7 +104,9 @@ def of_steps(
         vectors = np.ones(ended.size, bool)
         return [
             _examined(
-                _Local(lambda z: step(z, last, c), ended, vectors, f"at step {steps}", step=True),
+                _Local(
+                    lambda z: step(z, last, c), ended, vectors, f"at step {steps}", size, step=True
+                ),
                 np.asarray(init(jnp.asarray(p), c)),
             )
             for p in points
@@ -143,8 +152,8 @@ def _moves(leaf: Any) -> bool:
 
 
 def of_flow(
-    flow: PreparedFlow, points: Float[np.ndarray, "m d"], t: float, ended: Float[np.ndarray, " _"]
-) -> list[Equilibrium]:
+    flow: PreparedFlow, points: Float[np.ndarray, "m d"], t: float, ended: Float[np.ndarray, " _"], size: float
+) -> list[Equilibrium]:  # fmt: skip
     """The equilibria of a flow at critical points.
 
     Args:
@@ -152,6 +161,7 @@ def of_flow(
         points: shape (m, d).
         t: the time as which it is taken where it depends on time.
         ended: the state at that time, from which coefficients that change are taken.
+        size: of the picture.
     """
     if not len(points):
         return []
@@ -164,7 +174,7 @@ def of_flow(
         return [
             _examined(
                 _Local(
-                    lambda z, p=p: slope(z, jnp.asarray(p), t, flow.values), ended, vectors, when, step=False,
+                    lambda z, p=p: slope(z, jnp.asarray(p), t, flow.values), ended, vectors, when, size, step=False,
                     clocked=not flow.system.autonomous,
                 ),
                 np.asarray(init(jnp.asarray(p), flow.values)),
@@ -197,6 +207,7 @@ class _Local:
         ended: the state where the run ended.
         vectors: which entries are vectors', the others being numbers.
         when: the step or the time as which coefficients are frozen, if they change.
+        size: of the picture, which lengths are compared with.
         step: whether the function is a step.
         clocked: whether it depends on time.
     """
@@ -205,6 +216,7 @@ class _Local:
     ended: Float[np.ndarray, " _"]
     vectors: Any
     when: str
+    size: float
     step: bool
     clocked: bool = False
 
@@ -259,15 +271,15 @@ def _examined(local: _Local, begin: np.ndarray) -> Equilibrium:
 
 def _at_rest(local: _Local, z: np.ndarray, free: Any, one: np.ndarray) -> np.ndarray | None:
     """The state near z at which the free entries stay; None where there is none."""
-    size = 1 + float(np.abs(z).max())
     for _ in range(_NEWTON):
         value, matrix, _ = local(z)
         left = ((value - z) if local.step else value)[free]
         slope = (matrix - one)[np.ix_(free, free)]
         if not np.isfinite(left).all():
             return None
-        steep = float(np.abs(slope).max(initial=1.0)) if np.isfinite(slope).all() else 1.0
-        if float(np.abs(left).max(initial=0.0)) <= _REST * size * max(1.0, steep):
+        least = 1.0 if local.step else 0.0  # of a flow's rates no size is known but theirs
+        steep = float(np.abs(slope).max(initial=least)) if np.isfinite(slope).all() else least
+        if float(np.abs(left).max(initial=0.0)) <= _REST * local.size * steep:
             return z
         if not np.isfinite(slope).all():
             return None
@@ -289,10 +301,11 @@ def _differentiable(
         here: the value at the state.
         matrix: the slope there.
     """
-    norm, size = 1 + float(np.linalg.norm(matrix[seen])), 1 + float(np.abs(z).max())
+    norm = float(np.linalg.norm(matrix[seen]))
+    norm = 1 + norm if local.step else norm or 1.0
     for k in (1, 2, 3):
         u = np.where(moved, np.cos(k * np.arange(1, z.size + 1)), 0.0)
-        u *= _PROBE * size / max(float(np.linalg.norm(u)), 1e-300)
+        u *= _PROBE * local.size / max(float(np.linalg.norm(u)), 1e-300)
         off = local(z + u)[0][seen] - here[seen] - matrix[seen] @ u
         if not np.linalg.norm(off) <= _AGREES * norm * np.linalg.norm(u):
             return False

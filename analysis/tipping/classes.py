@@ -140,7 +140,7 @@ class Classified:
         self.limits = Limits(
             default_steps(iterated) if steps is None else steps, 1e-8, 1e10, 64, 1 << 28
         )
-        self.scale = max(1.0, float(np.abs(self.begin).max(initial=0.0)))
+        self.scale = float(np.abs(self.begin).max(initial=0.0)) or 1.0
 
     def of(
         self, states: Float[np.ndarray, "n d"], own: Float[np.ndarray, " d"]

@@ -100,7 +100,7 @@ def edge_state(
         k = Classified(iterated, target, between[0], parameters, steps, dt)
         a = k.begin
         b = np.asarray(ravel_pytree(starting_state(k.s, between[1], k.c))[0], float)
-        k.scale = max(k.scale, float(np.abs(b - a).max()))
+        k.scale = float(np.abs(b - a).max()) or k.scale
         labels, found, own = k.of(b[None], a)
         if int(labels[0]) == own:
             raise OdescentError(
@@ -177,12 +177,13 @@ def _described(
     if velocity is not None:
         z = end.copy()
         rates: Callable[[Any], Any] = lambda y: ravel_pytree(velocity(k.shaped(y), c))[0]
-        for _ in range(30):
+        off = np.zeros_like(z)
+        for _ in range(31):
+            z = z - off
             value = np.asarray(rates(jnp.asarray(z)))
             matrix = np.asarray(slope(velocity, k.shaped(jnp.asarray(z)), c))
-            z = z - np.linalg.lstsq(matrix, value, rcond=1e-12)[0]
-        off = float(np.abs(np.asarray(rates(jnp.asarray(z)))).max())
-        if off <= _POLISHED * k.scale and np.abs(z - end).max() <= near:
+            off = np.linalg.lstsq(matrix, value, rcond=1e-12)[0]
+        if np.abs(off).max() <= _POLISHED * k.scale and np.abs(z - end).max() <= near:
             values = np.linalg.eigvals(
                 np.asarray(slope(velocity, k.shaped(jnp.asarray(z)), c))
             ).astype(complex)

@@ -20,7 +20,7 @@ from ..attraction.stepping import Iterated
 from .classes import Classified, seeds_of, spread_of
 from .shares import FATES
 
-_RADII = 16  # halvings of the largest shock that are looked at first
+_RADII = 16  # halvings of ten times the attractor's size, below the largest shock, that are looked at first
 _BISECTIONS = 45
 _ROUGH, _EXACT = 1e-3, 1e-12  # of a length: how exactly it is bisected among many, and at the end
 _KEPT = 4  # directions around which is looked further
@@ -86,7 +86,8 @@ def resilience(
         at: a state in the basin: an array, or values by block.
         key: a JAX key, for the directions.
         among: the blocks that are pushed; all by default.
-        largest: the longest shock that is looked at; ten times the size of the attractor, at least 10, by default.
+        largest: the longest shock that is looked at; ten times the size of the attractor and of the state, at least 10,
+            by default.
         directions: how many are tried first.
         parameters: values by name; mu and L default to the objective's.
         steps: the cap of `basins`.
@@ -113,14 +114,16 @@ def resilience(
             raise OdescentError(
                 f"the state of {k.s.name} has more than its blocks; its attractors cannot be pushed."
             )
-        reach = max(10.0, 10 * float(np.abs(places).max())) if largest is None else real(largest)
+        size = 10 * max(float(np.abs(places).max()), k.scale)
+        reach = max(10.0, size) if largest is None else real(largest)
         if not (np.isfinite(reach) and reach > 0):
             raise OdescentError(
                 f"largest must be a finite length more than 0, not {short(largest)}."
             )
         free = _free(k, among)
         rng = np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel().tolist())
-        best = _shortest(k, places, seed, free, reach, directions, rng)
+        radii = _RADII + max(int(np.ceil(np.log2(reach / size))), 0)
+        best = _shortest(k, places, seed, free, reach, radii, directions, rng)
         if best is None:
             none = k.named(np.zeros(len(seed)))
             return Resilience(goal, np.inf, none, k.named(seed), "", reach, directions, k.s.name)
@@ -148,7 +151,7 @@ def _free(k: Classified, among: Sequence[str] | None) -> np.ndarray:
 
 
 def _shortest(
-    k: Classified, places: np.ndarray, seed: np.ndarray, free: np.ndarray, reach: float, many: int,
+    k: Classified, places: np.ndarray, seed: np.ndarray, free: np.ndarray, reach: float, radii: int, many: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray] | None:  # fmt: skip
     """The place and the shock of the shortest one found."""
@@ -165,7 +168,7 @@ def _shortest(
     at = places[np.arange(len(turns)) % len(places)]
     if len(places) > 1:
         at = places[rng.integers(0, len(places), len(turns))]
-    lengths = _edges(k, at, turns, seed, reach, _ROUGH)
+    lengths = _edges(k, at, turns, seed, reach, _ROUGH, radii)
     if not np.isfinite(lengths).any():
         return None
     if d > 1:
@@ -212,7 +215,7 @@ def _edges(
     seed: np.ndarray,
     reach: Any,
     tolerance: float,
-    radii: int = _RADII,
+    radii: int,
 ) -> Float[np.ndarray, " n"]:
     """Along each direction, where the basin is left for the first time that is seen; infinity where it is not.
 

@@ -282,11 +282,12 @@ def mean_passage_time(
         def weight(z: Any) -> Any:
             return mp.exp(-above(z))
 
-        if any(weight(a - r) * r > 1 for r in map(mp.mpf, (10**4, 10**6))):
+        way = b - a
+        if any(weight(a - r * way) * r > 1 for r in map(mp.mpf, (10**4, 10**6))):
             raise OdescentError(
                 "e^(-beta U) has no finite integral behind the start; give a confining potential."
             )
-        behind = mp.quad(weight, [-mp.inf, a - 1, a])
+        behind = way * mp.quad(lambda s: weight(a + way * s), [-mp.inf, -1, 0])
         rule = mp.calculus.quadrature.GaussLegendre(mp.mp).calc_nodes(4, mp.mp.prec)
         before, panels = None, 4
         for _ in range(LIMIT):
