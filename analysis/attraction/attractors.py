@@ -29,6 +29,7 @@ _APART = 1e-5  # of the scale: settled points this near to an attractor have gon
 _APART_CLOCKED = 1e-3  # the same where states cannot be polished
 _EXACT = 1e-12  # of the scale: points that start on an unstable cycle and stay
 NEUTRAL = 1e-7  # of multipliers around 1
+_NOTHING = 1e-10  # of the scale: an entry of a point that is less is 0
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,7 @@ class Attractor(Rendered):
         if self.kind == "fixed point":
             if not self.points.size:
                 return "fixed points"
-            shown = ", ".join(
-                f"{v + 0.0:.4g}" for v in np.round(self.points[0].ravel()[:4], 10).tolist()
-            )
+            shown = ", ".join(f"{v + 0.0:.4g}" for v in self.points[0].ravel()[:4].tolist())
             text = f"fixed point {shown}" if self.points[0].size == 1 else f"fixed point ({shown})"
             return text if self.stable is not False else text.replace("fixed", "unstable fixed")
         if self.kind == "cycle":
@@ -94,8 +93,14 @@ class Attractor(Rendered):
         )
         # of an orbit that does not close, the middle
         middle = self.points.mean(0) if self.exponent is not None else self.points[:1]
-        place = tuple(np.round(middle.ravel(), 6).tolist()) if self.points.size else ()
-        return kinds.index(self.kind), round(self.period or 0.0, 6), place
+        place = middle.ravel() if self.points.size else np.empty(0)
+        size = float(np.abs(place).max(initial=0.0))
+        unit = 10.0 ** (np.ceil(np.log10(size)) - 6) if 0 < size < np.inf else 1.0
+        return (
+            kinds.index(self.kind),
+            round(self.period or 0.0, 6),
+            tuple(np.round(place / unit) * unit),
+        )
 
 
 @dataclass(frozen=True)
@@ -365,7 +370,9 @@ class Catalogue:
             n: turn(np.moveaxis(np.asarray(a), -1, 0))
             for n, a in zip(self.s.blocks, orbit, strict=False)
         }
-        return Attractor(kind, period, turn(x), named, multiplier, is_stable(multiplier))
+        points = turn(x)
+        points = np.where(np.abs(points) <= _NOTHING * self.scale, 0.0, points)
+        return Attractor(kind, period, points, named, multiplier, is_stable(multiplier))
 
 
 def _rows(tree: Any) -> np.ndarray:

@@ -270,7 +270,10 @@ def _exact(p: PointGrid, state: Any, change: Change) -> Change:
     problem = StationaryProblem.of(field, 1 if field.flow else change.period, values)
     rate = float(np.abs(slope_of(problem, u, values)).max()) if field.flow else 1.0
     field = measured(field, Units.of(np.array([p.scale]), p.scale, rate, active, high - low))
-    u, (low, high, value) = field.units.own(u), np.array([low, high, change.value]) / field.units.value
+    u, (low, high, value) = (
+        field.units.own(u),
+        np.array([low, high, change.value]) / field.units.value,
+    )
     values[active] = value
     problem = StationaryProblem.of(field, problem.period, values)
     y = np.append(u, value)

@@ -127,7 +127,7 @@ class Continuation(Rendered):
             return critical_curve(self.source, point, second, interval)
 
     def _own(self, point: SpecialPoint) -> None:
-        if not any(point is s for s in self.special):
+        if not any(point.found is s.found for s in self.special):  # points are numbered anew
             raise OdescentError("the point must be one of `special` of this continuation.")
 
     def plot(self, ax: Axes | None = None, component: int = 0) -> Axes:

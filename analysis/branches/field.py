@@ -40,9 +40,7 @@ class Units:
     origin: tuple[float, ...] = ()
 
     @classmethod
-    def of(
-        cls, state: np.ndarray, length: float, rate: float, active: int, width: float
-    ) -> Units:
+    def of(cls, state: np.ndarray, length: float, rate: float, active: int, width: float) -> Units:
         """The powers of a thousand next to the sizes of what is computed.
 
         Sizes from 1/30 to 30 have the unit 1, so that most branches are computed in the user's own units and all
@@ -134,6 +132,7 @@ def measured(field: ParametricField, units: Units) -> ParametricField:
     """The same field of a state, a time and a parameter in other units than the user's."""
     if units == Units(active=units.active):
         return field
+
     def function(u: Any, values: Any) -> Any:
         new = field.function(units.states(u), units.values(values))
         return new * (units.time / units.state) if field.flow else units.own(new)

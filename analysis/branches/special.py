@@ -50,7 +50,9 @@ class SpecialPoint(Rendered):
     period: float | None = None
     branch: int = 1
     criticality: str = ""
-    found: Any = field(default=None, repr=False, compare=False)  # for those who go on from it, in the field's units
+    found: Any = field(
+        default=None, repr=False, compare=False
+    )  # for those who go on from it, in the field's units
 
     def __str__(self) -> str:
         return self.label
@@ -298,7 +300,9 @@ def point_in_users_units(point: SpecialPoint, field: ParametricField) -> Special
     apart from the Lyapunov coefficient, which is divided by the frequency.
     """
     units, c, eigenvalue = field.units, point.coefficient, point.eigenvalue
-    if field.flow and isinstance(point.found, Located):  # of an equilibrium, not the multiplier of a cycle
+    if field.flow and isinstance(
+        point.found, Located
+    ):  # of an equilibrium, not the multiplier of a cycle
         eigenvalue /= units.time
     if c is not None:
         cubic = point.kind in _BELOW

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ..._support.errors import NotCarried, OdescentError
+from ..._support.errors import NotCarried, OdescentError, expected
 from ..._support.numbers import check_whole, reals
 from ..._support.rendering.brief import short
 from ..._support.rendering.drawable import drawn
@@ -194,9 +194,11 @@ def _check(
 def _varied(values: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], int | None]:
     """The parameters that are arrays, and their length."""
     arrays = {k: reals(v) for k, v in values.items()}
+    if wrong := [k for k, a in arrays.items() if not a.size]:
+        raise expected(wrong[0], "a number or an array of numbers", values[wrong[0]])
     varied = {k: a for k, a in arrays.items() if a.ndim}
     lengths = {a.shape for a in varied.values()}
-    if len(lengths) > 1 or any(len(shape) != 1 or not shape[0] for shape in lengths):
+    if len(lengths) > 1 or any(len(shape) != 1 for shape in lengths):
         raise OdescentError(
             "parameters must be numbers, or arrays of one length, not of the shapes "
             f"{', '.join(f'{k} {a.shape}' for k, a in varied.items())}."

@@ -13,15 +13,14 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ..._support.errors import NotCarried, OdescentError
-from ..._support.numbers import check_whole, real, reals
+from ..._support.numbers import check_whole, real
 from ..._support.rendering.brief import short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
-from ...dynamics.flows.parameters import parameter_values
 from ...dynamics.flows.stepper import PointStepper, trace
 from ..attraction.exponents import dimension
-from ..attraction.stepping import Iterated, orbit_read, stepper
+from ..attraction.stepping import Iterated, check_parameters, orbit_read, stepper
 from ..sections.starts import starting_state
 
 if TYPE_CHECKING:
@@ -116,8 +115,7 @@ def _made(
     s = stepper(iterated, target, dt, given=parameters or ())
     if s.draws:
         raise NotCarried(f"{s.name} draws noise; a deterministic map or flow is expected.")
-    values = parameter_values(s.name, s.parameters, parameters or {}, s.defaults)
-    c = s.coefficients({k: np.float64(reals(v)) for k, v in values.items()})
+    c = s.coefficients(check_parameters(s, parameters or {}, {}))
     start = x0 if x0 is not None else None if target is None else target.x0
     if start is None:
         raise OdescentError("there is no starting point: give x0=.")

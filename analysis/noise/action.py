@@ -152,7 +152,7 @@ def minimum_action(
         _finite(field, np.stack([begin, goal]))
         rest = _attracts(field, begin, goal)
         line = np.linspace(0, 1, points + 1)[:, None] * (goal - begin) + begin
-        middle, reach = (begin + goal) / 2, 0.75 * max(float(np.abs(goal - begin).max()), 1e-6)
+        middle, reach = (begin + goal) / 2, 0.75 * float(np.abs(goal - begin).max())
         near = np.stack([middle - reach, middle + reach], 1)
         if not full_rank(np.asarray(jax.vmap(field.covariance)(jnp.asarray(line)))):
             law = kinetic_law(field, near)
@@ -282,15 +282,26 @@ def _relaxing(
         for _ in range(_ROUNDS):
             tangent = path[2:] - path[:-2]
             unit = tangent / np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-300)
+            still = np.zeros(path[1:-1].size)
+            whole = float(total(still, path, unit)[0]) or 1.0
+            if not np.isfinite(whole):
+                return np.inf, path
+
+            # SciPy's tolerances are for values and coordinates near 1
+            def relative(u: Any, path: Path = path, unit: Any = unit, whole: float = whole) -> Any:
+                value, slope = total(size * u, path, unit)
+                return float(value) / whole, np.asarray(slope) * (size / whole)
+
             done = minimize(
-                lambda u, path=path, unit=unit: tuple(map(np.asarray, total(u, path, unit))),
-                np.zeros(path[1:-1].size), jac=True, method="L-BFGS-B",
+                relative, still, jac=True, method="L-BFGS-B",
                 options={"maxiter": 500, "ftol": 1e-3 * settled, "gtol": 1e-10, "maxcor": 20},
             )  # fmt: skip
-            now = float(done.fun)
+            now = float(done.fun) * whole
             if not np.isfinite(now):
                 return np.inf, path
-            new = np.asarray(moved(jnp.asarray(done.x), jnp.asarray(path), jnp.asarray(unit)))
+            new = np.asarray(
+                moved(jnp.asarray(size * done.x), jnp.asarray(path), jnp.asarray(unit))
+            )
             shift = float(np.abs(new - path).max())
             rests = abs(value - now) <= settled * abs(now) or shift < 1e-6 * size
             value = now
@@ -404,7 +415,7 @@ def _around(field: NoisyField, path: Path) -> Float[np.ndarray, "_ 2 2"] | None:
     if path.shape[1] != 2:
         return None
     low, high = path.min(0), path.max(0)
-    half = _MARGIN * max(float((high - low).max()), 1e-9)
+    half = _MARGIN * (float((high - low).max()) or 1.0)
     sides = [np.linspace(a - half, b + half, _ARROWS) for a, b in zip(low, high, strict=True)]
     z = np.stack(np.meshgrid(*sides), -1).reshape(-1, 2)
     return np.stack([z, np.asarray(jax.vmap(field.drift)(jnp.asarray(z)))], 1)

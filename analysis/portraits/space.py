@@ -235,7 +235,8 @@ def _at_rest(
 ) -> tuple[RestPoint, ...]:
     """Equilibria by Newton's method from points of the orbits and of the box around them."""
     along = along[np.isfinite(along).all(1)]
-    low, size = along.min(0), np.maximum(np.ptp(along, axis=0), 1e-9)
+    low, size = along.min(0), np.ptp(along, axis=0)
+    size = np.maximum(size, 1e-9 * (float(size.max()) or 1.0))
     fast = float(np.abs(many(along)).max())
     rng = np.random.default_rng(0)
     inside = low - 0.25 * size + 1.5 * size * rng.random((_STARTS // 2, along.shape[1]))

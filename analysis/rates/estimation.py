@@ -188,11 +188,17 @@ def _spread(length: int, points: int) -> list[int]:
 
 
 def _descent(target: Objective, start: Any, steps: int) -> Sequence[Any]:
-    """Points of gradient descent: each step is halved until f falls by half of what the gradient promises."""
+    """Points of gradient descent: each step is halved until f falls by half of what the gradient promises.
+
+    The first step tried is the one to the minimum of the parabola along the gradient.
+    """
     from ...discretize.library import algorithm
 
-    method, x, step = algorithm("gradient_descent"), start, 1.0
-    slope = _compiled(target)[0]
+    method, x = algorithm("gradient_descent"), start
+    slope, product, _ = _compiled(target)
+    first = ravel_pytree(slope(start))[0]
+    bend = abs(float(first @ product(start, first)))
+    step = float(first @ first) / bend if 0 < bend < np.inf else 1.0
     path = [start]
     for _ in range(steps):
         square = sum(float(jnp.sum(a**2)) for a in jax.tree.leaves(slope(x)))
