@@ -136,6 +136,10 @@ def two_wells(x: Any) -> Any:
     return (x[0] ** 2 - 1) ** 2 / 4 + x[1] ** 2 / 2 + 0.1 * x[0] * x[1] + 0.05 * x[0]
 
 
+def quartic(x: Any) -> Any:
+    return jnp.sum(x**4 / 4 + x**2 / 20)
+
+
 def in_units(f: Callable[[Any], Any], u: Units) -> od.Objective:
     return od.Objective(f.__name__, lambda x: u.w * u.r**2 * f((x - u.s) / u.r))
 
@@ -160,7 +164,24 @@ def _passage(u: Units) -> Any:
     return u.w * float(od.particles.mean_passage_time(potential, *ends, 4 / u.r**2 / u.w))
 
 
+def _refuted(u: Units) -> Any:
+    """Constants at one point, and whether a run from elsewhere refutes them."""
+    f = in_units(quartic, u)
+    found = od.estimate_constants(f, u.state(0.1, 0.2), points=1)
+    run = od.algorithm("gradient_descent").run(found.objective, u.state(0.6, 0.7), 5)
+    return ["refuted" in run.remark]
+
+
+def _orbit(u: Units) -> Any:
+    x = [0.3]
+    for _ in range(999):
+        x.append(3.97 * x[-1] * (1 - x[-1]))
+    return A.zero_one_test(u.state(*x))
+
+
 ANALYSES: dict[str, Callable[[Units], Any]] = {
+    "a refuted estimate": _refuted,
+    "zero_one_test": _orbit,
     "edge_state": lambda u: u.own(
         A.edge_state(descent(u), in_units(two_wells, u), between=(u.state(-1, 0), u.state(1, 0))).state["x"]
     ),
