@@ -258,7 +258,9 @@ def _turn(
     away.terminal = True  # type: ignore[attr-defined]
     begin = np.append(start, 0.0) if dense else start
     span = 1e4 / max(float(np.abs(v0).max()), 1e-12)
-    tolerance = {"rtol": 3e-13, "atol": 1e-14}
+    # no finer than the coordinates are known where the window is far from the origin
+    rounding = 1e-15 * float(np.abs([c.low, c.low + c.size]).max() / c.size.min())
+    tolerance = {"rtol": max(3e-13, 30 * rounding), "atol": max(1e-14, rounding)}
     # the start lies on the ray: a first short piece leaves it before the event counts
     first = min(1e-3 / max(float(np.linalg.norm(v0)), 1e-300), span)
     try:

@@ -89,7 +89,8 @@ def follow(rates: Rates, starts: States, t0: float, t1: float, timed: bool = Fal
 
     n, d = starts.shape
     end, left = np.full(n, float(t1)), _MOST_CALLS
-    scale = _GROWN * (1 + np.abs(starts).max(1))
+    size = float(np.abs(starts[np.isfinite(starts)]).max(initial=0.0)) or 1.0
+    scale = _GROWN * (size + np.abs(starts).max(1))
     going = np.ones(n, bool)
 
     def of(t: float, z: Float[np.ndarray, " nd"]) -> Float[np.ndarray, " nd"]:
@@ -120,7 +121,7 @@ def follow(rates: Rates, starts: States, t0: float, t1: float, timed: bool = Fal
             )
         while going.any() and t < t1:
             done = solve_ivp(
-                of, (t, t1), z.ravel(), "DOP853", rtol=1e-8 / n**0.5, atol=1e-10 / n**0.5,
+                of, (t, t1), z.ravel(), "DOP853", rtol=1e-8 / n**0.5, atol=1e-10 * size / n**0.5,
                 dense_output=True, events=large,
             )  # fmt: skip
             reached = float(done.t[-1])
@@ -130,7 +131,7 @@ def follow(rates: Rates, starts: States, t0: float, t1: float, timed: bool = Fal
             if done.status == 0 and np.isfinite(z).all():
                 break
             # those that have grown most, by themselves or at once, end here
-            speed = np.abs(rates(reached, z)).max(1) / (1 + np.abs(z).max(1))
+            speed = np.abs(rates(reached, z)).max(1) / (size + np.abs(z).max(1))
             speed = np.where(np.isfinite(speed), speed, np.inf)
             lost = going & ((np.abs(z).max(1) >= 0.5 * scale) | (speed >= speed[going].max()))
             end[lost], going[lost], t = reached, False, reached

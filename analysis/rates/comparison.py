@@ -170,13 +170,16 @@ def convergence(
             )
         return made
 
-    def followed(t: np.ndarray) -> Any:
-        return limit.simulate(
-            target, x0, float(t[-1]), t0=float(t[0]), times=t, rtol=1e-10, atol=1e-12, parameters=own, solver=solver
-        )  # fmt: skip
-
     # the order is fitted over halved steps
     runs = [iterates(2**j) for j in range(_LEVELS if fit_order else 1)]
+    size = float(np.abs(np.asarray(runs[0].x)[0]).max(initial=0.0)) or 1.0
+
+    def followed(t: np.ndarray) -> Any:
+        return limit.simulate(
+            target, x0, float(t[-1]), t0=float(t[0]), times=t, rtol=1e-10, atol=1e-12 * size, parameters=own,
+            solver=solver,
+        )  # fmt: skip
+
     run, clocks = runs[0], [_clock(algorithm, r, h / 2**j) for j, r in enumerate(runs)]
     # one solve at the union of all times, so that the flow's error is the same in every gap
     if all(t[0] == clocks[0][0] for t in clocks):  # one flow at all their times

@@ -46,14 +46,11 @@ def solve(
     t0, t1, dt = span
     if dt is not None:
         max_steps = max(max_steps, whole_steps(t0, t1, dt) + 1)
-    controller = (
-        dfx.PIDController(rtol=tolerances[0], atol=tolerances[1])
-        if dt is None
-        else dfx.ConstantStepSize()
-    )
-    event = _event_of(problem) if stops else None
     # diffrax compiles anew for other numbers of Python, but not for other arrays; constant steps have their own
     # program for each interval in any case, since their number is part of it
+    rtol, atol = (jnp.asarray(t, jnp.float64) for t in tolerances)
+    controller = dfx.PIDController(rtol, atol) if dt is None else dfx.ConstantStepSize()
+    event = _event_of(problem) if stops else None
     levels = jax.tree.map(jnp.asarray, tuple(stops.values()))
     ends: Any = (t0, t1) if dt is not None else (jnp.asarray(t, jnp.float64) for t in (t0, t1))
     solved = dfx.diffeqsolve(

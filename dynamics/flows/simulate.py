@@ -42,7 +42,7 @@ def simulate(
     points: int = 201,
     times: Sequence[float] | Float[np.ndarray, " n"] | None = None,
     rtol: float = 1e-8,
-    atol: float = 1e-10,
+    atol: float | None = None,
     solver: str | None = None,
     dt: float | None = None,
     dense: bool = False,
@@ -65,7 +65,8 @@ def simulate(
         t0, t1: the time interval.
         points: how many equally spaced times are returned; with dt at most so many of its steps.
         times: these times instead, increasing within the interval (not with dt).
-        rtol, atol: tolerances of adaptive steps.
+        rtol, atol: tolerances of adaptive steps; the absolute one is by default 1e-10 of the largest entry of the
+            initial state (1e-10 where all are 0).
         solver: tsit5 (the default), dopri5, dopri8 or heun; kvaerno3 and kvaerno5, implicit, for stiff systems; rk4,
             euler and midpoint for fixed steps; euler_maruyama (Ito) and stochastic_heun (Stratonovich) for
             systems with noise, by default that of the system's calculus.
@@ -94,7 +95,7 @@ def simulate(
     if not (np.isfinite(t0) and np.isfinite(t1) and t1 > t0):
         raise OdescentError(f"the time interval must be finite with t1 > t0, not [{t0}, {t1}].")
     for name, tolerance in (("rtol", rtol), ("atol", atol)):
-        if not 0 <= tolerance < np.inf:
+        if tolerance is not None and not 0 <= tolerance < np.inf:
             raise expected(name, "a finite number, at least 0", tolerance)
     if times is None and points < 2:
         raise OdescentError(f"a solution must have at least 2 points in time, not {points}.")
@@ -123,6 +124,9 @@ def simulate(
                 by, own = (path, normals), source(key, "jax")
             return _fixed(problem, solver, state, values, (t0, t1, n, points), stops, by, own)
         when = np.linspace(t0, t1, points) if times is None else _times(times, t0, t1)
+        if atol is None:
+            size = max(float(jnp.max(jnp.abs(s), initial=0.0)) for s in jax.tree.leaves(state))
+            atol = 1e-10 * (size or 1.0)
         return adaptive.solve(problem, solver, state, values, (t0, t1, dt), when, stops,
                                 (rtol, atol), dense, max_steps)  # fmt: skip
 
