@@ -216,6 +216,10 @@ ANALYSES: dict[str, Callable[[Units], Any]] = {
         in_units(two_wells, u), u.state(1.0, 2.0)).mu / u.w,
     "minimum_action": lambda u: A.minimum_action(
         NOISE, u.state(-1, 0), u.state(1, 0), in_units(two_wells, u)).action / u.r**2 / u.w,
+    "basins of a flow": lambda u: A.basins(
+        od.system("heavy_ball"), in_units(well, u), axes={"x0": (u.s - 2 * u.r, u.s + 2 * u.r, 9)},
+        parameters={"c": 1.5 * u.w**0.5},
+    ).labels,
     "basins": lambda u: A.basins(
         descent(u), in_units(two_wells, u),
         axes={f"x0[{i}]": (u.s - 2 * u.r, u.s + 2 * u.r, 5) for i in (0, 1)},

@@ -26,7 +26,7 @@ from .boundaries import BasinEntropy, Uncertainty, basin_entropy, uncertainty
 from .deciding import decide
 from .grid import PointGrid, product
 from .settling import Limits, begin, over
-from .stepping import RESOLVED, Iterated, slope, stepper
+from .stepping import RESOLVED, Iterated, balanced, slope, stepper
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -297,7 +297,7 @@ def _steepness(s: PointStepper) -> Any:
     """|J| at many states, compiled."""
     rates = s.rates
     assert rates is not None
-    size = lambda z, c: jnp.linalg.norm(slope(rates, z, c))
+    size = lambda z, c: jnp.linalg.norm(balanced(slope(rates, z, c)))
     return jax.jit(lambda z, c: over(size, c)(z, c))
 
 

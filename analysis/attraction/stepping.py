@@ -33,6 +33,7 @@ from ...dynamics.vector_fields.own_functions import current
 from ..sections.return_map import ReturnMap, return_stepper
 
 RESOLVED = 0.25  # of a step times the local rate: RK4 is then accurate and stable
+_BALANCED = 10  # rounds of balancing
 _MOST_PARTS = 1024  # of a step, where the field is far steeper than elsewhere
 
 Iterated = Algorithm | System | ReturnMap | Callable[..., Any]
@@ -216,6 +217,30 @@ def slope(rates: Callable[..., Any], state: Any, c: Any) -> Array:
     flat, shaped = ravel_pytree(state)
     matrix: Array = jax.jacfwd(lambda y: ravel_pytree(rates(shaped(y), c))[0])(flat)
     return matrix
+
+
+def balanced(matrix: Array) -> Array:
+    """A Jacobian in the units of the state's entries in which its rows and columns are of one size.
+
+    Its norm is the rate of the field, which does not depend on the user's units: of x' = v, v' = -1e6 x it is 1e3.
+
+    Args:
+        matrix: shape (d, d).
+
+    Source: E. E. Osborne, On pre-conditioning of matrices, J. ACM 7 (1960), doi:10.1145/321043.321048; all entries
+    at once, with half of his exponent.
+    """
+    off = jnp.abs(matrix) * (1 - jnp.eye(len(matrix)))
+    logs = jnp.zeros(len(matrix))
+    for _ in range(_BALANCED):
+        scaled = off * jnp.exp(logs[None, :] - logs[:, None])
+        rows, columns = scaled.sum(1), scaled.sum(0)
+        both = (rows > 0) & (
+            columns > 0
+        )  # what only drives, or is only driven, has no unit of its own
+        quotient = jnp.where(both, rows, 1.0) / jnp.where(both, columns, 1.0)
+        logs = logs + jnp.log(quotient) / 4
+    return matrix * jnp.exp(logs[None, :] - logs[:, None])
 
 
 def distance(a: Any, b: Any) -> Array:

@@ -23,7 +23,7 @@ from ...dynamics.flows.stepper import PointStepper, iterate, orbit, trace
 from ...dynamics.flows.tableaux import runge_kutta
 from ..attraction.exponents import dimension, growth
 from ..attraction.settling import over
-from ..attraction.stepping import RESOLVED, Iterated, slope, stepper
+from ..attraction.stepping import RESOLVED, Iterated, balanced, slope, stepper
 from ..sections.return_map import ReturnMap
 from ..sections.starts import starting_state
 
@@ -257,7 +257,7 @@ def _steepness(s: PointStepper) -> Callable[..., Any]:
 
     def one(z: Any, c: Any) -> Any:
         def step(k: Any, z: Any) -> Any:
-            size = jnp.linalg.norm(slope(rates, z, c), 2)
+            size = jnp.linalg.norm(balanced(slope(rates, z, c)), 2)
             dt = RESOLVED / jnp.maximum(size, 1e-300)
             return runge_kutta("rk4", lambda t, y: rates(y, c), 0.0, z, dt), size
 

@@ -19,7 +19,14 @@ from ..attraction.basin_map import default_steps
 from ..attraction.deciding import decide
 from ..attraction.grid import PointGrid
 from ..attraction.settling import Limits, begin
-from ..attraction.stepping import RESOLVED, Iterated, check_parameters, slope, stepper
+from ..attraction.stepping import (
+    RESOLVED,
+    Iterated,
+    balanced,
+    check_parameters,
+    slope,
+    stepper,
+)
 from ..sections.starts import starting_state
 
 _AT_ONCE = 1 << 28  # bytes
@@ -127,7 +134,7 @@ class Classified:
         c = s.coefficients({n: np.float64(v) for n, v in fixed.items()})
         state = starting_state(s, at, c)
         if flow and dt is None:
-            rate = float(jnp.linalg.norm(slope(s.rates or s.step, state, c)))
+            rate = float(jnp.linalg.norm(balanced(slope(s.rates or s.step, state, c))))
             s = stepper(
                 iterated, target, RESOLVED / rate if np.isfinite(rate) and rate > 0 else 1.0
             )
