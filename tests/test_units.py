@@ -252,6 +252,7 @@ def test_a_parameter_that_is_no_number_gets_a_sentence() -> None:
         return rate * x
 
     wrong = {"rate": len}
-    for call in (A.lyapunov, A.recurrences):
+    for call in (A.lyapunov, A.recurrences, A.cobweb, A.space_portrait):
+        x0 = [0.5, 0.4, 0.3] if call is A.space_portrait else [0.5]
         with pytest.raises(od.OdescentError, match="rate must be"):
-            call(step, x0=[0.5], parameters=wrong)
+            call(step, x0=x0, parameters=wrong)

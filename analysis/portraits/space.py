@@ -19,9 +19,8 @@ from ..._support.rendering.brief import short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
-from ...dynamics.flows.parameters import parameter_values
 from ...dynamics.flows.stepper import PointStepper
-from ..attraction.stepping import Iterated, orbit_read, stepper
+from ..attraction.stepping import Iterated, check_parameters, orbit_read, stepper
 from ..sections.starts import starting_state
 from .field import whole_kind
 from .reference_flows import follow, sampled
@@ -140,8 +139,7 @@ def space_portrait(
         s = stepper(iterated, target, 1.0 if flow else None, given=parameters or ())
         if s.draws:
             raise NotCarried(f"{s.name} draws noise; run or simulate its paths instead.")
-        values = parameter_values(s.name, s.parameters, parameters or {}, s.defaults)
-        c = s.coefficients({k: np.float64(reals(v)) for k, v in values.items()})
+        c = s.coefficients(check_parameters(s, parameters or {}, {}))
         starts = _starts(target, x0)
         states = [starting_state(s, start, c) for start in starts]
         names = _entries(s, states[0])
