@@ -53,7 +53,7 @@ def test_what_is_algebraic() -> None:
         od.algorithm("heavy_ball", learning_rate=A, momentum=M),
         over={"a": (0.1, 5), "m": (0.01, 0.99)},
     )
-    assert all(ball.algebraic.values()) and "nowhere in the window" in str(ball)
+    assert all(ball.algebraic.values()) and "none found in the window" in str(ball)
     other = stability_boundary(
         od.algorithm("conformal_heavy_ball"), over={"h": (0.1, 4), "c": (0.01, 3)}
     )
@@ -108,3 +108,16 @@ def _orbit(r, x):
     for _ in range(10):
         x, slope = r * x * (1 - x), slope * r * (1 - 2 * x)
     return x, slope
+
+
+@pytest.mark.parametrize("longest", [5.0, 5000.0])
+def test_the_curves_are_found_in_wide_windows_and_on_their_edges(longest: float) -> None:
+    ball = od.algorithm("heavy_ball")
+    edge = od.analysis.stability_boundary(ball, over={"step": (0, longest), "momentum": (0, 1)})
+    ((doubling,), pairs) = edge.curves["period doubling"], edge.curves["Neimark-Sacker"]
+    step, momentum = doubling.T
+    np.testing.assert_allclose(step**2, 2 + 2 * momentum, rtol=1e-12)
+    assert step.min() < 1.42 and step.max() > 1.99
+    if longest == 5:  # else two steps apart
+        np.testing.assert_allclose(pairs[0][:, 1], 1)
+        assert pairs[0][:, 0].max() > 1.9

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Curve = Float[np.ndarray, "k 2"]
 _SAMPLES = 241  # points a side, between which a curve is found
+_BEYOND = 1e-6  # of a side
 _NEWTON = 30
 _OUTSIDE = 1e-9  # by how much the other roots may be beyond the unit circle
 _INWARD = 0.02  # of the interval: how far from a boundary the continuation begins
@@ -64,7 +65,7 @@ class StabilityBoundary(Rendered):
         for kind, edge in self.edges.items():
             count = sum(len(c) for c in self.curves[kind])
             what = "" if self.algebraic[kind] else ", not algebraic"
-            seen = f"{count} points" if count else "nowhere in the window"
+            seen = f"{count} points" if count else "none found in the window"
             rows.append(f"  {kind}: {edge} = 0{what}; {seen}")
         head = f"{self.method}: stability boundary in ({p}, {q}) on curvature {self.curvature:g}"
         return "\n".join([head, *rows])
@@ -91,8 +92,8 @@ class StabilityBoundary(Rendered):
             kind: "period doubling" or "Neimark-Sacker".
 
         Raises:
-            OdescentError: another kind, one that is nowhere in the window, or a point that is not found, such as one at
-                the end of the domain of a parameter.
+            OdescentError: another kind, one of which no curve was found, or a point that is not found, such as one at the
+                end of the domain of a parameter.
         """
         check_choice("kind of boundary", kind, self.edges)
         if not self.curves[kind]:
@@ -247,18 +248,19 @@ def _curves(
 
     value, slope = _functions(edge, (names[0], names[1]))
     (low, high) = np.array(intervals).T
-    side = np.linspace(0.0, 1.0, _SAMPLES)
+    # a little beyond, since a curve may run along an edge
+    side = np.concatenate([[-_BEYOND], np.linspace(0.0, 1.0, _SAMPLES), [1 + _BEYOND]])
     u, v = np.meshgrid(side, side)
     z = low + np.stack([u.ravel(), v.ravel()], 1) * (high - low)
     lines = contour_generator(
-        side, side, np.ma.masked_invalid(value(z).reshape(_SAMPLES, _SAMPLES))
+        side, side, np.ma.masked_invalid(value(z).reshape(len(side), len(side)))
     ).lines(0.0)
     made = []
     for line in lines:
         at = low + np.asarray(line, float) * (high - low)
-        for _ in range(_NEWTON):
-            g = slope(at)
-            move = value(at)[:, None] * g / (g**2).sum(1, keepdims=True)
+        for _ in range(_NEWTON):  # across the curve as it is seen in the window
+            g = slope(at) * (high - low)
+            move = value(at)[:, None] * g / (g**2).sum(1, keepdims=True) * (high - low)
             at = at - np.where(np.isfinite(move), move, 0.0)
         fine = ~roots.outside(at, kind) & np.isfinite(at).all(1)
         fine &= ((at >= low - 1e-9 * (high - low)) & (at <= high + 1e-9 * (high - low))).all(1)
