@@ -92,8 +92,8 @@ class StabilityBoundary(Rendered):
             kind: "period doubling" or "Neimark-Sacker".
 
         Raises:
-            OdescentError: another kind, one of which no curve was found, or a point that is not found, such as one at the
-                end of the domain of a parameter.
+            OdescentError: another kind, one of which no curve was found, or a point that is not found, such as one at
+                the end of the domain of a parameter.
         """
         check_choice("kind of boundary", kind, self.edges)
         if not self.curves[kind]:
