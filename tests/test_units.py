@@ -127,6 +127,34 @@ def test_what_is_said_of_a_branch_is_in_the_users_units() -> None:
     np.testing.assert_allclose(found.branches[0].states[:, 0] ** 2 * 1e12, found.branches[0].values)
 
 
+@pytest.mark.parametrize("near", [1e-3, 1e-9])
+def test_a_start_near_zero_is_no_unit(near: float) -> None:
+    def velocity(x: Any, *, mu: Any) -> Any:
+        return subcritical(x, mu)
+
+    found = [
+        A.continuation(
+            velocity, flow=True, parameter="mu", interval=(-1, 1), x0=[e, e], at=-0.9
+        ).branches[0]
+        for e in (0.0, near)
+    ]
+    assert len(found[0].values) == len(found[1].values)
+    np.testing.assert_allclose(found[1].values, found[0].values, atol=1e-12)
+
+
+def test_a_state_may_grow_far_beyond_its_start() -> None:
+    def velocity(x: Any, *, mu: Any) -> Any:
+        return (
+            mu - x**2
+        )  # singular at the start, where neither the state nor the slope tell a length
+
+    found = A.continuation(
+        velocity, flow=True, parameter="mu", interval=(0, 4), x0=[1e-5], at=1e-10
+    )
+    assert found.branches[0].ends == ("the interval of mu ends",) * 2
+    assert found.branches[0].x.max() == pytest.approx(2)
+
+
 # ---- everything else: an analysis in units to what does not depend on them
 def well(x: Any) -> Any:
     return (x[0] ** 2 - 1) ** 2 / 4 + 0.1 * x[0]

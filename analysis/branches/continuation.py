@@ -243,6 +243,7 @@ def _in_units(
     values = values.copy()
     values[active] /= units.value
     low, high = (end / units.value for end in interval)
+    steps = replace(steps, escape=steps.escape * units.wide)
     return BranchSource(measured(made, units), values, active, (low, high), steps)
 
 

@@ -236,8 +236,8 @@ def follow(
         if reason is not None:
             return points, reason
         if float(np.abs(np.delete(new.y, [*zero.box])).max(initial=0.0)) > steps.escape:
-            beyond = steps.escape * zero.size
-            return points, f"the state leaves beyond {beyond:g} at {zero.where(new.y)}"
+            far = steps.escape * zero.size
+            return points, f"the state leaves beyond {far:g} at {zero.where(new.y)}"
         gap = float(np.linalg.norm(weights * (new.y - start.y)))
         away = away or gap > 4 * length
         if away and gap <= length and _passes(here, new, start, weights):

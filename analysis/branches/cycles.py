@@ -116,7 +116,7 @@ class _Follower:
         self.found: list[tuple[SpecialPoint, Vector]] = []
         self.records: list[tuple[Any, ...]] = []
         self.coarse = False
-        self._before = _size(orbits.orbit(start.y))
+        self._before = self._largest = _size(orbits.orbit(start.y))
         self.record(start)
 
     def multipliers(self, here: CurvePoint) -> np.ndarray:
@@ -145,8 +145,9 @@ class _Follower:
         self.record(b)
         size = _size(self.orbits.orbit(b.y))
         shrinks = 2 * size - self._before <= 0.1 * size
-        self._before = size
-        if shrinks and size < 0.1:
+        self._before, self._largest = size, max(size, self._largest)
+        wide = self.orbits.source.field.units.wide
+        if shrinks and size < 0.1 * max(1.0, min(self._largest, wide)):
             return f"the cycle shrinks to an equilibrium near {where}"
         if not 0 < b.y[-2] < _LONG * self.first:
             return f"the period grows beyond {_LONG * self.first * time:.3g} near {where}"
@@ -388,7 +389,7 @@ def settled_orbit(source: BranchSource, state: Vector, period: float) -> Solutio
     for until in (50 * period, 1.5 * period):
         run = solve_ivp(
             lambda t, u: np.asarray(rates(u, values)), (0.0, until), state, method="LSODA", rtol=1e-9,
-            atol=1e-11, dense_output=True, events=_gone(),
+            atol=1e-11, dense_output=True, events=_gone(1e8 * field.units.wide),
         )  # fmt: skip
         if not run.success or run.status == 1:
             raise OdescentError(
@@ -417,9 +418,9 @@ def settled_orbit(source: BranchSource, state: Vector, period: float) -> Solutio
     return followed(orbits, start, True)
 
 
-def _gone() -> Any:
+def _gone(far: float) -> Any:
     def event(t: float, u: np.ndarray) -> float:
-        return 1e8 - float(np.abs(u).max())
+        return far - float(np.abs(u).max())
 
     event.terminal = True  # type: ignore[attr-defined]
     return event

@@ -48,15 +48,23 @@ class Units:
 
         Args:
             state: with which the computation begins, shape (n,).
-            length: on which the field changes there; where it is much less than the state, distances from that count.
+            length: on which the field changes there, 0 where it is not known. Where it is much less than the state,
+                distances from that count; it stands for a state that is 0, and up to 1 for one that is less.
             rate: of change, 1 for maps.
             active: the number of the parameter that is varied.
             width: of its interval.
         """
-        size, length = _unit(float(np.abs(state).max(initial=0.0)) or length), _unit(length)
-        far = length < size
+        length = length if np.isfinite(length) else 0.0
+        size = float(np.abs(state).max(initial=0.0)) or length
+        size = max(size, min(length, 1.0))
+        far = length > 0 and _unit(length) < _unit(size)
         origin = tuple(state.tolist()) if far else ()
-        return cls(length if far else size, 1 / _unit(rate), active, _unit(width), origin)
+        return cls(_unit(length if far else size), 1 / _unit(rate), active, _unit(width), origin)
+
+    @property
+    def wide(self) -> float:
+        """What the user has as 1, where that is more: a start near 0 says little of how large a state can be."""
+        return max(1.0, 1 / self.state)
 
     def values(self, own: Any) -> Any:
         """Parameters in the user's units, of NumPy's or JAX's arrays of shape (m,)."""
