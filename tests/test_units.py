@@ -155,6 +155,17 @@ def test_a_state_may_grow_far_beyond_its_start() -> None:
     assert found.branches[0].x.max() == pytest.approx(2)
 
 
+@pytest.mark.parametrize("near", [1e-3, 1e-13])
+def test_a_state_near_zero_is_no_unit(near: float) -> None:
+    f = in_units(well, USUAL)
+    key = jax.random.key(0)
+    found = A.resilience(descent(USUAL), f, at=[near], key=key, directions=2)
+    assert found.distance == pytest.approx(1.147711788)
+    saddle, off = float(found.attractor.points[0, 0]) + found.distance, max(near, 1e-10)
+    edge = A.edge_state(descent(USUAL), f, between=([saddle - off], [saddle + off]))
+    assert edge.points[0, 0] == pytest.approx(saddle)
+
+
 # ---- everything else: an analysis in units to what does not depend on them
 def well(x: Any) -> Any:
     return (x[0] ** 2 - 1) ** 2 / 4 + 0.1 * x[0]

@@ -29,7 +29,7 @@ _APART = 1e-5  # of the scale: settled points this near to an attractor have gon
 _APART_CLOCKED = 1e-3  # the same where states cannot be polished
 _EXACT = 1e-12  # of the scale: points that start on an unstable cycle and stay
 NEUTRAL = 1e-7  # of multipliers around 1
-_NOTHING = 1e-10  # of the scale: an entry of a point that is less is 0
+_NOTHING = 1e-14  # of the scale: an entry of a point that is less is 0
 
 
 @dataclass(frozen=True)

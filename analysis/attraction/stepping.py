@@ -235,9 +235,8 @@ def balanced(matrix: Array) -> Array:
     for _ in range(_BALANCED):
         scaled = off * jnp.exp(logs[None, :] - logs[:, None])
         rows, columns = scaled.sum(1), scaled.sum(0)
-        both = (rows > 0) & (
-            columns > 0
-        )  # what only drives, or is only driven, has no unit of its own
+        # what only drives, or is only driven, has no unit of its own
+        both = (rows > 0) & (columns > 0)
         quotient = jnp.where(both, rows, 1.0) / jnp.where(both, columns, 1.0)
         logs = logs + jnp.log(quotient) / 4
     return matrix * jnp.exp(logs[None, :] - logs[:, None])

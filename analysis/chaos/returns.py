@@ -202,7 +202,7 @@ def _sides(orbit: np.ndarray, window: tuple[float, float] | None) -> tuple[float
             )
         return low, high
     middle, half = (orbit.max() + orbit.min()) / 2, np.ptp(orbit) / 2
-    half = 1.3 * half or 1e-3 * (abs(middle) or 1.0)  # an orbit at rest has no width
+    half = max(1.3 * half, 1e-3 * abs(middle)) or 1e-3  # an orbit at rest has no width
     return float(middle - half), float(middle + half)
 
 

@@ -132,7 +132,7 @@ def phase_portrait(
         flows, times = {name: _shown(x0, followed)}, {name: _shown(x0, clock)}
     # nothing determines the window but the start
     if window is None and not iterates and not flows:  # a system alone: the start is within sight
-        reach = 1.25 * (float(np.abs(start).max()) or 1.0)
+        reach = 1.25 * max(1.0, float(np.abs(start).max()))
         window = ((-reach, reach), (-reach, reach))
     x, y = _labels(plane)
     options = {"one": plane.one, "jacobian": plane.jacobian, "noisy": noisy, **options}

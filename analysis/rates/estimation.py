@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _DENSE = 200  # variables; above, Lanczos' method
 _NEGATIVE = 1e-8  # of the greatest curvature: what is less negative is rounding
-_HALVINGS = 60
+_HALVINGS = 100
 
 
 @dataclass(frozen=True, repr=False)

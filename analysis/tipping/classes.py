@@ -28,6 +28,7 @@ from ..attraction.stepping import (
     stepper,
 )
 from ..sections.starts import starting_state
+from .shares import FATES
 
 _AT_ONCE = 1 << 28  # bytes
 
@@ -158,6 +159,17 @@ class Classified:
             with_states(self.grid, self.like, both, self.scale), self.limits, 64
         )
         return labels[:-1], found, int(labels[-1])
+
+    def at_first(
+        self, states: Float[np.ndarray, "n d"], own: Float[np.ndarray, " d"]
+    ) -> tuple[Int[np.ndarray, " n"], tuple[Attractor, ...], int]:
+        """The same, where the states, and so the scale, may be far less than the attractors are."""
+        labels, found, label = self.of(states, own)
+        lost = any(i < 0 or found[i].kind in FATES for i in (label, *labels.tolist()))
+        if lost and self.scale < 1:
+            self.scale = max(1.0, float(np.abs(own).max(initial=0.0)))
+            labels, found, label = self.of(states, own)
+        return labels, found, label
 
     def named(self, flat: np.ndarray) -> dict[str, np.ndarray]:
         tiny = 1e-14 * self.scale

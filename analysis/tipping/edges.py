@@ -27,6 +27,7 @@ _NEAR, _FAR = (
     1e-9,
     1e-4,
 )  # of the scale: how near the two orbits of an edge begin, and how far apart they go
+_KNOWN = 1e-5  # of the states: no less counts, so that what is near differs by more than rounding
 _STEPS = 512  # of the two orbits, at most, before they are brought together again
 _POLISHED = 1e-9
 
@@ -100,8 +101,9 @@ def edge_state(
         k = Classified(iterated, target, between[0], parameters, steps, dt)
         a = k.begin
         b = np.asarray(ravel_pytree(starting_state(k.s, between[1], k.c))[0], float)
-        k.scale = float(np.abs(b - a).max()) or k.scale
-        labels, found, own = k.of(b[None], a)
+        known = _KNOWN * max(float(np.abs(a).max()), float(np.abs(b).max()))
+        k.scale = max(float(np.abs(b - a).max()), known) or k.scale
+        labels, found, own = k.at_first(b[None], a)
         if int(labels[0]) == own:
             raise OdescentError(
                 "both states go to one attractor; an edge needs two in different basins."

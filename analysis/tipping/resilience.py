@@ -103,7 +103,7 @@ def resilience(
     check_whole("directions", directions, 1)
     with jax.enable_x64(True):
         k = Classified(iterated, target, at, parameters, steps, dt)
-        _, found, own = k.of(np.empty((0, len(k.begin))), k.begin)
+        _, found, own = k.at_first(np.empty((0, len(k.begin))), k.begin)
         if own < 0 or found[own].kind in FATES:
             fate = "it has not settled" if own < 0 else f"it {found[own].label}"
             raise OdescentError(f"the state goes to no attractor of {k.s.name}: {fate}.")
@@ -114,7 +114,8 @@ def resilience(
             raise OdescentError(
                 f"the state of {k.s.name} has more than its blocks; its attractors cannot be pushed."
             )
-        size = 10 * max(float(np.abs(places).max()), k.scale)
+        k.scale = max(k.scale, float(np.abs(places).max()))
+        size = 10 * k.scale
         reach = max(10.0, size) if largest is None else real(largest)
         if not (np.isfinite(reach) and reach > 0):
             raise OdescentError(
