@@ -256,7 +256,7 @@ ANALYSES: dict[str, Callable[[Units], Any]] = {
     "minimum_action": lambda u: A.minimum_action(
         NOISE, u.state(-1, 0), u.state(1, 0), in_units(two_wells, u)).action / u.r**2 / u.w,
     "basins of a flow": lambda u: A.basins(
-        od.system("heavy_ball"), in_units(well, u), axes={"x0": (u.s - 2 * u.r, u.s + 2 * u.r, 9)},
+        od.system("heavy_ball"), in_units(well, u), axes={"x0": (u.s - 2 * u.r, u.s + 2 * u.r, 5)},
         parameters={"c": 1.5 * u.w**0.5},
     ).labels,
     "basins": lambda u: A.basins(
