@@ -115,6 +115,41 @@ def test_branches_are_the_same_in_other_units(name: str, units: Units) -> None:
         assert a == pytest.approx(b, rel=1e-5, abs=1e-5)
 
 
+@pytest.mark.parametrize("units", OTHERS, ids=str)
+def test_folds_meet_in_a_cusp_in_all_units(units: Units) -> None:
+    u = units
+
+    def velocity(x: Any, *, a: Any, b: Any) -> Any:
+        z = (x - u.s) / u.r
+        return u.r * u.w * (a / u.p + b * z - z**3)
+
+    found = A.continuation(
+        velocity, flow=True, parameter="a", interval=(-2 * u.p, 2 * u.p), x0=u.state(-1.8), at=-1.9 * u.p,
+        parameters={"b": 1.0},
+    )  # fmt: skip
+    curve = found.curve(found.special[0], second="b", interval=(-1, 2))
+    a, b = curve.values.T
+    np.testing.assert_allclose(4 * b**3, 27 * (a / u.p) ** 2, atol=1e-12)
+    (cusp,) = curve.special
+    assert cusp.kind == "cusp" and u.own(cusp.x) == pytest.approx(0, abs=1e-9)
+    assert (cusp.values[0] / u.p, cusp.values[1]) == pytest.approx((0, 0), abs=1e-9)
+
+
+def test_frequencies_are_in_the_users_time() -> None:
+    def velocity(x: Any, *, mu: Any, turn: Any) -> Any:
+        square = (x[0] ** 2 + x[1] ** 2) * 1e12
+        return 1e3 * (jnp.stack([-x[1], x[0]]) * turn + x * (mu - square))
+
+    found = A.continuation(
+        velocity, flow=True, parameter="mu", interval=(-1, 1), x0=[0.0, 0.0], at=-0.9,
+        parameters={"turn": 2.0},
+    )  # fmt: skip
+    (point,) = found.special
+    assert point.eigenvalue == pytest.approx(2000j) and point.period == pytest.approx(np.pi / 1000)
+    curve = found.curve(point, second="turn", interval=(1, 3))
+    np.testing.assert_allclose(curve.frequencies, 1e3 * curve.values[:, 1])
+
+
 def test_what_is_said_of_a_branch_is_in_the_users_units() -> None:
     def velocity(x: Any, *, mu: Any) -> Any:
         return mu - (x / 1e-6) ** 2
