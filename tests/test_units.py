@@ -321,6 +321,13 @@ def test_analyses_are_the_same_in_other_units(name: str, units: Units) -> None:
         np.testing.assert_allclose(np.asarray(found, float), wanted, rtol=1e-5, atol=atol)
 
 
+def test_attractors_side_by_side_have_labels_of_their_own() -> None:
+    u = Units(1e-5, 1.0)
+    found = A.basins(descent(u), in_units(well, u), axes={"x0": (u.s - 2 * u.r, u.s + 2 * u.r, 5)})
+    labels = [a.label for a in found.attractors]
+    assert labels == ["fixed point 0.99999", "fixed point 1.00001"]
+
+
 def test_a_parameter_that_is_no_number_gets_a_sentence() -> None:
     def step(x: Any, *, rate: Any) -> Any:
         return rate * x

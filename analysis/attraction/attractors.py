@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -49,6 +49,7 @@ class Attractor(Rendered):
         stable: below 1; None for a multiplier of 1 up to rounding, or none.
         exponent: the largest Lyapunov exponent of a chaotic or quasi-periodic attractor, and the ends of its interval:
             per step of a map, per unit of time of a flow.
+        digits: of a fixed point in its label.
     """
 
     kind: str
@@ -58,6 +59,7 @@ class Attractor(Rendered):
     multiplier: float | None = None
     stable: bool | None = None
     exponent: tuple[float, ...] | None = None
+    digits: int = 4
 
     def __str__(self) -> str:
         return self.label
@@ -68,7 +70,8 @@ class Attractor(Rendered):
         if self.kind == "fixed point":
             if not self.points.size:
                 return "fixed points"
-            shown = ", ".join(f"{v + 0.0:.4g}" for v in self.points[0].ravel()[:4].tolist())
+            place = self.points[0].ravel()[:4].tolist()
+            shown = ", ".join(f"{v + 0.0:.{self.digits}g}" for v in place)
             text = f"fixed point {shown}" if self.points[0].size == 1 else f"fixed point ({shown})"
             return text if self.stable is not False else text.replace("fixed", "unstable fixed")
         if self.kind == "cycle":
@@ -373,6 +376,20 @@ class Catalogue:
         points = turn(x)
         points = np.where(np.abs(points) <= _NOTHING * self.scale, 0.0, points)
         return Attractor(kind, period, points, named, multiplier, is_stable(multiplier))
+
+
+def told_apart(found: Sequence[Attractor]) -> tuple[Attractor, ...]:
+    """The same, with as many digits as it takes for the labels of fixed points to differ."""
+    made = list(found)
+    for digits in (6, 9, 12, 15):
+        labels = [a.label for a in made]
+        made = [
+            replace(a, digits=digits)
+            if a.kind == "fixed point" and labels.count(a.label) > 1
+            else a
+            for a in made
+        ]
+    return tuple(made)
 
 
 def _rows(tree: Any) -> np.ndarray:

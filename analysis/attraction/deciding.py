@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from .attractors import NEUTRAL, Attractor, Catalogue, moduli, refine
+from .attractors import NEUTRAL, Attractor, Catalogue, moduli, refine, told_apart
 from .batching import pick, take
 from .capture import capture, traps, visits
 from .grid import PointGrid
@@ -192,7 +192,7 @@ class _Search:
         ranked = sorted(used, key=lambda i: found[i].order)
         new = np.full(len(found) + 1, -1)
         new[ranked] = np.arange(len(ranked))
-        return new[label], tuple(found[i] for i in ranked)
+        return new[label], told_apart([found[i] for i in ranked])
 
     def _families(
         self, settled: np.ndarray, period: np.ndarray, state: Any
