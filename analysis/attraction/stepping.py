@@ -231,15 +231,17 @@ def balanced(matrix: Array) -> Array:
     at once, with half of his exponent.
     """
     off = jnp.abs(matrix) * (1 - jnp.eye(len(matrix)))
-    logs = jnp.zeros(len(matrix))
-    for _ in range(_BALANCED):
-        scaled = off * jnp.exp(logs[None, :] - logs[:, None])
+    factors: Callable[[Array], Array] = lambda logs: jnp.exp(logs[None, :] - logs[:, None])
+
+    def closer(_: Any, logs: Array) -> Array:
+        scaled = off * factors(logs)
         rows, columns = scaled.sum(1), scaled.sum(0)
         # what only drives, or is only driven, has no unit of its own
         both = (rows > 0) & (columns > 0)
         quotient = jnp.where(both, rows, 1.0) / jnp.where(both, columns, 1.0)
-        logs = logs + jnp.log(quotient) / 4
-    return matrix * jnp.exp(logs[None, :] - logs[:, None])
+        return logs + jnp.log(quotient) / 4
+
+    return matrix * factors(iterate(closer, jnp.zeros(len(matrix)), _BALANCED))
 
 
 def distance(a: Any, b: Any) -> Array:

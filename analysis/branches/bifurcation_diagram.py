@@ -270,9 +270,12 @@ def _exact(p: PointGrid, state: Any, change: Change) -> Change:
     problem = StationaryProblem.of(field, 1 if field.flow else change.period, values)
     rate = float(np.abs(slope_of(problem, u, values)).max()) if field.flow else 1.0
     field = measured(field, Units.of(np.array([p.scale]), p.scale, rate, active, high - low))
-    u, (low, high, value) = (
-        field.units.own(u),
-        np.array([low, high, change.value]) / field.units.value,
+    units = field.units
+    u, value, low, high = (
+        units.own(u),
+        change.value / units.value,
+        low / units.value,
+        high / units.value,
     )
     values[active] = value
     problem = StationaryProblem.of(field, problem.period, values)

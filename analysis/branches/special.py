@@ -50,9 +50,8 @@ class SpecialPoint(Rendered):
     period: float | None = None
     branch: int = 1
     criticality: str = ""
-    found: Any = field(
-        default=None, repr=False, compare=False
-    )  # for those who go on from it, in the field's units
+    # for those who go on from it, in the field's units
+    found: Any = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return self.label
