@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import odescent as od
 from odescent import minimize
 
 
@@ -56,3 +57,16 @@ def test_rest_is_no_success_while_something_moves_or_the_best_point_is_elsewhere
     found = minimize(lucky, [(-3, 3)] * 2, steps=300, vectorized=True, jit=False)
     assert found.fun == -1 and np.abs(found.x - found.consensus).max() > 1
     assert not found.success and found.message == "the steps are used up."
+
+
+def test_a_box_may_be_a_tuple_and_is_not_taken_for_particles() -> None:
+    def fun(x: Any) -> Any:
+        return jnp.sum((x - 0.5) ** 2)
+
+    pairs = ((-3.0, 3.0), (-3.0, 3.0))
+    found = minimize(fun, pairs, steps=300, seed=1)
+    np.testing.assert_array_equal(found.x, minimize(fun, [*pairs], steps=300, seed=1).x)
+    np.testing.assert_allclose(found.x, 0.5, atol=1e-3)
+    for box in (np.array(pairs), [[*p] for p in pairs]):
+        with pytest.raises(od.OdescentError, match=r"2 particles at one place, \(-3, 3\); a box"):
+            minimize(fun, box)

@@ -27,7 +27,15 @@ from ..attraction.stepping import Iterated, slope
 from .critical import BRANCH, FLIP, FOLD, HOPF, TORUS, ZERO, StationaryProblem, slope_of
 from .curve import CurvePoint
 from .field import Units, field_at, measured
-from .special import SpecialPoint, described, locate, point_in_users_units
+from .special import (
+    MULTIPLE,
+    SpecialPoint,
+    described,
+    eigenvalues,
+    growth,
+    locate,
+    point_in_users_units,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +57,8 @@ class Change(Rendered):
     Attributes:
         value: of the parameter.
         kind: "fold", "transcritical", "pitchfork", "period doubling", "Neimark-Sacker" or, for equilibria of flows,
-            "Hopf"; "fold, transcritical or pitchfork" where the point could not be made exact.
+            "Hopf"; "multiple" where several eigenvalues are critical at once; "fold, transcritical or pitchfork" where
+            the point could not be made exact.
         period: of the cycle that is stable on one side.
         eigenvalue: the critical one, just inside.
         coefficient: of the normal form, as of `SpecialPoint`; None where the point could not be made exact.
@@ -219,6 +228,12 @@ def _changes(p: PointGrid, state: Any, period: np.ndarray) -> tuple[Change, ...]
         return ()
     z, near, far, q = take(z, kept), near[kept], far[kept], q[kept]
     *_, critical = _continued(p, z, q, near)
+    # of a continuum of attractors the eigenvalue is neutral everywhere
+    alone = np.flatnonzero(np.abs(growth(critical, flow)) > _BROKEN)
+    if not len(alone):
+        return ()
+    z, near, far, q, critical = take(z, alone), near[alone], far[alone], q[alone], critical[alone]
+    end = far.copy()
     # bisection, with steps that grow while the branch stays stable
     span = float(grid[-1] - grid[0])
     step = (far - near) / 2
@@ -237,7 +252,9 @@ def _changes(p: PointGrid, state: Any, period: np.ndarray) -> tuple[Change, ...]
     found: list[Change] = []
     for i in np.argsort(near, kind="stable").tolist():
         c = complex(critical[i])
-        if (abs(c.real) if flow else abs(abs(c) - 1)) > _CRITICAL:
+        margin = abs(c.real) if flow else abs(abs(c) - 1)
+        there = abs(near[i] - end[i]) <= 1e-12 * span and margin > _SAME  # stable up to the end
+        if margin > _CRITICAL or there:
             continue
         change = Change(float(near[i]), _kind(c, flow), int(q[i]), c)
         if not any(_alike(o, change, span) for o in found):
@@ -251,7 +268,9 @@ def _changes(p: PointGrid, state: Any, period: np.ndarray) -> tuple[Change, ...]
 
 def _alike(a: Change, b: Change, span: float) -> bool:
     """Whether two changes are one, found from both sides."""
-    return (a.kind in b.kind or b.kind in a.kind) and abs(a.value - b.value) <= _SAME * span
+    several = MULTIPLE in (a.kind, b.kind) and a.period != b.period
+    same = not several and (a.kind in b.kind or b.kind in a.kind)
+    return same and abs(a.value - b.value) <= _SAME * span
 
 
 def _exact(p: PointGrid, state: Any, change: Change) -> Change:
@@ -283,6 +302,10 @@ def _exact(p: PointGrid, state: Any, change: Change) -> Change:
     slope = problem.system(ZERO, {active: (low, high)}, np.zeros(len(u))).evaluate(y)[1]
     if not np.isfinite(slope).all():
         return change
+    rates = np.abs(growth(eigenvalues(slope[:, :-1], field.flow), field.flow))
+    pair = change.kind in ("Hopf", "Neimark-Sacker")
+    if rates.min() <= _SAME and (rates <= 10 * rates.min() + _BROKEN).sum() > 1 + pair:
+        return replace(change, kind=MULTIPLE)
     here = CurvePoint(y, np.zeros(len(y)), slope)
     whole = {"Hopf": HOPF, "Neimark-Sacker": TORUS, "period doubling": FLIP}.get(change.kind)
     reach = _NEAR * max(1.0, float(np.abs(u).max()))
@@ -324,7 +347,8 @@ def _doubled(
 
 def _halved(c: Change, found: list[Change], span: float) -> bool:
     """Whether a cycle only ends because it merges with the one of half its period, which loses stability there."""
-    halves = (o for o in found if o.kind == "period doubling" and 2 * o.period == c.period)
+    doubles = ("period doubling", MULTIPLE)
+    halves = (o for o in found if o.kind in doubles and 2 * o.period == c.period)
     return c.kind != "period doubling" and any(
         abs(o.value - c.value) <= 1e-3 * span for o in halves
     )

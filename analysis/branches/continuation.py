@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._support.errors import OdescentError
-from ..._support.numbers import check_whole, real, reals
+from ..._support.numbers import check_whole, real
 from ..._support.rendering.brief import short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
@@ -81,7 +81,8 @@ class Continuation(Rendered):
                     "periods": b.periods.tolist(), "ends": list(b.ends),
                     "special": [
                         {"value": s.value, "kind": s.kind, "criticality": s.criticality, "coefficient": s.coefficient,
-                         "eigenvalue": [s.eigenvalue.real, s.eigenvalue.imag], "x": s.x.tolist(), "period": s.period}
+                         "eigenvalue": [s.eigenvalue.real, s.eigenvalue.imag], "x": s.x.tolist(), "period": s.period,
+                         "critical": s.critical}
                         for s in b.special
                     ],
                 }
@@ -166,7 +167,7 @@ def continuation(
         target: the objective, for algorithms and systems.
         parameter: the one that is varied, by a name that `run` takes, such as ``step``.
         interval: (low, high), in which it is varied.
-        x0: near the equilibrium or cycle at the start; the objective's x0 by default.
+        x0: near the equilibrium or cycle at the start, an array or values by block; the objective's by default.
         at: the value of the parameter at the start; the low end of the interval by default.
         period: of the cycle of a map, in steps; of a flow, a guess (within a third or so) of the period of the
             stable cycle to which a run from x0 goes.
@@ -207,7 +208,7 @@ def continuation(
         s = stepper_of(iterated, target, flow, (parameter, *(parameters or ())))
         check_parameter(s, parameter)
         fixed = check_parameters(s, parameters or {}, {parameter: begin})
-        made, state = field_of(s, reals(start), {**fixed, parameter: begin})
+        made, state = field_of(s, start, {**fixed, parameter: begin})
         values = np.array([{**fixed, parameter: begin}[n] for n in made.names], float)
         steps = StepLengths(
             largest=float(largest), first=min(5e-3, float(largest)), most=int(points)

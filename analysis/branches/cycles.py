@@ -23,7 +23,7 @@ from .collocation import (
     phase_of,
     transfer,
 )
-from .critical import BRANCH, FLIP, FOLD, TORUS, StationaryProblem, slope_of
+from .critical import BRANCH, FLIP, FOLD, StationaryProblem, slope_of
 from .curve import (
     CurvePoint,
     Vector,
@@ -36,7 +36,20 @@ from .curve import (
     root,
 )
 from .field import Forms, ParametricField
-from .special import Located, Signs, SpecialPoint, locate, unstable
+from .special import (
+    ALONE,
+    MULTIPLE,
+    Located,
+    Signs,
+    SpecialPoint,
+    growth,
+    keep,
+    kind_at,
+    locate,
+    meeting,
+    on_edge,
+    unstable,
+)
 
 INTERVALS = 20
 _MOST = 160  # intervals
@@ -168,8 +181,11 @@ class _Follower:
         if here is None:
             return
         if high[0] - low[0] <= _WIDTH:
-            self._add(a, b, low, high, here)
-            return
+            kind = kind_at(self.multipliers(here)[1:], False, low[1], high[1])
+            if kind != MULTIPLE or high[0] - low[0] <= ALONE:
+                if kind is not None:
+                    self._add(a, b, low, high, here, kind)
+                return
         seen = self.signs(here)
         if seen != low[1]:
             self._isolate(a, b, low, (middle, seen))
@@ -177,51 +193,33 @@ class _Follower:
             self._isolate(a, b, (middle, seen), high)
 
     def _add(
-        self, a: CurvePoint, b: CurvePoint, low: tuple[float, Signs], high: tuple[float, Signs], here: CurvePoint
+        self, a: CurvePoint, b: CurvePoint, low: tuple[float, Signs], high: tuple[float, Signs], here: CurvePoint,
+        kind: str,
     ) -> None:  # fmt: skip
-        kind, test = self._kind(low[1], high[1], here)
-        if kind is None:
-            return
-        exact = None
-        if test is not None:
+        exact, count = None, abs(high[1].unstable - low[1].unstable)
+        rates: Callable[..., Any] = lambda p: growth(self.multipliers(p)[1:], False)
+        if kind in (FOLD, BRANCH):
+            exact = locate(self.orbits.problem(), self.orbits.source.active, here, kind)
+        elif kind == MULTIPLE:
+            here = meeting(self.zero, a, b, (low[0] + high[0]) / 2, rates, count) or here
+        else:  # there is no extended system
+            own = self.multipliers(here)[1:]
+            critical = complex(own[int(np.argmin(np.abs(growth(own, False))))])
+            nearest: Callable[..., complex] = lambda p: _nearest(self.multipliers(p)[1:], critical)
+            test: Callable[..., float] = lambda p: (
+                nearest(p).real + 1 if kind == FLIP else abs(nearest(p)) - 1
+            )
             part = root(
                 self.zero, a, b, test, max(low[0] - _WIDTH, 0.0), min(high[0] + _WIDTH, 1.0)
             )
             here = (None if part is None else between(self.zero, a, b, part)) or here
-        else:
-            exact = locate(self.orbits.problem(), self.orbits.source.active, here, kind)
-        made = self.described(kind, here, exact)
-        weights = self.zero.weights(here.y)
-        for other, y in self.found:
-            same = len(y) == len(here.y) and np.linalg.norm(weights * (y - here.y)) <= 1e-3
-            if other.kind == made.kind and same:
-                return
-        self.found.append((made, here.y))
+        made = self.described(kind, here, exact, count)
+        keep(self.found, made, here.y, self.zero.weights(here.y), 1e-3)
 
-    def _kind(
-        self, before: Signs, after: Signs, here: CurvePoint
-    ) -> tuple[str | None, Callable[[CurvePoint], float] | None]:
-        """The kind of a point, and its test function where there is no extended system."""
-        if before.determinant != after.determinant:
-            return BRANCH, None
-        if before.turn != after.turn:
-            return FOLD, None
-        own = self.multipliers(here)[1:]
-        if abs(before.unstable - after.unstable) == 0 or not len(own):
-            return None, None
-        critical = complex(own[int(np.argmin(np.abs(np.abs(own) - 1)))])
-        if abs(critical.imag) > 1e-6:
-            pair: Callable[..., complex] = lambda p: _nearest(self.multipliers(p)[1:], critical)
-            return TORUS, lambda p: abs(pair(p)) - 1
-        if critical.real < 0:
-            return FLIP, lambda p: float(_nearest(self.multipliers(p)[1:], critical).real + 1)
-        return (
-            None,
-            None,
-        )  # a multiplier 1 is that of a fold or a branch point, seen by its own sign
-
-    def described(self, kind: str, here: CurvePoint, exact: Located | None) -> SpecialPoint:
-        """The special point as data; the coefficients of orbits are not computed."""
+    def described(
+        self, kind: str, here: CurvePoint, exact: Located | None, count: int
+    ) -> SpecialPoint:
+        """The special point as data, ``count`` multipliers being critical; coefficients of orbits are not computed."""
         orbits, y = self.orbits, here.y
         if exact is not None and np.abs(exact.y - y).max() <= 1e-2 * max(1.0, np.abs(y).max()):
             y = exact.y
@@ -238,7 +236,10 @@ class _Follower:
             critical = complex(-1)
         name = kind
         if kind in (FOLD, BRANCH):
-            critical = complex(1)
+            critical, count = complex(1), 1
+        if kind == MULTIPLE:
+            nearest = own[np.argsort(np.abs(growth(own, False)))[:count]]
+            critical = on_edge(complex(nearest[int(np.argmax(np.abs(nearest.imag)))]), False)
         if kind == BRANCH:
             problem = orbits.problem()
             values = problem.values.copy()
@@ -250,7 +251,14 @@ class _Follower:
             at = Located(y, kind, np.zeros(d), 0.0, here.tangent, found.tangents)
         x = _extent(orbits.source, orbits.orbit(y), y[-1])
         return SpecialPoint(
-            float(y[-1]), name, None, critical, x, float(y[-2]), found=(at, orbits.mesh, here)
+            float(y[-1]),
+            name,
+            None,
+            critical,
+            x,
+            float(y[-2]),
+            critical=count,
+            found=(at, orbits.mesh, here),
         )
 
 

@@ -19,6 +19,7 @@ from ...dynamics import Objective, System
 from ...dynamics.flows.stepper import PointStepper, iterate
 from ...dynamics.vector_fields.own_functions import current
 from ..attraction.stepping import Iterated, stepper
+from ..sections.starts import starting_state
 
 
 @dataclass(frozen=True)
@@ -158,20 +159,20 @@ def _mapped(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
 
 
 def field_of(
-    s: PointStepper, x0: np.ndarray, parameters: Mapping[str, float]
+    s: PointStepper, x0: Any, parameters: Mapping[str, float]
 ) -> tuple[ParametricField, np.ndarray]:
     """The field of a stepper, and the state at a starting point.
 
     Args:
         s: the stepper.
-        x0: the starting point of the output.
+        x0: the starting point of the output, or values by block (see `starting_state`).
         parameters: all values, by name, for which the first state is made.
 
     Returns:
         The field, and the flat state, shape (n,).
     """
     c = s.coefficients({n: np.float64(parameters[n]) for n in s.parameters})
-    return field_at(s, s.init(jnp.asarray(x0, float), c))
+    return field_at(s, starting_state(s, x0, c))
 
 
 def field_at(s: PointStepper, state: Any) -> tuple[ParametricField, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,11 @@ NEUTRAL = 1e-8  # of growth rates, and of moduli of multipliers around 1
 _WIDTH = 1e-4  # of a step, to which an event is isolated before Newton's method
 _RADIUS = 0.3  # of a step, by which Newton's method may move it
 _DEGENERATE = 1e-7
+MULTIPLE = "multiple"
+_CROSS = {BRANCH: 1, FOLD: 1, FLIP: 1, HOPF: 2, TORUS: 2}  # eigenvalues that cross at once
+ALONE = 1e-6  # of a step: eigenvalues that cross no further apart cross at once
+_AROUND = 3e-3  # of a step: how far from a singular point the branch is known to rounding
+_SINGULAR = 1e-10
 _BELOW = {"Hopf": -1, "Neimark-Sacker": -1, "pitchfork": -1, "period doubling": 1}
 
 
@@ -28,18 +34,20 @@ class SpecialPoint(Rendered):
     Attributes:
         value: of the parameter.
         kind: "fold", "transcritical", "pitchfork", "branch point" (another one), "Hopf", "period doubling",
-            "Neimark-Sacker".
+            "Neimark-Sacker"; "multiple" where further eigenvalues are critical at the same point, as a symmetry makes
+            them: no normal form of the others holds there.
         coefficient: of the normal form (Kuznetsov, 2004): a of x' = b + a x^2 for folds, a of x' = b x + a x^2 for
             transcritical points, e of x' = b x + e x^3 for pitchforks, the first Lyapunov coefficient of Hopf points,
             c of x -> -(1 + b) x + c x^3 for period doublings, d of the radius r -> r + b r + d r^3 for
-            Neimark-Sacker points; None for cycles of flows. Its size depends on the length of the eigenvector (1),
-            its sign does not, apart from folds and transcritical points.
+            Neimark-Sacker points; None for cycles of flows and multiple points. Its size depends on the length of the
+            eigenvector (1), its sign does not, apart from folds and transcritical points.
         eigenvalue: the critical one: a growth rate of an equilibrium, a multiplier of anything else.
         x: output there, as a row of the branch's: shape (k, *x0.shape).
         period: steps of a cycle of a map; time of a cycle of a flow; 2 pi / frequency at a Hopf point; else None.
         branch: number of the branch, from 1.
         criticality: "supercritical" (what is born is stable where the branch is not), "subcritical", "degenerate", or
             "" of other kinds and of cycles.
+        critical: how many eigenvalues are critical: 1, of a pair 2, of a multiple point all that cross there.
     """
 
     value: float
@@ -50,6 +58,7 @@ class SpecialPoint(Rendered):
     period: float | None = None
     branch: int = 1
     criticality: str = ""
+    critical: int = 1
     # for those who go on from it, in the field's units
     found: Any = field(default=None, repr=False, compare=False)
 
@@ -59,6 +68,8 @@ class SpecialPoint(Rendered):
     @property
     def label(self) -> str:
         """The kind with its criticality: `pitchfork, supercritical`."""
+        if self.kind == MULTIPLE:
+            return f"{MULTIPLE}, {self.critical} critical eigenvalues"
         return f"{self.kind}, {self.criticality}" if self.criticality else self.kind
 
 
@@ -72,6 +83,7 @@ class Located:
         vector: its null vector, shape (n,); scalar: its squared frequency or cosine, or 0.
         tangents: of the branches through a branch point, shape (k, n + 1).
         tangent: of the branch on which it was found.
+        critical: how many eigenvalues are critical.
     """
 
     y: Vector
@@ -80,6 +92,7 @@ class Located:
     scalar: float
     tangent: Vector
     tangents: Float[np.ndarray, "k n"] = field(default_factory=lambda: np.empty((0, 0)))
+    critical: int = 1
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,99 @@ def signs_of(here: CurvePoint, flow: bool, weights: Vector) -> Signs:
     sign = determinant_sign(slope, normal)
     inner = eigenvalues(slope[:, :-1], flow)
     return Signs(bool(here.tangent[-1] > 0), sign, int(unstable(inner, flow)))
+
+
+def growth(values: Complex[np.ndarray, " n"], flow: bool) -> Float[np.ndarray, " n"]:
+    """Growth rates of deviations, 0 where they are neutral: of eigenvalues, or of multipliers per step."""
+    rates: Float[np.ndarray, " n"] = (
+        values.real if flow else np.log(np.maximum(np.abs(values), 1e-300))
+    )
+    return rates
+
+
+def on_edge(value: complex, flow: bool) -> complex:
+    """The neutral eigenvalue next to one, real where it nearly is."""
+    value = complex(0.0, value.imag) if flow else value / abs(value)
+    if abs(value.imag) > 1e-9:
+        return value
+    return complex(0.0 if flow else np.sign(value.real))
+
+
+def kind_at(
+    values: Complex[np.ndarray, " n"], flow: bool, before: Signs, after: Signs
+) -> str | None:
+    """The kind of point between two places of a branch; None where a sign of another point is only late.
+
+    Args:
+        values: the eigenvalues there.
+        flow: whether they are growth rates.
+        before, after: the signs at both.
+    """
+    count = abs(after.unstable - before.unstable)
+    if before.determinant != after.determinant:
+        kind = BRANCH
+    elif before.turn != after.turn:
+        kind = FOLD
+    else:
+        critical = complex(values[int(np.argmin(np.abs(growth(values, flow))))])
+        size = float(np.abs(values).max()) if flow else 1.0
+        if abs(critical.imag) > 1e-6 * size:
+            kind = HOPF if flow else TORUS
+        elif not flow and critical.real < 0:
+            kind = FLIP
+        else:  # one real eigenvalue is that of a fold or branch point, seen by its own sign
+            return MULTIPLE if count > 1 else None
+    return MULTIPLE if count > _CROSS[kind] else kind
+
+
+def meeting(
+    zero: Zero, a: CurvePoint, b: CurvePoint, part: float, rates: Callable[[CurvePoint], np.ndarray], count: int
+) -> CurvePoint | None:  # fmt: skip
+    """The point between two neighbours at which several eigenvalues become critical.
+
+    All equations are singular there. The mean of these growth rates is smooth along the branch, so that its zero is
+    interpolated from points on both sides.
+
+    Args:
+        zero: the equations of the branch.
+        a, b: the neighbours.
+        part: of their chord, where it nearly is.
+        rates: all growth rates at a point.
+        count: how many of them vanish.
+    """
+    at, rows, means = [], [], []
+    for k in (-5.0, -3.0, -1.0, 1.0, 3.0, 5.0):
+        here = between(zero, a, b, part + k * _AROUND)
+        if here is not None:
+            own = rates(here)
+            at.append(k)
+            rows.append(here.y)
+            means.append(float(own[np.argsort(np.abs(own))[:count]].mean()))
+    if len(at) < 2 or not min(means) < 0 < max(means):
+        return None
+    powers = np.vander(at)
+    roots = np.roots(np.linalg.solve(powers, means))
+    root = min(roots.real[np.abs(roots.imag) <= 1e-6], key=abs, default=np.inf)
+    if not abs(root) < 5:
+        return None
+    y = root ** np.arange(len(at))[::-1] @ np.linalg.solve(powers, np.stack(rows))
+    return CurvePoint(y, a.tangent, zero.evaluate(y)[1])
+
+
+def keep(
+    found: list[tuple[SpecialPoint, Vector]], made: SpecialPoint, y: Vector, weights: Vector, near: float
+) -> None:  # fmt: skip
+    """Add a point to those found, unless it is there; of a multiple point the signs change one after the other."""
+    same = [
+        i
+        for i, (other, at) in enumerate(found)
+        if len(at) == len(y) and np.linalg.norm(weights * (at - y)) <= near
+        if made.kind == other.kind or MULTIPLE in (made.kind, other.kind)
+    ]
+    if not same:
+        found.append((made, y))
+    elif made.critical > found[same[0]][0].critical:
+        found[same[0]] = (made, y)
 
 
 class Detector:
@@ -141,11 +247,21 @@ class Detector:
             part = (low[0] + high[0]) / 2
             here = between(self.zero, a, b, part)
             if here is None:
-                here = CurvePoint((1 - part) * a.y + part * b.y, a.tangent, a.slope)
-            self._add(
-                here, low[1], high[1], float(np.linalg.norm(self.zero.weights(a.y) * (b.y - a.y)))
-            )
-            return
+                y = (1 - part) * a.y + part * b.y
+                here = CurvePoint(y, a.tangent, self.zero.evaluate(y)[1])
+            kind = kind_at(eigenvalues(here.slope[:, :-1], self.flow), self.flow, low[1], high[1])
+            if kind != MULTIPLE:
+                if kind is not None:
+                    self._add(
+                        here,
+                        locate(self.problem, self.active, here, kind),
+                        kind,
+                        self._length(a, b),
+                    )
+                return
+            if high[0] - low[0] <= ALONE:
+                self._add_multiple(a, b, part, abs(high[1].unstable - low[1].unstable), here)
+                return
         middle = (low[0] + high[0]) / 2
         here = between(self.zero, a, b, middle)
         if here is None:  # on a singular point; next to it there is one
@@ -159,29 +275,26 @@ class Detector:
         if seen != high[1]:
             self._isolate(a, b, (middle, seen), high)
 
-    def _add(self, here: CurvePoint, before: Signs, after: Signs, length: float) -> None:
-        kind = self._kind(here, before, after)
-        located = locate(self.problem, self.active, here, kind)
+    def _length(self, a: CurvePoint, b: CurvePoint) -> float:
+        return float(np.linalg.norm(self.zero.weights(a.y) * (b.y - a.y)))
+
+    def _add(self, here: CurvePoint, located: Located | None, kind: str, length: float) -> None:
         weights = self.zero.weights(here.y)
         if located is None or np.linalg.norm(weights * (located.y - here.y)) > _RADIUS * length:
             located = Located(here.y, kind, np.zeros(len(here.y) - 1), 0.0, here.tangent)
-        made = described(self.problem, self.active, located)
-        for other, y in self.found:
-            if other.kind == made.kind and np.linalg.norm(weights * (y - located.y)) <= 1e-5:
-                return
-        self.found.append((made, located.y))
+        keep(self.found, described(self.problem, self.active, located), located.y, weights, 1e-5)
 
-    def _kind(self, here: CurvePoint, before: Signs, after: Signs) -> str:
-        if before.determinant != after.determinant:
-            return BRANCH
-        if before.turn != after.turn:
-            return FOLD
-        values = eigenvalues(here.slope[:, :-1], self.flow)
-        gap = np.abs(values.real) if self.flow else np.abs(np.abs(values) - 1)
-        critical = values[int(np.argmin(gap))]
-        if self.flow:
-            return HOPF
-        return FLIP if critical.real < 0 and abs(critical.imag) <= 1e-6 else TORUS
+    def _add_multiple(
+        self, a: CurvePoint, b: CurvePoint, part: float, count: int, here: CurvePoint
+    ) -> None:
+        rates: Callable[..., Any] = lambda p: growth(
+            eigenvalues(p.slope[:, :-1], self.flow), self.flow
+        )
+        here = meeting(self.zero, a, b, part, rates, count) or here
+        located = Located(
+            here.y, MULTIPLE, np.zeros(len(here.y) - 1), 0.0, here.tangent, critical=count
+        )
+        self._add(here, located, MULTIPLE, self._length(a, b))
 
 
 def locate(problem: StationaryProblem, active: int, here: CurvePoint, kind: str) -> Located | None:
@@ -256,6 +369,11 @@ def described(problem: StationaryProblem, active: int, located: Located) -> Spec
     own = eigenvalues(slope, flow)
     period: float | None = None if flow else float(problem.period)
     kind, coefficient, eigenvalue = located.kind, None, complex(0 if flow else 1)
+    if kind in (FOLD, BRANCH, FLIP):  # the kernel has one dimension
+        shifted = slope + (2.0 if kind == FLIP else 0.0) * np.eye(len(slope))
+        sizes = np.linalg.svd(shifted, compute_uv=False)
+        if (count := int((sizes <= _SINGULAR * max(1.0, float(sizes[0]))).sum())) > 1:
+            kind, located = MULTIPLE, replace(located, kind=MULTIPLE, critical=count)
     if kind == FOLD:
         coefficient = normal_forms.fold(forms, slope)
     elif kind == BRANCH:
@@ -274,12 +392,15 @@ def described(problem: StationaryProblem, active: int, located: Located) -> Spec
     elif kind == TORUS and abs(located.scalar) < 1:
         angle = float(np.arccos(located.scalar))
         coefficient, eigenvalue = normal_forms.torus(forms, slope, angle), np.exp(1j * angle)
-    else:
-        eigenvalue = complex(own[int(np.argmin(np.abs(own.real if flow else np.abs(own) - 1)))])
+    else:  # of several the one that turns fastest
+        nearest = own[np.argsort(np.abs(growth(own, flow)))[: located.critical]]
+        fast = complex(nearest[int(np.argmax(np.abs(nearest.imag)))])
+        eigenvalue = on_edge(fast, flow) if kind == MULTIPLE else fast
+    count = located.critical if kind == MULTIPLE else _CROSS.get(located.kind, 1)
     x = problem.field.points(u[None], values[None], problem.period)[0]
     return SpecialPoint(
         rounded(located.y[-1]), kind, coefficient, complex(eigenvalue), x, period, 1, _criticality(kind, coefficient),
-        located,
+        count, located,
     )  # fmt: skip
 
 
@@ -313,13 +434,20 @@ def point_in_users_units(point: SpecialPoint, field: ParametricField) -> Special
 
 
 __all__ = [
+    "ALONE",
+    "MULTIPLE",
     "NEUTRAL",
     "Detector",
     "Located",
     "SpecialPoint",
     "described",
     "eigenvalues",
+    "growth",
+    "keep",
+    "kind_at",
     "locate",
+    "meeting",
+    "on_edge",
     "point_in_users_units",
     "rounded",
     "solve",

@@ -12,7 +12,7 @@ from .branch import BranchSource, SolutionBranch, joined
 from .critical import BRANCH, FLIP, FOLD, HOPF
 from .curve import CurvePoint, Vector, Zero, point_beside
 from .cycles import born, crossed_orbits, twice
-from .special import Located, SpecialPoint
+from .special import MULTIPLE, Located, SpecialPoint
 
 _OFF = (1.0, 0.2, 4.0, 0.04)  # first steps that are tried
 
@@ -52,9 +52,12 @@ def _nothing(point: SpecialPoint, at: Located) -> str:
         FOLD: "the branch itself turns there",
         BRANCH: "no other branch goes through it",
         HOPF: "its frequency is not known",
+        MULTIPLE: "several eigenvalues are critical there, and so there may be many; start on one of them, with x0=",
     }
     why = said.get(at.kind, "what is born there is no cycle: an invariant closed curve")
-    return f"no branch starts at the {point.kind} point at {point.value:.6g}: {why}."
+    none = "no branch is known that starts" if at.kind == MULTIPLE else "no branch starts"
+    where = point.kind.removesuffix(" point")
+    return f"{none} at the {where} point at {point.value:.6g}: {why}."
 
 
 def other(at: Located, weights: Vector) -> Vector:

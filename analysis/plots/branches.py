@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..branches.critical_curve import CriticalCurve
 
 _ORDER = (
-    "fold", "transcritical", "pitchfork", "branch point", "Hopf", "period doubling", "Neimark-Sacker"
+    "fold", "transcritical", "pitchfork", "branch point", "Hopf", "period doubling", "Neimark-Sacker", "multiple"
 )  # fmt: skip
 
 

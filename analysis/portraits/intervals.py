@@ -135,16 +135,22 @@ def _pad(a: Any, value: Any, *, padding_config: Any, **_: Any) -> Any:
     sizes = [
         s + max(s - 1, 0) * i for s, (_, _, i) in zip(a.shape[1:], padding_config, strict=True)
     ]
-    wide = np.empty((max(len(a), len(value)), *sizes), np.result_type(a, value))
-    wide[:] = value.reshape(len(value), *(1,) * len(sizes))
+    full = [s + low + high for s, (low, high, _) in zip(sizes, padding_config, strict=True)]
+    n, fill, kind = max(len(a), len(value)), value.reshape(len(value)), np.result_type(a, value)
+    wide, out = np.empty((n, *sizes), kind), np.empty((n, *full), kind)
+    for made in (wide, out):
+        made[:] = fill.reshape(-1, *(1,) * len(sizes))
     wide[(slice(None), *(slice(None, None, i + 1) for _, _, i in padding_config))] = a
-    for axis, (before, after, _) in enumerate(padding_config, 1):
-        kept = np.arange(-before, wide.shape[axis] + after)
-        inside = (kept >= 0) & (kept < wide.shape[axis])
-        part = wide.take(np.where(inside, kept, 0), axis)
-        there = inside.reshape(-1, *(1,) * (wide.ndim - axis - 1))
-        wide = np.where(there, part, value.reshape(len(value), *(1,) * len(sizes)))
-    return wide
+    kept = [
+        slice(max(-low, 0), s - max(-high, 0))
+        for s, (low, high, _) in zip(sizes, padding_config, strict=True)
+    ]
+    to = [
+        slice(max(low, 0), s - max(high, 0))
+        for s, (low, high, _) in zip(full, padding_config, strict=True)
+    ]
+    out[(slice(None), *to)] = wide[(slice(None), *kept)]
+    return out
 
 
 def _slice(a: Any, *, start_indices: Any, limit_indices: Any, strides: Any, **_: Any) -> Any:

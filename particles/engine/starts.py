@@ -201,9 +201,9 @@ def _count(particles: int | None, d: int) -> int:
 
 
 def _is_box(start: Any) -> bool:
-    """A list of pairs, or an object with bounds lb and ub such as SciPy's."""
+    """A list or tuple of pairs, or an object with bounds lb and ub such as SciPy's."""
     pairs = (
-        isinstance(start, list)
+        isinstance(start, list | tuple)
         and start
         and all(isinstance(p, tuple) and len(p) == 2 for p in start)
     )
@@ -235,4 +235,11 @@ def _points(start: Any) -> np.ndarray:
         )
     if not np.isfinite(points).all():
         raise OdescentError("the start must be finite, but it contains NaN or infinity.")
+    one_place = points.ndim == 2 and len(points) > 1 and (points == points[0]).all()
+    if one_place and points.shape[1] == 2 and points[0, 0] < points[0, 1]:
+        low, high = points[0].tolist()
+        raise OdescentError(
+            f"the start is {len(points)} particles at one place, ({low:g}, {high:g}); a box to start in is written "
+            f"with round brackets, as in [({low:g}, {high:g})] * {len(points)}."
+        )
     return points
