@@ -37,17 +37,18 @@ from .curve import (
 )
 from .field import Forms, ParametricField
 from .special import (
-    ALONE,
     MULTIPLE,
+    Event,
     Located,
     Signs,
     SpecialPoint,
     growth,
+    isolated,
     keep,
-    kind_at,
     locate,
     meeting,
     on_edge,
+    rounded,
     unstable,
 )
 
@@ -56,7 +57,7 @@ _MOST = 160  # intervals
 _TRIVIAL = 1e-6  # by which the trivial multiplier may be off
 _EVERY = 3  # steps, after which the mesh is adapted
 _LONG = 1e3  # times the first period
-_WIDTH = 1e-3
+_WIDTH, _ALONE = 1e-3, 1e-4  # of a step: the shift by which multipliers count as stable is less
 
 
 class Orbits:
@@ -145,7 +146,6 @@ class _Follower:
         where, time = self.zero.where(b.y), self.orbits.source.field.units.time
         own = self.multipliers(b)
         off = abs(complex(own[0]) - 1)
-        first, last = self.signs(a), self.signs(b)
         # at a fold two multipliers are 1, and neither is known to better than the root of the error
         if off > _TRIVIAL and np.abs(own[1:] - 1).min(initial=1.0) > 1e-2:
             self.coarse = True
@@ -153,8 +153,9 @@ class _Follower:
                 f"the mesh of {len(self.orbits.mesh)} intervals is too coarse at {where}: the trivial multiplier is "
                 f"off by {off:.2g}"
             )
-        if first != last:
-            self._isolate(a, b, (0.0, first), (1.0, last))
+        values: Callable[..., Any] = lambda p: self.multipliers(p)[1:]
+        for event in isolated(self.zero, a, b, self.signs, values, False, (_WIDTH, _ALONE)):
+            self._add(a, b, event)
         self.record(b)
         size = _size(self.orbits.orbit(b.y))
         shrinks = 2 * size - self._before <= 0.1 * size
@@ -173,35 +174,13 @@ class _Follower:
         count = int(unstable(self.multipliers(here)[1:] * (1 - _TRIVIAL), False))
         return Signs(bool(here.tangent[-1] > 0), sign, count)
 
-    def _isolate(
-        self, a: CurvePoint, b: CurvePoint, low: tuple[float, Signs], high: tuple[float, Signs]
-    ) -> None:
-        middle = (low[0] + high[0]) / 2
-        here = between(self.zero, a, b, middle)
-        if here is None:
-            return
-        if high[0] - low[0] <= _WIDTH:
-            kind = kind_at(self.multipliers(here)[1:], False, low[1], high[1])
-            if kind != MULTIPLE or high[0] - low[0] <= ALONE:
-                if kind is not None:
-                    self._add(a, b, low, high, here, kind)
-                return
-        seen = self.signs(here)
-        if seen != low[1]:
-            self._isolate(a, b, low, (middle, seen))
-        if seen != high[1]:
-            self._isolate(a, b, (middle, seen), high)
-
-    def _add(
-        self, a: CurvePoint, b: CurvePoint, low: tuple[float, Signs], high: tuple[float, Signs], here: CurvePoint,
-        kind: str,
-    ) -> None:  # fmt: skip
-        exact, count = None, abs(high[1].unstable - low[1].unstable)
+    def _add(self, a: CurvePoint, b: CurvePoint, event: Event) -> None:
+        here, kind, exact = event.here, event.kind, None
         rates: Callable[..., Any] = lambda p: growth(self.multipliers(p)[1:], False)
         if kind in (FOLD, BRANCH):
             exact = locate(self.orbits.problem(), self.orbits.source.active, here, kind)
         elif kind == MULTIPLE:
-            here = meeting(self.zero, a, b, (low[0] + high[0]) / 2, rates, count) or here
+            here = meeting(self.zero, a, b, event, rates) or here
         else:  # there is no extended system
             own = self.multipliers(here)[1:]
             critical = complex(own[int(np.argmin(np.abs(growth(own, False))))])
@@ -209,12 +188,11 @@ class _Follower:
             test: Callable[..., float] = lambda p: (
                 nearest(p).real + 1 if kind == FLIP else abs(nearest(p)) - 1
             )
-            part = root(
-                self.zero, a, b, test, max(low[0] - _WIDTH, 0.0), min(high[0] + _WIDTH, 1.0)
-            )
+            low, high = max(event.low - _WIDTH, 0.0), min(event.high + _WIDTH, 1.0)
+            part = root(self.zero, a, b, test, low, high)
             here = (None if part is None else between(self.zero, a, b, part)) or here
-        made = self.described(kind, here, exact, count)
-        keep(self.found, made, here.y, self.zero.weights(here.y), 1e-3)
+        made = self.described(kind, here, exact, event.count)
+        keep(self.found, made, here.y, self.zero.weights(here.y), 1e-4)
 
     def described(
         self, kind: str, here: CurvePoint, exact: Located | None, count: int
@@ -251,7 +229,7 @@ class _Follower:
             at = Located(y, kind, np.zeros(d), 0.0, here.tangent, found.tangents)
         x = _extent(orbits.source, orbits.orbit(y), y[-1])
         return SpecialPoint(
-            float(y[-1]),
+            rounded(y[-1]),
             name,
             None,
             critical,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,9 +21,10 @@ _RADIUS = 0.3  # of a step, by which Newton's method may move it
 _DEGENERATE = 1e-7
 MULTIPLE = "multiple"
 _CROSS = {BRANCH: 1, FOLD: 1, FLIP: 1, HOPF: 2, TORUS: 2}  # eigenvalues that cross at once
-ALONE = 1e-6  # of a step: eigenvalues that cross no further apart cross at once
+_ALONE = 1e-6  # of a step: eigenvalues that cross no further apart cross at once
 _AROUND = 3e-3  # of a step: how far from a singular point the branch is known to rounding
 _SINGULAR = 1e-10
+_SAME = 1e-8  # in the weighted norm: points that Newton's method has made exact
 _BELOW = {"Hopf": -1, "Neimark-Sacker": -1, "pitchfork": -1, "period doubling": 1}
 
 
@@ -166,8 +167,66 @@ def kind_at(
     return MULTIPLE if count > _CROSS[kind] else kind
 
 
+@dataclass(frozen=True)
+class Event:
+    """Where signs change between two neighbours of a branch.
+
+    Attributes:
+        low, high: parts of their chord.
+        here: a point between.
+        kind: of the special point.
+        count: how many eigenvalues cross.
+    """
+
+    low: float
+    high: float
+    here: CurvePoint
+    kind: str
+    count: int
+
+
+def isolated(
+    zero: Zero, a: CurvePoint, b: CurvePoint, signs: Callable[[CurvePoint], Signs],
+    values: Callable[[CurvePoint], np.ndarray], flow: bool, widths: tuple[float, float],
+) -> Iterator[Event]:  # fmt: skip
+    """The places between two neighbours at which signs change, by bisection of their chord.
+
+    Args:
+        zero: the equations of the branch.
+        a, b: the neighbours.
+        signs: at a point.
+        values: eigenvalues at a point.
+        flow: whether they are growth rates.
+        widths: parts of the chord: to which a place is isolated, and within which several eigenvalues cross at once.
+    """
+    places = [((0.0, signs(a)), (1.0, signs(b)))]
+    while places:
+        low, high = places.pop()
+        width = high[0] - low[0]
+        if low[1] == high[1]:
+            continue
+        tried = ((low[0] + high[0]) / 2 + shift * width for shift in (0.0, 0.1, -0.2))
+        middle, here = next(
+            ((m, p) for m in tried if (p := between(zero, a, b, m)) is not None), (None, None)
+        )
+        if width <= widths[0]:
+            if here is None:  # on a singular point
+                part = (low[0] + high[0]) / 2
+                y = (1 - part) * a.y + part * b.y
+                here = CurvePoint(y, a.tangent, zero.evaluate(y)[1])
+            kind = kind_at(values(here), flow, low[1], high[1])
+            if kind != MULTIPLE or width <= widths[1] or middle is None:
+                if kind is not None:
+                    count = abs(high[1].unstable - low[1].unstable)
+                    yield Event(low[0], high[0], here, kind, count)
+                continue
+        if middle is not None and here is not None:
+            seen = signs(here)
+            places += [((middle, seen), high), (low, (middle, seen))]
+
+
 def meeting(
-    zero: Zero, a: CurvePoint, b: CurvePoint, part: float, rates: Callable[[CurvePoint], np.ndarray], count: int
+    zero: Zero, a: CurvePoint, b: CurvePoint, event: Event, rates: Callable[[CurvePoint], np.ndarray]
 ) -> CurvePoint | None:  # fmt: skip
     """The point between two neighbours at which several eigenvalues become critical.
 
@@ -177,10 +236,10 @@ def meeting(
     Args:
         zero: the equations of the branch.
         a, b: the neighbours.
-        part: of their chord, where it nearly is.
+        event: where they nearly do.
         rates: all growth rates at a point.
-        count: how many of them vanish.
     """
+    part, count = (event.low + event.high) / 2, event.count
     at, rows, means = [], [], []
     for k in (-5.0, -3.0, -1.0, 1.0, 3.0, 5.0):
         here = between(zero, a, b, part + k * _AROUND)
@@ -236,65 +295,37 @@ class Detector:
 
     def watch(self, a: CurvePoint, b: CurvePoint) -> None:
         """Find what lies between two neighbours."""
-        first, last = self.signs(a), self.signs(b)
-        if first != last:
-            self._isolate(a, b, (0.0, first), (1.0, last))
+        values: Callable[..., Any] = lambda p: eigenvalues(p.slope[:, :-1], self.flow)
+        length = float(np.linalg.norm(self.zero.weights(a.y) * (b.y - a.y)))
+        for event in isolated(self.zero, a, b, self.signs, values, self.flow, (_WIDTH, _ALONE)):
+            here = event.here
+            if event.kind == MULTIPLE:
+                rates: Callable[..., Any] = lambda p: growth(values(p), self.flow)
+                here = meeting(self.zero, a, b, event, rates) or here
+                none = np.zeros(len(here.y) - 1)
+                self._add(
+                    here,
+                    Located(here.y, MULTIPLE, none, 0.0, here.tangent, critical=event.count),
+                    length,
+                )
+            else:
+                self._add(
+                    here, locate(self.problem, self.active, here, event.kind) or event.kind, length
+                )
 
-    def _isolate(
-        self, a: CurvePoint, b: CurvePoint, low: tuple[float, Signs], high: tuple[float, Signs]
-    ) -> None:
-        if high[0] - low[0] <= _WIDTH:
-            part = (low[0] + high[0]) / 2
-            here = between(self.zero, a, b, part)
-            if here is None:
-                y = (1 - part) * a.y + part * b.y
-                here = CurvePoint(y, a.tangent, self.zero.evaluate(y)[1])
-            kind = kind_at(eigenvalues(here.slope[:, :-1], self.flow), self.flow, low[1], high[1])
-            if kind != MULTIPLE:
-                if kind is not None:
-                    self._add(
-                        here,
-                        locate(self.problem, self.active, here, kind),
-                        kind,
-                        self._length(a, b),
-                    )
-                return
-            if high[0] - low[0] <= ALONE:
-                self._add_multiple(a, b, part, abs(high[1].unstable - low[1].unstable), here)
-                return
-        middle = (low[0] + high[0]) / 2
-        here = between(self.zero, a, b, middle)
-        if here is None:  # on a singular point; next to it there is one
-            middle += 0.1 * (high[0] - low[0])
-            here = between(self.zero, a, b, middle)
-        if here is None:
-            return
-        seen = self.signs(here)
-        if seen != low[1]:
-            self._isolate(a, b, low, (middle, seen))
-        if seen != high[1]:
-            self._isolate(a, b, (middle, seen), high)
-
-    def _length(self, a: CurvePoint, b: CurvePoint) -> float:
-        return float(np.linalg.norm(self.zero.weights(a.y) * (b.y - a.y)))
-
-    def _add(self, here: CurvePoint, located: Located | None, kind: str, length: float) -> None:
+    def _add(self, here: CurvePoint, located: Located | str, length: float) -> None:
+        """Add a point that Newton's method has located; its kind alone where it fails, or leads elsewhere."""
         weights = self.zero.weights(here.y)
-        if located is None or np.linalg.norm(weights * (located.y - here.y)) > _RADIUS * length:
-            located = Located(here.y, kind, np.zeros(len(here.y) - 1), 0.0, here.tangent)
-        keep(self.found, described(self.problem, self.active, located), located.y, weights, 1e-5)
-
-    def _add_multiple(
-        self, a: CurvePoint, b: CurvePoint, part: float, count: int, here: CurvePoint
-    ) -> None:
-        rates: Callable[..., Any] = lambda p: growth(
-            eigenvalues(p.slope[:, :-1], self.flow), self.flow
-        )
-        here = meeting(self.zero, a, b, part, rates, count) or here
-        located = Located(
-            here.y, MULTIPLE, np.zeros(len(here.y) - 1), 0.0, here.tangent, critical=count
-        )
-        self._add(here, located, MULTIPLE, self._length(a, b))
+        kind, near = located if isinstance(located, str) else located.kind, _SAME
+        if (
+            isinstance(located, str)
+            or np.linalg.norm(weights * (located.y - here.y)) > _RADIUS * length
+        ):
+            located, near = (
+                Located(here.y, kind, np.zeros(len(here.y) - 1), 0.0, here.tangent),
+                1e-5,
+            )
+        keep(self.found, described(self.problem, self.active, located), located.y, weights, near)
 
 
 def locate(problem: StationaryProblem, active: int, here: CurvePoint, kind: str) -> Located | None:
@@ -434,7 +465,6 @@ def point_in_users_units(point: SpecialPoint, field: ParametricField) -> Special
 
 
 __all__ = [
-    "ALONE",
     "MULTIPLE",
     "NEUTRAL",
     "Detector",
@@ -443,8 +473,8 @@ __all__ = [
     "described",
     "eigenvalues",
     "growth",
+    "isolated",
     "keep",
-    "kind_at",
     "locate",
     "meeting",
     "on_edge",
