@@ -65,6 +65,11 @@ class Attractor(Rendered):
         return self.label
 
     @property
+    def neutral(self) -> bool:
+        """Whether its multiplier is 1 up to rounding: it is one of a continuum, or at a bifurcation."""
+        return self.multiplier is not None and self.stable is None
+
+    @property
     def label(self) -> str:
         """A short name: `fixed point (0, 1)`, `3-cycle`, `limit cycle, T = 6.66`, `diverges`."""
         if self.kind == "fixed point":

@@ -99,13 +99,20 @@ def of_steps(
     start = int(np.argmax(orbits.diverged_at < 0))
     with jax.enable_x64(True):
         last = jax.tree.map(lambda a: jnp.asarray(a)[start], orbits.last)
-        init, step = _stepping(made)
+        init, step, output = _stepping(made)
         ended = np.asarray(ravel_pytree(_vectors(last))[0])
         vectors = np.ones(ended.size, bool)
+        seen = _reaching(output(jnp.asarray(ended), last, c))
         return [
             _examined(
                 _Local(
-                    lambda z: step(z, last, c), ended, vectors, f"at step {steps}", size, step=True
+                    lambda z: step(z, last, c),
+                    ended,
+                    vectors,
+                    seen,
+                    f"at step {steps}",
+                    size,
+                    step=True,
                 ),
                 np.asarray(init(jnp.asarray(p), c)),
             )
@@ -114,20 +121,28 @@ def of_steps(
 
 
 @lru_cache(maxsize=64)
-def _stepping(made: Any) -> tuple[Any, Any]:
-    """The initial vectors at a point; and vectors, beside the other entries of a state, to (next, slope, drift)."""
+def _stepping(made: Any) -> tuple[Any, Any, Any]:
+    """The initial vectors at a point; vectors, beside the other entries of a state, to (next, slope, drift), and to the
+    slope of the output.
+    """
 
     def init(x: Any, c: Any) -> Any:
         return ravel_pytree(_vectors(made.init(x, c)))[0]
 
-    def step(flat: Any, last: Any, c: Any) -> Any:
+    def beside(flat: Any, last: Any) -> Any:
+        """The whole state."""
         leaves, shape = jax.tree.flatten(last)
-        shaped = ravel_pytree(_vectors(last))[1]
+        parts = iter(ravel_pytree(_vectors(last))[1](flat))
+        return jax.tree.unflatten(shape, [next(parts) if _moves(a) else a for a in leaves])
+
+    def output(flat: Any, last: Any, c: Any) -> Any:
+        return jax.jacfwd(lambda z: jnp.ravel(made.output(beside(z, last), c)))(flat)
+
+    def step(flat: Any, last: Any, c: Any) -> Any:
+        leaves = jax.tree.leaves(last)
 
         def moved(flat: Any) -> Any:
-            parts = iter(shaped(flat))
-            state = jax.tree.unflatten(shape, [next(parts) if _moves(a) else a for a in leaves])
-            new = made.step(state, c, None)
+            new = made.step(beside(flat, last), c, None)
             pairs = zip(leaves, jax.tree.leaves(new), strict=True)
             drift = [
                 jnp.max(jnp.abs(jnp.asarray(b, float) - jnp.asarray(a, float)))
@@ -139,7 +154,13 @@ def _stepping(made: Any) -> tuple[Any, Any]:
         after, drift = moved(flat)
         return after, jax.jacfwd(lambda z: moved(z)[0])(flat), drift
 
-    return jax.jit(init), jax.jit(step)
+    return jax.jit(init), jax.jit(step), jax.jit(output)
+
+
+def _reaching(slope: Any) -> np.ndarray:
+    """The entries of a state on which the output depends, by its slope (d, n)."""
+    found: np.ndarray = (np.asarray(slope) != 0).any(0)
+    return found
 
 
 def _vectors(state: Any) -> list[Any]:
@@ -165,17 +186,18 @@ def of_flow(
     """
     if not len(points):
         return []
-    init, slope = _flowing(flow.problem)
+    init, slope, output = _flowing(flow.problem)
     when = f"at t = {t:.4g}"
     with jax.enable_x64(True):
         sizes = [(b.kind != "scalar", np.size(p)) for b, p in zip(
             flow.system.blocks, flow.begin(points[:1], {}), strict=True)]  # fmt: skip
         vectors = np.concatenate([np.full(size, vector) for vector, size in sizes])
+        seen = _reaching(output(jnp.asarray(ended), jnp.asarray(points[0]), t, flow.values))
         return [
             _examined(
                 _Local(
-                    lambda z, p=p: slope(z, jnp.asarray(p), t, flow.values), ended, vectors, when, size, step=False,
-                    clocked=not flow.system.autonomous,
+                    lambda z, p=p: slope(z, jnp.asarray(p), t, flow.values), ended, vectors, seen, when, size,
+                    step=False, clocked=not flow.system.autonomous,
                 ),
                 np.asarray(init(jnp.asarray(p), flow.values)),
             )
@@ -184,8 +206,8 @@ def of_flow(
 
 
 @lru_cache(maxsize=64)
-def _flowing(problem: Any) -> tuple[Any, Any]:
-    """The initial state at a point; and a state to (rates, slope, drift), flat."""
+def _flowing(problem: Any) -> tuple[Any, Any, Any]:
+    """The initial state at a point; a state to (rates, slope, drift), and to the slope of the output, flat."""
 
     def init(x: Any, values: Any) -> Any:
         return ravel_pytree(problem.init(x, values))[0]
@@ -195,7 +217,11 @@ def _flowing(problem: Any) -> tuple[Any, Any]:
         rates: Any = lambda z: ravel_pytree(problem.rates(t, shaped(z), values))[0]
         return rates(flat), jax.jacfwd(rates)(flat), jnp.zeros(())
 
-    return jax.jit(init), jax.jit(slope)
+    def output(flat: Any, x: Any, t: Any, values: Any) -> Any:
+        shaped = ravel_pytree(problem.init(x, values))[1]
+        return jax.jacfwd(lambda z: jnp.ravel(problem.output(t, shaped(z), values)))(flat)
+
+    return jax.jit(init), jax.jit(slope), jax.jit(output)
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,6 +232,7 @@ class _Local:
         function: a flat state to (next state or rates, slope, how far frozen coefficients move in a step).
         ended: the state where the run ended.
         vectors: which entries are vectors', the others being numbers.
+        output: which entries the output depends on.
         when: the step or the time as which coefficients are frozen, if they change.
         size: of the picture, which lengths are compared with.
         step: whether the function is a step.
@@ -215,6 +242,7 @@ class _Local:
     function: Any
     ended: Float[np.ndarray, " _"]
     vectors: Any
+    output: Any
     when: str
     size: float
     step: bool
@@ -231,8 +259,9 @@ class _Local:
 def _examined(local: _Local, begin: np.ndarray) -> Equilibrium:
     """The equilibrium near a state, by Newton's method from there where it is not at rest.
 
-    Entries that no step changes to first order, such as sums of squared gradients, are coefficients: they are frozen
-    as they are where the run ended; so are numbers that do not come to rest.
+    Entries behind the output that no step changes to first order, such as sums of squared gradients, are coefficients:
+    they are frozen as they are where the run ended; so are numbers that do not come to rest. The output itself is free
+    also where f is flat.
 
     Args:
         local: what is linearized.
@@ -244,7 +273,8 @@ def _examined(local: _Local, begin: np.ndarray) -> Equilibrium:
     rough = local.none(f"its {'step' if local.step else 'velocity'} is not differentiable there")
     value, matrix, _ = local(begin)
     with np.errstate(invalid="ignore"):
-        still = np.isclose(matrix, one, rtol=0, atol=1e-12).all(1) & local.vectors
+        still = np.isclose(matrix, one, rtol=0, atol=1e-12).all(1)
+    still &= local.vectors & ~local.output
     if not _differentiable(local, begin, local.vectors, still, value, one):
         still[:] = False  # it jumps there, which derivatives do not show
     frozen = [still, still | ~local.vectors] if not local.vectors.all() else [still]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _RISE = 0.01  # of how far f has fallen: a smaller rise is none
+_CONTINUUM = 10  # degenerate critical points
 _LONG = 12  # critical points that the text lists
 
 
@@ -164,6 +165,9 @@ class Landscape(Moving):
     def __str__(self) -> str:
         count = len(self.critical_points)
         points = f"{count} critical point{'s' * (count != 1)} of f"
+        flat = sum(p.kind == "degenerate" for p in self.critical_points)
+        if flat >= _CONTINUUM:
+            points += f", {flat} of them degenerate, as those of a continuum are"
         proof = f"by {self.search.method}" + (
             ", proved to be all in the window" if self.search.complete else ""
         )

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WHOLE = "Gauss-Newton on the whole velocity"
+_CONTINUUM = 10  # non-hyperbolic fixed points
+_LONG = 24  # fixed points that the text lists
 _NO_CURVES: Mapping[str, Curve] = MappingProxyType({})
 _NO_PATHS: Mapping[str, Paths] = MappingProxyType({})
 
@@ -123,9 +125,14 @@ class Portrait(Moving):
         lines = [f"{count} {what}{self.of}{where}, by {self.search.method}{proof}"]
         # what is nothing beside the window is 0
         least = (1e-12 * np.ptp(self.x), 1e-12 * np.ptp(self.y))
-        for p in self.fixed_points:
+        flat = [p for p in self.fixed_points if p.kind == "non-hyperbolic"]
+        if len(flat) >= _CONTINUUM:
+            lines[0] += f" {len(flat)} of them are non-hyperbolic, as those of a continuum are."
+        for p in self.fixed_points[:_LONG]:
             a, b = (0.0 if abs(c) < e else c for c, e in zip(p.point, least, strict=True))
             lines.append(f"  ({a:.6g}, {b:.6g})  {p.kind}")
+        if count > _LONG:
+            lines.append(f"  and {count - _LONG} more")
         if self.noisy:
             lines.insert(0, f"the drift of a system with noise; {self._noise_shown()}.")
         for cycle in self.limit_cycles:

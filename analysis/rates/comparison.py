@@ -36,7 +36,8 @@ class Order(Rendered):
     """The fitted order of the gap in the step.
 
     Attributes:
-        order: slope of log gap over log h by least squares, of the three finest steps.
+        order: slope of log gap over log h by least squares, of the three finest steps whose gaps are more than the flow
+            is off; infinite where the iterates are on the flow; NaN where fewer than three are left.
         error: its standard error.
         steps: the step sizes, shape (m,).
         gaps: the largest distance between iterates and flow for each, shape (m,).
@@ -46,6 +47,17 @@ class Order(Rendered):
     error: float
     steps: Float[np.ndarray, " m"]
     gaps: Float[np.ndarray, " m"]
+
+    @property
+    def said(self) -> str:
+        """The order as a sentence."""
+        if np.isinf(self.order):
+            return "the iterates are those of the flow, to rounding"
+        if np.isnan(self.order):
+            return (
+                "no order is fitted: at these steps the distance is less than the flow's own error"
+            )
+        return f"the distance closes as h^{self.order:.2f} (standard error {self.error:.2g})"
 
 
 @dataclass(frozen=True)
@@ -85,9 +97,7 @@ class Comparison(Rendered):
             f"{self.name} beside its limit flow, {len(self.t) - 1} steps: at most {self.gap.max():.3g} apart"
         ]
         if self.order is not None:
-            lines.append(
-                f"the distance closes as h^{self.order.order:.2f} (standard error {self.order.error:.2g})"
-            )
+            lines.append(self.order.said)
         if self.rate is not None:
             r = self.rate
             lines.append(
@@ -174,10 +184,10 @@ def convergence(
     runs = [iterates(2**j) for j in range(_LEVELS if fit_order else 1)]
     size = float(np.abs(np.asarray(runs[0].x)[0]).max(initial=0.0)) or 1.0
 
-    def followed(t: np.ndarray) -> Any:
+    def followed(t: np.ndarray, tolerance: float = 1e-10) -> Any:
         return limit.simulate(
-            target, x0, float(t[-1]), t0=float(t[0]), times=t, rtol=1e-10, atol=1e-12 * size, parameters=own,
-            solver=solver,
+            target, x0, float(t[-1]), t0=float(t[0]), times=t, rtol=tolerance, atol=1e-2 * tolerance * size,
+            parameters=own, solver=solver,
         )  # fmt: skip
 
     run, clocks = runs[0], [_clock(algorithm, r, h / 2**j) for j, r in enumerate(runs)]
@@ -192,7 +202,13 @@ def convergence(
     gaps = [_distance(a.x, b.x) for a, b in zip(runs, flows, strict=True)]
     apart, order = gaps[0], None
     if fit_order:
-        order = _order(h / 2.0 ** np.arange(_LEVELS), np.array([float(g.max()) for g in gaps]))
+        largest, extent = np.array([float(g.max()) for g in gaps]), float(np.abs(run.x).max())
+        rounding, off = 1e-13 * extent, 0.0
+        if (
+            rounding < largest.min() <= 1e-6 * extent
+        ):  # is it the iterates' gap or the flow's error?
+            off = float(_distance(followed(clocks[-1], 1e-12).x, flows[-1].x).max())
+        order = _order(h / 2.0 ** np.arange(_LEVELS), largest, rounding, 30 * off)
     # energies along both, and where they rise
     along = {n: _energy(e, limit, target, own, run, flow) for n, e in (energies or {}).items()}
     rises = {n: (_rises(a), _rises(b)) for n, (a, b) in along.items()}
@@ -244,10 +260,16 @@ def _distance(a: Any, b: Any) -> Float[np.ndarray, " k"]:
     return length
 
 
-def _order(h: Float[np.ndarray, " m"], gaps: Float[np.ndarray, " m"]) -> Order:
-    if not (gaps > 0).all():
+def _order(
+    h: Float[np.ndarray, " m"], gaps: Float[np.ndarray, " m"], rounding: float, off: float
+) -> Order:
+    """The order of the gaps that are more than rounding and than what the flow is off."""
+    if (gaps <= rounding).all():
         return Order(np.inf, 0.0, h, gaps)  # the scheme is exact
-    u, v = np.log(h[-_FITTED:]), np.log(gaps[-_FITTED:])
+    kept = np.flatnonzero(gaps > max(rounding, off))[-_FITTED:]
+    if len(kept) < _FITTED:
+        return Order(np.nan, np.nan, h, gaps)
+    u, v = np.log(h[kept]), np.log(gaps[kept])
     slope, shift = np.polyfit(u, v, 1)
     left = v - slope * u - shift
     error = float(np.sqrt(left @ left / (len(u) - 2) / ((u - u.mean()) ** 2).sum()))

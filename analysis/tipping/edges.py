@@ -93,7 +93,7 @@ def edge_state(
         dt: the step of a flow.
 
     Raises:
-        OdescentError: two states that go to one attractor.
+        OdescentError: two states that go to one attractor, or to one of a continuum.
         NotCarried: noise, or a step that changes with its number.
     """
     check_whole("rounds", rounds, 1)
@@ -105,9 +105,18 @@ def edge_state(
         k.scale = max(float(np.abs(b - a).max()), known) or k.scale
         labels, found, own = k.at_first(b[None], a)
         if int(labels[0]) == own:
-            raise OdescentError(
-                "both states go to one attractor; an edge needs two in different basins."
+            both = (
+                "both states go to one attractor"
+                if own >= 0
+                else "neither state reaches an attractor in time"
             )
+            raise OdescentError(f"{both}; an edge needs two in different basins.")
+        for i in (own, int(labels[0])):
+            if i >= 0 and found[i].neutral:
+                raise OdescentError(
+                    f"{found[i].label} of {k.s.name} has a multiplier of 1: it is one of a continuum, or at a "
+                    "bifurcation, and its basin has no edge to be followed."
+                )
         names = tuple(
             "no attractor in time" if i < 0 else found[i].label for i in (own, int(labels[0]))
         )

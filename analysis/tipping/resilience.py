@@ -97,7 +97,7 @@ def resilience(
         The shortest shock found.
 
     Raises:
-        OdescentError: a state that goes to no attractor; unknown blocks; bad numbers.
+        OdescentError: a state that goes to no attractor, or to one of a continuum; unknown blocks; bad numbers.
         NotCarried: noise, or a step that changes with its number.
     """
     check_whole("directions", directions, 1)
@@ -108,6 +108,11 @@ def resilience(
             fate = "it has not settled" if own < 0 else f"it {found[own].label}"
             raise OdescentError(f"the state goes to no attractor of {k.s.name}: {fate}.")
         goal = found[own]
+        if goal.neutral:
+            raise OdescentError(
+                f"{goal.label} of {k.s.name} has a multiplier of 1: it is one of a continuum, or at a bifurcation, and "
+                "no shock is the least that tips it."
+            )
         seed = seeds_of(goal, k.like, k.s.blocks)
         places = spread_of(goal, k.s.blocks)
         if seed is None or places.shape[1] != len(k.begin):
