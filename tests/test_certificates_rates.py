@@ -306,3 +306,14 @@ def test_a_rate_with_another_root() -> None:
     found = certify(method, 1, 10, rate=wanted)
     assert found.verify() and sp.expand(found.proved - wanted) == 0
     assert certify(method, 1, 10, rate=sp.Rational(99, 100)).verify()
+
+
+@pytest.mark.parametrize("L", [10, Fraction(1, 3)])
+@pytest.mark.parametrize(
+    "name", ["gradient_descent", "nesterov_sc", "heavy_ball", "triple_momentum"]
+)
+def test_one_step_solves_a_problem_of_one_curvature(name: str, L: Any) -> None:
+    """A state that is 0 after a step is the sum of no vectors, for which an AttributeError came out."""
+    found = certify(name, L, L)
+    assert found.proved == 0 and str(found.rate) == "0.0"
+    assert "exactly 0, attained" in str(found)

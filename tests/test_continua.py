@@ -103,3 +103,13 @@ def test_an_order_is_fitted_to_what_is_more_than_the_flow_is_off() -> None:
     exact = A.convergence(DESCENT, slope, [0.8, 0.5], 40)
     assert exact.order is not None and exact.order.order == np.inf
     assert "the iterates are those of the flow, to rounding" in str(exact)
+
+
+def test_a_map_that_moves_nothing() -> None:
+    stays = A.cobweb(lambda x: x, x0=[0.5])
+    assert {slope for _, slope in stays.fixed.tolist()} == {1.0}
+    assert len(str(stays).split("\n")) < 30 and "is neutral" in str(stays)
+    for more in ({"flow": True}, {}):
+        field = (lambda x, *, mu: 0 * x + 0 * mu) if more else (lambda x, *, mu: x + 0 * mu)
+        with pytest.raises(od.OdescentError, match="is singular at its start"):
+            A.continuation(field, parameter="mu", interval=(0.0, 1.0), x0=[0.1], **more)

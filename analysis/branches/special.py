@@ -376,7 +376,7 @@ def solve(zero: Zero, y: Vector) -> Vector | None:
         try:
             move = np.linalg.solve(slope, -value)
         except np.linalg.LinAlgError:
-            return None
+            return None if value.any() else y
         y, size = y + move, float(np.abs(move / np.maximum(1.0, np.abs(y))).max())
         if size <= 1e-14 or (size <= 1e-9 and size >= before / 4):
             return y

@@ -30,6 +30,10 @@ _GRAPH = 601  # points of a graph
 _MOST = 4000  # states of a recurrence plot
 
 
+_LONG = 24  # fixed points that the text lists
+_NEUTRAL = 1e-8  # of slopes around 1
+
+
 @dataclass(frozen=True)
 class Cobweb(Rendered):
     """An orbit of a one-dimensional map between its graph and the diagonal.
@@ -55,9 +59,12 @@ class Cobweb(Rendered):
         rows = [
             f"{self.name}{times}: an orbit of {len(self.orbit) - 1} steps from {self.orbit[0]:.6g}"
         ]
-        for at, slope in self.fixed.tolist():
-            kind = "attracts" if abs(slope) < 1 else "repels" if abs(slope) > 1 else "is neutral"
+        for at, slope in self.fixed[:_LONG].tolist():
+            grows = abs(slope) - 1
+            kind = "is neutral" if abs(grows) <= _NEUTRAL else "attracts" if grows < 0 else "repels"
             rows.append(f"  fixed at {at + 0.0:.9g}: slope {slope:.6g}, {kind}")
+        if len(self.fixed) > _LONG:
+            rows.append(f"  and {len(self.fixed) - _LONG} more")
         return "\n".join(rows)
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -129,9 +129,9 @@ class Minimum(Rendered):
             return np.array2string(point, precision=6, threshold=8)
 
         rows = [
-            ("fun", f"{self.fun:.10g}"),
+            ("fun", f"{self.fun + 0.0:.10g}"),
             ("x", shown(self.x)),
-            ("consensus", f"{shown(self.consensus)}, value {self.consensus_fun:.10g}"),
+            ("consensus", f"{shown(self.consensus)}, value {self.consensus_fun + 0.0:.10g}"),
             ("success", f"{self.success}: {self.message}"),
             ("steps", f"{self.nit:,} in {len(self.funs)} run{'s' * (len(self.funs) > 1)}"),
             ("evaluations", f"{self.nfev:,}" + (f", {self.nonfinite:,} not finite" * (self.nonfinite > 0))),

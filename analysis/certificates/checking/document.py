@@ -77,7 +77,7 @@ def down(x: Number) -> float:
 
 def up(x: Number) -> float:
     """A number rounded up to a float."""
-    return -down(-x)
+    return 0.0 - down(-x)  # not -0
 
 
 def sealed(

@@ -32,7 +32,10 @@ class InequalityRows:
         self.later = self.states[1] + whole[it.n + it.p :]
 
     def _row(self, vector: Any) -> list[Number]:
-        return [vector.c.get((0, name), ZERO) for name in self.it.vectors]
+        found = (
+            {} if isinstance(vector, Number) else vector.c
+        )  # the sum of no vectors is the number 0
+        return [found.get((0, name), ZERO) for name in self.it.vectors]
 
     def remainders(
         self, P: Matrix, nu: Mapping[tuple[int, int], Number], lam: Mapping[tuple[int, int], Number]
