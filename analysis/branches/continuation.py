@@ -64,8 +64,11 @@ class Continuation(Rendered):
             share = int(b.stable.sum())
             rows.append(f"  branch {i}: {b.kind}, {len(b.values)} points, {share} of them stable")
             for s in b.special:
-                shown = "" if s.coefficient is None else f" (coefficient {s.coefficient:.6g})"
-                rows.append(f"    {self.parameter} = {s.value:.12g}  {s.label}{shown}")
+                shown = f" ({s.remark})" if s.remark else ""
+                if s.coefficient is not None:
+                    shown = f" (coefficient {s.coefficient:.6g})"
+                digits = 12 if getattr(s.found, "exact", True) else 6
+                rows.append(f"    {self.parameter} = {s.value:.{digits}g}  {s.label}{shown}")
             rows += [f"    ends: {said}" for said in dict.fromkeys(b.ends)]
         return "\n".join(rows)
 
@@ -82,7 +85,7 @@ class Continuation(Rendered):
                     "special": [
                         {"value": s.value, "kind": s.kind, "criticality": s.criticality, "coefficient": s.coefficient,
                          "eigenvalue": [s.eigenvalue.real, s.eigenvalue.imag], "x": s.x.tolist(), "period": s.period,
-                         "critical": s.critical}
+                         "critical": s.critical, "remark": s.remark}
                         for s in b.special
                     ],
                 }

@@ -221,7 +221,7 @@ def follow(
             length /= 2
             if length < steps.least:
                 return points, (
-                    f"no further point is found at {zero.where(here.y)}: the branch has a gap or an end there"
+                    f"no further point is found at {zero.where(here.y)}: the branch has a gap, a kink or an end there"
                 )
             continue
         ended = _ended(zero, here, new)

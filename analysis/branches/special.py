@@ -49,6 +49,7 @@ class SpecialPoint(Rendered):
         criticality: "supercritical" (what is born is stable where the branch is not), "subcritical", "degenerate", or
             "" of other kinds and of cycles.
         critical: how many eigenvalues are critical: 1, of a pair 2, of a multiple point all that cross there.
+        remark: why there is no coefficient although the kind has one: the point is not exact, or the field not smooth.
     """
 
     value: float
@@ -60,6 +61,7 @@ class SpecialPoint(Rendered):
     branch: int = 1
     criticality: str = ""
     critical: int = 1
+    remark: str = ""
     # for those who go on from it, in the field's units
     found: Any = field(default=None, repr=False, compare=False)
 
@@ -85,6 +87,8 @@ class Located:
         tangents: of the branches through a branch point, shape (k, n + 1).
         tangent: of the branch on which it was found.
         critical: how many eigenvalues are critical.
+        exact: whether Newton's method has found it.
+        smooth: whether the derivatives of its normal form exist.
     """
 
     y: Vector
@@ -94,6 +98,8 @@ class Located:
     tangent: Vector
     tangents: Float[np.ndarray, "k n"] = field(default_factory=lambda: np.empty((0, 0)))
     critical: int = 1
+    exact: bool = True
+    smooth: bool = True
 
 
 @dataclass(frozen=True)
@@ -321,10 +327,8 @@ class Detector:
             isinstance(located, str)
             or np.linalg.norm(weights * (located.y - here.y)) > _RADIUS * length
         ):
-            located, near = (
-                Located(here.y, kind, np.zeros(len(here.y) - 1), 0.0, here.tangent),
-                1e-5,
-            )
+            none = np.zeros(len(here.y) - 1)
+            located, near = Located(here.y, kind, none, 0.0, here.tangent, exact=False), 1e-5
         keep(self.found, described(self.problem, self.active, located), located.y, weights, near)
 
 
@@ -386,6 +390,28 @@ def solve(zero: Zero, y: Vector) -> Vector | None:
     return y if before <= 1e-9 else None
 
 
+def smooth(problem: StationaryProblem, u: Vector, values: np.ndarray) -> bool:
+    """Whether the field has two derivatives there: in a few directions its slope changes by as much to both sides.
+
+    The sum of these changes, over the distance, falls with it where there is a third derivative, and does not where the
+    second one jumps. A jump of the field itself is not seen by derivatives.
+    """
+    value: Callable[..., np.ndarray] = lambda u: np.asarray(problem.zero(u, values))
+    here, start = slope_of(problem, u, values), value(u)
+    size, reach = max(1.0, float(np.abs(here).max())), max(1.0, float(np.abs(u).max()))
+    for k in (1, 2, 3):
+        v, before, falls = np.cos(k * np.arange(1, len(u) + 1)), np.inf, False
+        for step in reach * 1e-3 * 0.25 ** np.arange(5):
+            sides = [slope_of(problem, u + s * step * v, values) - here for s in (1.0, -1.0)]
+            total = float(np.abs(sides[0] + sides[1]).max()) / step
+            falls = falls or total <= max(0.6 * before, 1e-7 * size / reach) < np.inf
+            before = total
+        off = [value(u + s * step * v) - start - here @ (s * step * v) for s in (1.0, -1.0)]
+        if not falls or np.abs(off).max() > 0.1 * size * step:
+            return False
+    return True
+
+
 def rounded(value: float) -> float:
     """A number, or the zero that it differs from by rounding."""
     return 0.0 if abs(value) <= 1e-14 else float(value)
@@ -405,7 +431,12 @@ def described(problem: StationaryProblem, active: int, located: Located) -> Spec
         sizes = np.linalg.svd(shifted, compute_uv=False)
         if (count := int((sizes <= _SINGULAR * max(1.0, float(sizes[0]))).sum())) > 1:
             kind, located = MULTIPLE, replace(located, kind=MULTIPLE, critical=count)
-    if kind == FOLD:
+    remark = "" if located.exact else "Newton's method does not make it exact"
+    if not remark and kind != MULTIPLE and not smooth(problem, u, values):
+        remark, located = "the field is not smooth there", replace(located, smooth=False)
+    if remark:
+        pass
+    elif kind == FOLD:
         coefficient = normal_forms.fold(forms, slope)
     elif kind == BRANCH:
         found = normal_forms.crossing(forms, slope)
@@ -431,7 +462,7 @@ def described(problem: StationaryProblem, active: int, located: Located) -> Spec
     x = problem.field.points(u[None], values[None], problem.period)[0]
     return SpecialPoint(
         rounded(located.y[-1]), kind, coefficient, complex(eigenvalue), x, period, 1, _criticality(kind, coefficient),
-        count, located,
+        count, remark, located,
     )  # fmt: skip
 
 
@@ -480,6 +511,7 @@ __all__ = [
     "on_edge",
     "point_in_users_units",
     "rounded",
+    "smooth",
     "solve",
     "unstable",
 ]

@@ -55,7 +55,15 @@ def _nothing(point: SpecialPoint, at: Located) -> str:
         MULTIPLE: "several eigenvalues are critical there, and so there may be many; start on one of them, with x0=",
     }
     why = said.get(at.kind, "what is born there is no cycle: an invariant closed curve")
-    none = "no branch is known that starts" if at.kind == MULTIPLE else "no branch starts"
+    if point.remark:
+        why = (
+            f"its tangent is not known, as {point.remark.replace('does not make', 'did not make')}"
+        )
+    none = (
+        "no branch is known that starts"
+        if at.kind == MULTIPLE or point.remark
+        else "no branch starts"
+    )
     where = point.kind.removesuffix(" point")
     return f"{none} at the {where} point at {point.value:.6g}: {why}."
 
