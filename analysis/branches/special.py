@@ -88,7 +88,6 @@ class Located:
         tangent: of the branch on which it was found.
         critical: how many eigenvalues are critical.
         exact: whether Newton's method has found it.
-        smooth: whether the derivatives of its normal form exist.
     """
 
     y: Vector
@@ -99,7 +98,6 @@ class Located:
     tangents: Float[np.ndarray, "k n"] = field(default_factory=lambda: np.empty((0, 0)))
     critical: int = 1
     exact: bool = True
-    smooth: bool = True
 
 
 @dataclass(frozen=True)
@@ -425,6 +423,11 @@ def described(problem: StationaryProblem, active: int, located: Located) -> Spec
     slope, forms = slope_of(problem, u, values), Forms(problem.zero, u, values, active)
     own = eigenvalues(slope, flow)
     period: float | None = None if flow else float(problem.period)
+    frequency = (
+        float(np.sqrt(located.scalar)) if located.kind == HOPF and located.scalar > 0 else 0.0
+    )
+    if frequency > 0:
+        period = 2 * np.pi / frequency
     kind, coefficient, eigenvalue = located.kind, None, complex(0 if flow else 1)
     if kind in (FOLD, BRANCH, FLIP):  # the kernel has one dimension
         shifted = slope + (2.0 if kind == FLIP else 0.0) * np.eye(len(slope))
@@ -433,9 +436,11 @@ def described(problem: StationaryProblem, active: int, located: Located) -> Spec
             kind, located = MULTIPLE, replace(located, kind=MULTIPLE, critical=count)
     remark = "" if located.exact else "Newton's method does not make it exact"
     if not remark and kind != MULTIPLE and not smooth(problem, u, values):
-        remark, located = "the field is not smooth there", replace(located, smooth=False)
-    if remark:
-        pass
+        remark = "the field is not smooth there"
+    if remark or kind == MULTIPLE:  # of several the one that turns fastest
+        nearest = own[np.argsort(np.abs(growth(own, flow)))[: located.critical]]
+        fast = complex(nearest[int(np.argmax(np.abs(nearest.imag)))])
+        eigenvalue = on_edge(fast, flow) if located.exact else fast
     elif kind == FOLD:
         coefficient = normal_forms.fold(forms, slope)
     elif kind == BRANCH:
@@ -447,17 +452,13 @@ def described(problem: StationaryProblem, active: int, located: Located) -> Spec
         )
     elif kind == FLIP:
         coefficient, eigenvalue = normal_forms.flip(forms, slope), complex(-1)
-    elif kind == HOPF and located.scalar > 0:
-        frequency = float(np.sqrt(located.scalar))
+    elif frequency > 0:
         coefficient, eigenvalue = normal_forms.hopf(forms, slope, frequency), 1j * frequency
-        period = 2 * np.pi / frequency
     elif kind == TORUS and abs(located.scalar) < 1:
         angle = float(np.arccos(located.scalar))
         coefficient, eigenvalue = normal_forms.torus(forms, slope, angle), np.exp(1j * angle)
-    else:  # of several the one that turns fastest
-        nearest = own[np.argsort(np.abs(growth(own, flow)))[: located.critical]]
-        fast = complex(nearest[int(np.argmax(np.abs(nearest.imag)))])
-        eigenvalue = on_edge(fast, flow) if kind == MULTIPLE else fast
+    else:
+        eigenvalue = complex(own[int(np.argmin(np.abs(growth(own, flow))))])
     count = located.critical if kind == MULTIPLE else _CROSS.get(located.kind, 1)
     x = problem.field.points(u[None], values[None], problem.period)[0]
     return SpecialPoint(

@@ -204,9 +204,8 @@ def convergence(
     if fit_order:
         largest, extent = np.array([float(g.max()) for g in gaps]), float(np.abs(run.x).max())
         rounding, off = 1e-13 * extent, 0.0
-        if (
-            rounding < largest.min() <= 1e-6 * extent
-        ):  # is it the iterates' gap or the flow's error?
+        # a small gap may be the flow's own error
+        if rounding < largest.min() <= 1e-6 * extent:
             off = float(_distance(followed(clocks[-1], 1e-12).x, flows[-1].x).max())
         order = _order(h / 2.0 ** np.arange(_LEVELS), largest, rounding, 30 * off)
     # energies along both, and where they rise
