@@ -26,16 +26,9 @@ from ..attraction.settling import DIVERGES, SETTLED, UNDEFINED, Limits, over, se
 from ..attraction.stepping import Iterated, slope
 from .critical import BRANCH, FLIP, FOLD, HOPF, TORUS, ZERO, StationaryProblem, slope_of
 from .curve import CurvePoint
+from .events import MULTIPLE, eigenvalues, growth
 from .field import Units, field_at, measured
-from .special import (
-    MULTIPLE,
-    SpecialPoint,
-    described,
-    eigenvalues,
-    growth,
-    locate,
-    point_in_users_units,
-)
+from .special import SpecialPoint, described, locate, point_in_users_units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,9 @@ from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from .critical import ZERO, StationaryProblem
 from .curve import CurvePoint, StepLengths, Vector, Zero, first_tangent, follow, point_at
+from .events import eigenvalues, unstable
 from .field import ParametricField
-from .special import Detector, SpecialPoint, eigenvalues, point_in_users_units, unstable
+from .special import Detector, SpecialPoint, point_in_users_units
 
 
 @dataclass(frozen=True)

@@ -204,11 +204,18 @@ def second(slope: np.ndarray, kind: str, k: float, v: Vector) -> Vector:
     return made
 
 
+def value_and_slope(
+    problem: StationaryProblem, u: Vector, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """G, shape (n,), and A = G_u, shape (n, n)."""
+    y, first = np.append(u, values[0]), np.zeros(1, int)
+    value, slope = compiled(problem.zero, ZERO)(y, values, first, np.zeros(len(u)))
+    return np.asarray(value), np.asarray(slope)[:, :-1]
+
+
 def slope_of(problem: StationaryProblem, u: Vector, values: np.ndarray) -> np.ndarray:
     """A = G_u, shape (n, n)."""
-    y, first = np.append(u, values[0]), np.zeros(1, int)
-    done = compiled(problem.zero, ZERO)(y, values, first, np.zeros(len(u)))[1]
-    return np.asarray(done)[:, :-1]
+    return value_and_slope(problem, u, values)[1]
 
 
 __all__ = [
@@ -224,4 +231,5 @@ __all__ = [
     "compiled",
     "second",
     "slope_of",
+    "value_and_slope",
 ]

@@ -35,22 +35,9 @@ from .curve import (
     point_beside,
     root,
 )
+from .events import MULTIPLE, Event, Signs, growth, isolated, meeting, on_edge, unstable
 from .field import Forms, ParametricField
-from .special import (
-    MULTIPLE,
-    Event,
-    Located,
-    Signs,
-    SpecialPoint,
-    growth,
-    isolated,
-    keep,
-    locate,
-    meeting,
-    on_edge,
-    rounded,
-    unstable,
-)
+from .special import Located, SpecialPoint, keep, locate, rounded
 
 INTERVALS = 20
 _MOST = 160  # intervals

@@ -12,7 +12,8 @@ from .branch import BranchSource, SolutionBranch, joined
 from .critical import BRANCH, FLIP, FOLD, HOPF
 from .curve import CurvePoint, Vector, Zero, point_beside
 from .cycles import born, crossed_orbits, twice
-from .special import MULTIPLE, Located, SpecialPoint
+from .events import MULTIPLE
+from .special import Located, SpecialPoint
 
 _OFF = (1.0, 0.2, 4.0, 0.04)  # first steps that are tried
 
