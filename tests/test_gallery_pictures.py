@@ -30,7 +30,10 @@ def test_every_picture_is_looked_at():
     assert tuple(pictures()) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.optimized) if n == "shares_of_basins" else n for n in NAMES],
+)
 def test_a_picture_has_no_faults(name: str):
     figure = pictures()[name]()
     figure.draw_without_rendering()

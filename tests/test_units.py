@@ -307,7 +307,10 @@ def usual(name: str) -> Any:
 
 
 @pytest.mark.parametrize("units", OTHERS, ids=str)
-@pytest.mark.parametrize("name", ANALYSES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.optimized) if "basins of" in n else n for n in ANALYSES],
+)
 def test_analyses_are_the_same_in_other_units(name: str, units: Units) -> None:
     found, wanted = ANALYSES[name](units), usual(name)
     if isinstance(found, tuple):
