@@ -173,7 +173,7 @@ def test_outputs_start_at_x0(algorithm: od.Algorithm) -> None:
 
 
 def test_programs_are_finite_and_exact(algorithm: od.Algorithm) -> None:
-    for e in algorithm.tuned._expressions():
+    for e in algorithm.tuned.expressions():
         scalars = e.terms.values() if isinstance(e, od.dynamics.Vector) else [e]
         assert not any(s.has(sp.Float, sp.nan, sp.zoo, sp.oo) for s in scalars)
 

@@ -110,7 +110,7 @@ def needs(program: Program) -> set[str]:
     found |= {"coefficient blocks"} if any(b.kind == "scalar" for b in program.blocks) else set()
     if any(isinstance(b.init, Vector) and b.init.calls() for b in program.blocks):
         found.add("initial call")
-    for e in program._expressions():
+    for e in program.expressions():
         found |= _inside(e)
     if any(b.operates for b in program.blocks):
         found.add("matrices")

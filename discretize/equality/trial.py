@@ -196,7 +196,7 @@ def _slopes(number: int, affine: bool) -> tuple[sp.Expr, ...]:
 
 def _oracles(p: Program) -> set[Oracle]:
     before = {c.oracle for b in p.blocks if isinstance(b.init, Vector) for c in b.init.calls()}
-    nodes = {n.oracle for e in p._expressions() for n in _nodes(e) if n.oracle is not None}
+    nodes = {n.oracle for e in p.expressions() for n in _nodes(e) if n.oracle is not None}
     return {c.oracle for c in p.calls} | before | nodes
 
 

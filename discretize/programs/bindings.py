@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import sympy as sp
 
 from ..._support.errors import OdescentError, listed, shown
 from ..._support.rendering.brief import short
-from ...dynamics.algebra.calculus import Symbol, symbols_of
+from ...dynamics.algebra.calculus import Symbol, singular, symbols_of
 from ...dynamics.algebra.scalars import as_scalar, check_class
 from ...dynamics.algebra.vectors import VectorSymbol
 from ...dynamics.notation.show import text
@@ -101,3 +102,21 @@ def check_signs(tuning: Mapping[sp.Symbol, sp.Expr], given: Mapping[sp.Symbol, s
         if used and s.is_positive and (value := expression.xreplace(used)).is_negative:
             values = listed([f"{g} = {v}" for g, v in used.items()])
             raise OdescentError(f"{values} gives {s} the value {value}, which must be positive.")
+
+
+def check_defined(
+    tuning: Mapping[sp.Symbol, sp.Expr], given: Mapping[sp.Symbol, sp.Expr], made: Any
+) -> None:  # fmt: skip
+    """Refuse values that make a parameter 0 where the step then has no value, as beta1 = 1 does in Adam.
+
+    Args:
+        tuning: of the program.
+        given: the values that are bound.
+        made: what has both, with ``tuned``, its program.
+    """
+    for s, expression in tuning.items():
+        used = {g: value for g, value in given.items() if g in expression.free_symbols}
+        zero = used and s.is_positive and expression.xreplace(used).is_zero
+        if zero and any(singular(e) for e in made.tuned.expressions()):
+            values = listed([f"{g} = {v}" for g, v in used.items()])
+            raise OdescentError(f"{values} gives {s} the value 0, at which the step has no value.")

@@ -196,7 +196,7 @@ class Program(Rendered):
     def counted(self) -> bool:
         """Whether a coefficient depends on the step number."""
         return self.counter is not None and any(
-            self.counter in symbols_of(e) for e in self._expressions()
+            self.counter in symbols_of(e) for e in self.expressions()
         )
 
     @property
@@ -204,7 +204,7 @@ class Program(Rendered):
         """Scalar symbols that must be given a value, by name."""
         defined = {*self.defined, *self.state, self.counter}
         found: set[sp.Symbol] = set()
-        for e in self._expressions():
+        for e in self.expressions():
             found |= {s for s in symbols_of(e) if isinstance(s, sp.Symbol)}
         return tuple(sorted(found - defined, key=str))
 
@@ -213,7 +213,8 @@ class Program(Rendered):
         """The names that its instructions give values, those inside of others among them."""
         return tuple(s for i in self.every for s in i.targets)
 
-    def _expressions(self) -> list[Expr]:
+    def expressions(self) -> list[Expr]:
+        """Everything that it computes with."""
         listed: list[Expr] = [
             *self.next.values(),
             *self.outputs.values(),
@@ -279,7 +280,7 @@ class Program(Rendered):
     @cached_property
     def oracles(self) -> tuple[Oracle, ...]:
         """Every oracle that it calls, values among them, but for named maps, which bring their functions."""
-        found = {o for e in self._expressions() for o in oracles_in(e)}
+        found = {o for e in self.expressions() for o in oracles_in(e)}
         found |= {c.oracle for c in self.calls} | {o for i in self.sweeps for o in i.oracles}
         return tuple(sorted((o for o in found if not o.form.registered), key=lambda o: o.name))
 
@@ -384,7 +385,7 @@ class Program(Rendered):
             if any(symbols_of(e) & set(mirrored) for e in c.expressions):
                 mean = VectorSymbol(f"mean of {c.target.name}", c.target.kind)
                 at_mean[c.target], mirrored[c.target] = mean, mean * 2 - c.target
-        for e in flat._expressions():
+        for e in flat.expressions():
             if not vanishes(substitute(e, mirrored) + e - substitute(e, at_mean) * 2):
                 raise NotCarried(
                     "a draw enters nonlinearly, so that the mean of a step is not the step without it."

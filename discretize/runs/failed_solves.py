@@ -43,7 +43,7 @@ def fault(
         return f"the run ended in step {step}, {said}"
     if program.draws or program.counter is not None:
         return ""
-    if not program.guarded and not inverses(program._expressions()):
+    if not program.guarded and not inverses(program.expressions()):
         return ""
     if not all(isinstance(a, (np.ndarray, jax.Array)) for a in states.values()):
         return ""

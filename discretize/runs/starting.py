@@ -79,7 +79,7 @@ def check_shape(x0: Any, objective: Objective, population: bool) -> None:
 
 def _divided_by(program: Program) -> list[set[sp.Basic]]:
     """For each coefficient of a program the symbols in its denominators."""
-    expressions = program._expressions()
+    expressions = program.expressions()
     scalars = [c for e in expressions for c in (e.terms.values() if isinstance(e, Vector) else [e])]
     powers = ([p for p in c.atoms(sp.Pow) if p.exp.is_negative] for c in scalars)
     return [set().union(*(p.base.free_symbols for p in listed)) for listed in powers]
@@ -109,7 +109,7 @@ def check_resolution(algorithm: Iteration, values: Mapping[str, Any], start: Any
     given = {s: values[s.name] for s in program.parameters if s.name in values}
     known = {s: sp.Float(float(v)) for s, v in given.items() if np.ndim(v) == 0}
     points = {c.point for c in program.calls}
-    points |= {point for e in program._expressions() for _, point in asked_in(e)}
+    points |= {point for e in program.expressions() for _, point in asked_in(e)}
     below = _divided_by(program)
     for point in points:
         for s in drawn & point.terms.keys():

@@ -14,7 +14,7 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError, listed, unknown
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.vector_fields.estimates import Supposition, condition_of
-from ..programs.bindings import check_constants, check_signs, reachable, value_of
+from ..programs.bindings import check_constants, check_defined, check_signs, reachable, value_of
 from ..programs.program import Program
 from .ways import Ways
 
@@ -172,6 +172,7 @@ class Worded(Ways):
         check_constants(tuning)
         check_signs(tuning, given)
         made = self.replace(tuning=tuning)
+        check_defined(tuning, given, made)
         made.condition = condition_of(*asked.values()) or self.condition
         base, before = self.unbound
         others = {n: v for n, v in before.items() if base.names[n].target not in given}

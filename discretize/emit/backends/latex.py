@@ -283,7 +283,7 @@ def listing(algorithm: Iteration, target: str) -> Listing:
         tuple(initial),
         tuple(f"${left} {_arrow(right)}$" for left, right in step.lines()),
         f"${_at_end(step, program.outputs['x'])}$",
-        any("k" in {s.name for s in e.free_symbols} for e in program._expressions()),
+        any("k" in {s.name for s in e.free_symbols} for e in program.expressions()),
         tuple(description(algorithm, target, "mathematics.")[2:]),
     )
 
@@ -294,7 +294,7 @@ def _oracles(program: Program) -> list[str]:
     for i in program.every:
         asked += [i.oracle] if isinstance(i, CallOracle) else []
         asked += sorted(i.oracles, key=lambda o: o.name) if isinstance(i, SweepCoordinates) else []
-    for e in program._expressions():
+    for e in program.expressions():
         scalars = e.terms.values() if isinstance(e, Vector) else [e]
         asked += [n.oracle for s in scalars for n in s.atoms(ScalarNode) if n.oracle is not None]
         called = {c.oracle for c in e.calls()} if isinstance(e, Vector) else set()

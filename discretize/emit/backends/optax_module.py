@@ -11,7 +11,7 @@ import sympy as sp
 
 from ....dynamics.algebra.vectors import Vector, VectorSymbol
 from ....dynamics.vector_fields.block import start
-from ..lowering.domains import coasts, upper_bounds
+from ..lowering.domains import coasts, limits_of
 from ..lowering.lower import Lowering
 from ..lowering.statements import Ask, CountLet, Lowered, Routine, Sample, VectorLet
 from ..modules.coefficient_function import any_of, traced_coefficients
@@ -102,8 +102,8 @@ class TransformationModule:
         self.class_name = "".join(part.capitalize() for part in factory.split("_")) + "State"
         self.evaluated = f"eval_{factory}" if group else "eval_params"
         naming, step = lowering.naming, lowering.naming.parameter(algorithm.step)
-        below, counted = upper_bounds(algorithm, naming), bool(made.first or made.program.draws)
-        self.low = self.kept(lowering.lowered(below, {"update": made.update}, as_named, counted))
+        limits, counted = limits_of(algorithm, naming), bool(made.first or made.program.draws)
+        self.low = self.kept(lowering.lowered(limits, {"update": made.update}, as_named, counted))
         self.update = self.low.step
         self.first = {
             b: as_named(lowering.routine((), {b.name: made.first[b.symbol]}))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ...._support.errors import NotCarried
 from ..backend import POWERS, Backend, groups_of
-from ..lowering.domains import upper_bounds
+from ..lowering.domains import limits_of
 from ..lowering.names import Naming
 from ..lowering.statements import Lowered, routines
 from ..modules.text import assembled, description, map_functions
@@ -123,8 +123,8 @@ class CoupledOptimizer(GroupsModule):
         called = self.renamed(algorithm, naming)
         program = naming.program(algorithm.tuned, called)
         self.keys = keys_of(algorithm.tuned, program)
-        below, symbol = upper_bounds(algorithm, naming), naming.parameter(algorithm.step)
-        self.coupled = CoupledBody(program, self.keys, naming, symbol, below)
+        limits, symbol = limits_of(algorithm, naming), naming.parameter(algorithm.step)
+        self.coupled = CoupledBody(program, self.keys, naming, symbol, limits)
         self.bodies, self.layout = {"": self.coupled}, self.coupled.layout
         self.names = self.coupled.names
 

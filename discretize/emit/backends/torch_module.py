@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from ..lowering.domains import upper_bounds
+from ..lowering.domains import limits_of
 from ..lowering.names import Naming, normal
 from ..lowering.statements import ChooseLet, LoopLet, Lowered
 from ..modules.torch_helpers import (
@@ -51,12 +51,12 @@ class OptimizerModule:
         programs = {n: naming.program(p, called) for n, p in by_group(algorithm.arriving).items()}
         layouts = {n: layout(p) for n, p in programs.items()}
         self.layout = next(iter(layouts.values()))
-        below, symbol = upper_bounds(algorithm, naming), naming.parameter(step)
+        limits, symbol = limits_of(algorithm, naming), naming.parameter(step)
         taken = {n for made in layouts.values() for n in names_of(made)}
         self.bodies: dict[str, Body] = {}
         for n, made in layouts.items():
             table = self.body.low.coefficients if self.bodies else None
-            self.bodies[n] = Body(made, program, naming, symbol, below, n, table, taken)
+            self.bodies[n] = Body(made, program, naming, symbol, limits, n, table, taken)
         self.names = self.body.names
 
     def renamed(self, algorithm: Iteration, naming: Naming) -> dict[str, str]:

@@ -19,8 +19,10 @@ from .names import Naming
 from .statements import (
     ChooseLet,
     JoinLet,
+    Limits,
     LoopLet,
     Lowered,
+    ParameterLimit,
     PartLet,
     Routine,
     ScalarLet,
@@ -44,13 +46,13 @@ class Domain:
     Attributes:
         positive: must be more than 0.
         nonnegative: may be 0.
-        below: must be less than that number.
+        limits: further bounds of a parameter.
         ordered: whether mu and L are both there.
     """
 
     positive: tuple[str, ...]
     nonnegative: tuple[str, ...]
-    below: Mapping[str, sp.Rational] = field(default_factory=dict)
+    limits: Limits = field(default_factory=dict)
     ordered: bool = False
 
 
@@ -59,7 +61,7 @@ def domain(lowered: Lowered) -> Domain:
     declared = [s for s in in_order(lowered.parameters) if s.is_positive]
     zero = [s.name for s in declared if s.name not in _CLASS and _defined_at_zero(lowered, s)]
     names = {s.name for s in lowered.parameters}
-    listed = {s.name: lowered.below[s.name] for s in declared if s.name in lowered.below}
+    listed = {s.name: lowered.limits[s.name] for s in declared if s.name in lowered.limits}
     positive = tuple(s.name for s in declared if s.name not in zero)
     return Domain(positive, tuple(zero), listed, names >= _CLASS)
 
@@ -69,13 +71,14 @@ def lowered_of(algorithm: Iteration, naming: Naming, counters: bool = False) -> 
     program = naming.program(algorithm.tuned)
     step = naming.parameter(algorithm.step)
     lowering = Lowering(program, naming, step=step, counters=counters)
-    return replace(lowering.lowered(upper_bounds(algorithm, naming)), starts=lowering.starts())
+    return replace(lowering.lowered(limits_of(algorithm, naming)), starts=lowering.starts())
 
 
-def upper_bounds(algorithm: Iteration, naming: Naming) -> dict[str, sp.Rational]:
-    """Bounds that follow from the tuning: what it gives to a positive parameter has to be positive.
+def limits_of(algorithm: Iteration, naming: Naming) -> Limits:
+    """Bounds that follow from the tuning: what it gives to a positive parameter has to be positive, and mu <= L.
 
-    They are read off factors in one parameter: -log(p) is positive for p < 1, c - d p for p < c/d.
+    The first are read off factors in one parameter: -log(p) is positive for p < 1, c - d p for p < c/d. Where one of mu
+    and L has a value, that bounds the other one.
     """
     found: dict[str, sp.Rational] = {}
     for s, value in {**algorithm.where, **algorithm.tuning}.items():
@@ -87,7 +90,16 @@ def upper_bounds(algorithm: Iteration, naming: Naming) -> dict[str, sp.Rational]
             if bound is not None and (isinstance(base, sp.log) or exponent in (1, -1)):
                 name, number = bound
                 found[name] = min(number, found.get(name, number))
-    return {naming.parameter_name(n): b for n, b in found.items()}
+    made = {n: (ParameterLimit(f">= {b}", f"less than {b}"),) for n, b in found.items()}
+    for one, other, outside, words in (("L", "mu", ">", "at most"), ("mu", "L", "<", "at least")):
+        value = next(
+            (v for s, v in algorithm.tuning.items() if s.name == one and v.is_number), None
+        )
+        if value is not None:
+            number = value if value.is_Rational else float(value)
+            limit = ParameterLimit(f"{outside} {number}", f"{words} {one} = {value}")
+            made[other] = (*made.get(other, ()), limit)
+    return {naming.parameter_name(n): several for n, several in made.items()}
 
 
 def _bound(e: sp.Expr) -> tuple[str, sp.Rational] | None:

@@ -36,7 +36,7 @@ from ...programs.program import (
 from ...step.compile import COUNTER
 from .coefficients import Coefficients, in_order
 from .names import Naming
-from .statements import Lowered, Routine, Sample
+from .statements import Limits, Lowered, Routine, Sample
 from .writer import Writer
 
 
@@ -233,7 +233,7 @@ class Lowering:
         oracles = {c.oracle for c in self.program.calls}
         for i in self.program.sweeps:
             oracles |= set(component_oracles(i))
-        for e in program._expressions():
+        for e in program.expressions():
             oracles |= oracles_in(e)  # values and what guards ask for among them
         self.arguments = oracle_arguments(oracles, naming)
         self.population = any(o.form.particles for o in oracles)
@@ -244,7 +244,7 @@ class Lowering:
 
     def lowered(
         self,
-        below: Mapping[str, sp.Rational],
+        limits: Limits,
         more: Mapping[str, Expr] | None = None,
         read: Callable[[Routine], Routine] = lambda routine: routine,
         counted: bool = False,
@@ -252,7 +252,7 @@ class Lowering:
         """All routines; the step comes first, so that it gives the coefficients their names.
 
         Args:
-            below: numbers that parameters must stay below, by name.
+            limits: bounds of parameters beside their signs, by name.
             more: results of the step beside the blocks.
             read: what a target makes of each routine.
             counted: whether the step is counted though nothing depends on its number.
@@ -265,7 +265,7 @@ class Lowering:
         counted = counted or any("k" in r.symbols() for r in (step, *outputs.values()))
         return Lowered(
             self.parameters, self.table, p.blocks, (p.counter or COUNTER) if counted else None, init,
-            step, outputs, self.population, below,
+            step, outputs, self.population, limits,
             kept={n: k.draw.target.name for n, k in self.kept.items()},
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import sympy as sp
 
@@ -440,6 +440,16 @@ def _parts(s: Statement) -> list[Expr]:
     return parts
 
 
+class ParameterLimit(NamedTuple):
+    """A bound of a parameter: the comparison that holds outside of it, and its words."""
+
+    outside: str
+    words: str
+
+
+Limits: TypeAlias = Mapping[str, tuple[ParameterLimit, ...]]  # by the names of parameters
+
+
 @dataclass(frozen=True)
 class Lowered:
     """A program, ready to be printed.
@@ -451,7 +461,7 @@ class Lowered:
         init, step, outputs: the routines; results are by block, by block, and by output.
         population: whether vectors are N particles, arrays of shape (N, ...), and inner products and values
             one number for each.
-        below: numbers that parameters must stay below, by name.
+        limits: bounds of parameters beside their signs, by name.
         starts: for blocks that need not have the shape of x0, the name of the starting point that has theirs.
         kept: for memories of a sample, the name of the draw of which the state holds the counter in their place.
     """
@@ -464,7 +474,7 @@ class Lowered:
     step: Routine
     outputs: Mapping[str, Routine]
     population: bool = False
-    below: Mapping[str, sp.Rational] = field(default_factory=dict)
+    limits: Limits = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
 

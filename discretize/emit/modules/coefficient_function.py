@@ -155,9 +155,8 @@ def _bounds(found: Domain) -> list[tuple[list[str], str, str]]:
         (list(found.positive), "<= 0", "more than 0"),
         (list(found.nonnegative), "< 0", "at least 0"),
     ]
-    for number in sorted(set(found.below.values())):
-        members = [n for n, b in found.below.items() if b == number]
-        listed.append((members, f">= {number}", f"less than {number}"))
+    for limit in sorted({each for several in found.limits.values() for each in several}):
+        listed.append(([n for n, several in found.limits.items() if limit in several], *limit))
     return [b for b in listed if b[0]]
 
 

@@ -76,7 +76,7 @@ def description(algorithm: Iteration, target: str, language: str, notes: str = "
 
 def solves_of(program: Program) -> list[Solve]:
     """How each linear solve of a step is done."""
-    return [solve_of(a) for a in inverses(program._expressions())]
+    return [solve_of(a) for a in inverses(program.expressions())]
 
 
 def _consensus(system: System) -> list[str]:

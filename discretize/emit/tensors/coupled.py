@@ -12,7 +12,7 @@ from ....dynamics.vector_fields.block import Block, start
 from ...programs.program import Program
 from ..lowering.lower import Lowering
 from ..lowering.names import Naming
-from ..lowering.statements import InnerLet, Sample, SolveLet
+from ..lowering.statements import InnerLet, Limits, Sample, SolveLet
 from ..printing.lines import wrapped
 from ..transform.coupled import placed
 from .list_writer import ListWriter
@@ -30,12 +30,12 @@ class CoupledBody(Body):
         keys: what the group of each block that parameters hold is called, by its name in the module.
         naming: of its names.
         step: the symbol of the step, as the group calls it.
-        below: numbers that parameters must stay below, by name.
+        limits: bounds of parameters beside their signs, by name.
     """
 
     def __init__(
         self, program: Program, keys: Mapping[str, str], naming: Naming, step: sp.Symbol,
-        below: Mapping[str, sp.Rational],
+        limits: Limits,
     ) -> None:  # fmt: skip
         # What `_held` and the lists have no form for is refused.
         if any(b.keeps for b in program.blocks):
@@ -48,7 +48,7 @@ class CoupledBody(Body):
         self.keys, self.program, self.suffix, self.gradient = keys, program, "", ""
         self.layout = Layout(program, None, False, False, False, "the blocks of their groups")
         lowering = Lowering(program, naming, program.parameters, step)
-        self.low = lowering.lowered(below)
+        self.low = lowering.lowered(limits)
         self.names = [s.name for s in self.low.parameters]
         self.blocks = [b for b in program.blocks if b.kind != "scalar"]
         self.factors = [b for b in program.blocks if b.kind == "scalar"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import sympy as sp
 
@@ -19,6 +19,7 @@ from ..lowering.names import Naming
 from ..lowering.statements import (
     Ask,
     InnerLet,
+    Limits,
     Routine,
     Sample,
     ScalarLet,
@@ -48,7 +49,7 @@ class Body:
         program: the program that it was made of, for its parameters.
         naming: of its names.
         step: the symbol of the step, as the group calls it.
-        below: numbers that parameters must stay below, by name.
+        limits: bounds of parameters beside their signs, by name.
         group: the name of the group of parameters that it is of, where there are several.
         table: the coefficients of groups before it, which it shares.
         taken: names of all groups, which no coefficient has.
@@ -56,8 +57,7 @@ class Body:
 
     def __init__(
         self, layout: Layout, program: Program, naming: Naming, step: sp.Symbol,
-        below: Mapping[str, sp.Rational], group: str = "", table: Coefficients | None = None,
-        taken: Iterable[str] = (),
+        limits: Limits, group: str = "", table: Coefficients | None = None, taken: Iterable[str] = (),
     ) -> None:  # fmt: skip
         self.layout = layout
         self.suffix = f"_{group}" if group else ""
@@ -70,7 +70,7 @@ class Body:
         asked = [e for e in (*p.next.values(), *p.outputs.values()) if isinstance(e, Vector)]
         more = {c.oracle for e in asked for c in e.calls()}
         lowering.arguments = oracle_arguments({*lowering.arguments, *more}, naming)
-        self.low = lowering.lowered(below, {"update": p.next[PARAMS]})
+        self.low = lowering.lowered(limits, {"update": p.next[PARAMS]})
         steps, output = self.low.step, self.low.outputs["x"]
         self.gradient = "" if layout.gradient is None else lowering.arguments[layout.gradient]
         self.names = [s.name for s in self.low.parameters]

@@ -43,7 +43,7 @@ def extra_arguments(made: Plan, naming: Naming) -> dict[Oracle, str]:
 
 
 def _expressions(made: Plan) -> list[Expr]:
-    return [*made.program._expressions(), made.update, *made.first.values()]
+    return [*made.program.expressions(), made.update, *made.first.values()]
 
 
 def as_named(routine: Routine) -> Routine:

@@ -44,7 +44,7 @@ def _of_group(program: Program, name: str, names: tuple[str, ...]) -> Program:
     blocks = tuple(_started(b, symbol) for b in program.blocks)
     whole = replace(program, blocks=blocks, instructions=tuple(own), outputs={"x": symbol})
     kept = whole.alive(symbol)
-    read = set(kept.state).union(*(symbols_of(e) for e in kept._expressions()))
+    read = set(kept.state).union(*(symbols_of(e) for e in kept.expressions()))
     if met := sorted(str(s) for s in read & foreign):
         raise NotCarried(
             f"emitted code treats each group of parameters by itself, but {name} depends on {met[0]}, which belongs "
