@@ -106,7 +106,7 @@ def check_signs(tuning: Mapping[sp.Symbol, sp.Expr], given: Mapping[sp.Symbol, s
 
 def check_defined(
     tuning: Mapping[sp.Symbol, sp.Expr], given: Mapping[sp.Symbol, sp.Expr], made: Any
-) -> None:  # fmt: skip
+) -> None:
     """Refuse values that make a parameter 0 where the step then has no value, as beta1 = 1 does in Adam.
 
     Args:
