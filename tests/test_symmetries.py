@@ -270,6 +270,23 @@ def test_nearly_equal_parts_are_told_apart(gap: float) -> None:
     np.testing.assert_allclose([s.value for s in found.special], [0.0, gap], atol=1e-12)
 
 
+def test_a_multiple_point_has_a_mark_of_its_own() -> None:
+    f, _, start, _, _ = MULTIPLE["two folds"]
+    both = [
+        A.continuation(
+            lambda x, *, mu: f(x, mu),
+            flow=True,
+            parameter="mu",
+            interval=(-0.97, 1.0),
+            x0=x0,
+            at=-0.9,
+        )
+        for x0 in (start, start[:1])
+    ]
+    marks = [{line.get_marker() for line in found.plot().lines} - {"None"} for found in both]
+    assert marks[0] and not marks[0] & marks[1]
+
+
 def test_a_diagram_of_equal_parts() -> None:
     """The kernel has two dimensions: NumPy's error for a singular matrix came out."""
     two = {"parameter": "mu", "values": np.linspace(0.5, 1.5, 40), "start": [0.1, 0.2]}

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _ORDER = (
     "fold", "transcritical", "pitchfork", "branch point", "Hopf", "period doubling", "Neimark-Sacker", "multiple"
 )  # fmt: skip
+_SHAPES = (*MARKERS, "*")
 
 
 def draw_branches(c: Continuation, ax: Axes | None = None, component: int = 0) -> Axes:
@@ -66,8 +67,9 @@ def _draw_branch(ax: Axes, b: SolutionBranch, colour: str, component: int, size:
 
 
 def _mark(kind: str) -> dict[str, Any]:
-    shape = MARKERS[_ORDER.index(kind) % len(MARKERS)] if kind in _ORDER else MARKERS[-1]
-    return {"ls": "none", "marker": shape, "ms": 4, "mfc": "white", "mec": "black", "mew": 0.8}
+    shape = _SHAPES[_ORDER.index(kind)] if kind in _ORDER else MARKERS[-1]
+    size = 6 if shape == "*" else 4
+    return {"ls": "none", "marker": shape, "ms": size, "mfc": "white", "mec": "black", "mew": 0.8}
 
 
 def _legend(c: Continuation, kinds: list[str]) -> list[Any]:
