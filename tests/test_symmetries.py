@@ -224,18 +224,19 @@ MULTIPLE: dict[str, tuple[Any, bool, list[float], tuple[float, ...], int]] = {
 }  # fmt: skip
 
 
+def followed(name: str, entries: int | None = None) -> A.Continuation:
+    """The branch of equal parts, or of the first of their entries alone."""
+    f, flow, start, _, _ = MULTIPLE[name]
+    return A.continuation(
+        lambda x, *, mu: f(x, mu), flow=flow, parameter="mu", interval=(-0.97, 1.0), x0=start[:entries], at=-0.9
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("name", MULTIPLE)
 def test_a_point_at_which_several_eigenvalues_are_critical_is_said_to_be_one(name: str) -> None:
     """They were called Hopf, Neimark-Sacker, pitchfork or branch point."""
-    f, flow, start, where, count = MULTIPLE[name]
-    found = A.continuation(
-        lambda x, *, mu: f(x, mu),
-        flow=flow,
-        parameter="mu",
-        interval=(-0.97, 1.0),
-        x0=start,
-        at=-0.9,
-    )
+    _, flow, _, where, count = MULTIPLE[name]
+    found = followed(name)
     assert {(s.kind, s.critical, s.coefficient) for s in found.special} == {
         ("multiple", count, None)
     }
@@ -271,18 +272,7 @@ def test_nearly_equal_parts_are_told_apart(gap: float) -> None:
 
 
 def test_a_multiple_point_has_a_mark_of_its_own() -> None:
-    f, _, start, _, _ = MULTIPLE["two folds"]
-    both = [
-        A.continuation(
-            lambda x, *, mu: f(x, mu),
-            flow=True,
-            parameter="mu",
-            interval=(-0.97, 1.0),
-            x0=x0,
-            at=-0.9,
-        )
-        for x0 in (start, start[:1])
-    ]
+    both = followed("two folds"), followed("two folds", 1)
     marks = [{line.get_marker() for line in found.plot().lines} - {"None"} for found in both]
     assert marks[0] and not marks[0] & marks[1]
 

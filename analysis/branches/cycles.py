@@ -29,13 +29,22 @@ from .curve import (
     Vector,
     Zero,
     between,
-    determinant_sign,
     follow,
     point_at,
     point_beside,
     root,
 )
-from .events import MULTIPLE, Event, Signs, growth, isolated, meeting, on_edge, unstable
+from .events import (
+    MULTIPLE,
+    Event,
+    Signs,
+    critical_of,
+    growth,
+    isolated,
+    meeting,
+    on_edge,
+    signs_of,
+)
 from .field import Forms, ParametricField
 from .special import Located, SpecialPoint, keep, locate, rounded
 
@@ -156,10 +165,8 @@ class _Follower:
 
     def signs(self, here: CurvePoint) -> Signs:
         """The signs at a point."""
-        normal = self.zero.weights(here.y) ** 2 * here.tangent
-        sign = determinant_sign(here.slope, normal)
-        count = int(unstable(self.multipliers(here)[1:] * (1 - _TRIVIAL), False))
-        return Signs(bool(here.tangent[-1] > 0), sign, count)
+        values = self.multipliers(here)[1:] * (1 - _TRIVIAL)
+        return signs_of(here, self.zero.weights(here.y), values, False)
 
     def _add(self, a: CurvePoint, b: CurvePoint, event: Event) -> None:
         here, kind, exact = event.here, event.kind, None
@@ -169,8 +176,7 @@ class _Follower:
         elif kind == MULTIPLE:
             here = meeting(self.zero, a, b, event, rates) or here
         else:  # there is no extended system
-            own = self.multipliers(here)[1:]
-            critical = complex(own[int(np.argmin(np.abs(growth(own, False))))])
+            critical = critical_of(self.multipliers(here)[1:], False)
             nearest: Callable[..., complex] = lambda p: _nearest(self.multipliers(p)[1:], critical)
             test: Callable[..., float] = lambda p: (
                 nearest(p).real + 1 if kind == FLIP else abs(nearest(p)) - 1
@@ -191,7 +197,7 @@ class _Follower:
         d, n = orbits.d, len(orbits.mesh)
         at = Located(y, kind, np.zeros(d), 0.0, here.tangent)
         own = self.multipliers(here)[1:]
-        critical = complex(own[int(np.argmin(np.abs(np.abs(own) - 1)))]) if len(own) else 1 + 0j
+        critical = critical_of(own, False, count if kind == MULTIPLE else 1) if len(own) else 1 + 0j
         if kind == FLIP:
             ends = transfer(here.slope[:, :-1], d, n)[1]
             whole = np.eye(d)
@@ -203,8 +209,7 @@ class _Follower:
         if kind in (FOLD, BRANCH):
             critical, count = complex(1), 1
         if kind == MULTIPLE:
-            nearest = own[np.argsort(np.abs(growth(own, False)))[:count]]
-            critical = on_edge(complex(nearest[int(np.argmax(np.abs(nearest.imag)))]), False)
+            critical = on_edge(critical, False)
         if kind == BRANCH:
             problem = orbits.problem()
             values = problem.values.copy()

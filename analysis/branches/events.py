@@ -38,12 +38,12 @@ def unstable(values: Complex[np.ndarray, "*n d"], flow: bool) -> Any:
     return ((values.real if flow else np.abs(values) - 1) > NEUTRAL).sum(-1)
 
 
-def signs_of(here: CurvePoint, flow: bool, weights: Vector) -> Signs:
-    """The signs at a point of a branch."""
-    slope, normal = here.slope, weights**2 * here.tangent
-    sign = determinant_sign(slope, normal)
-    inner = eigenvalues(slope[:, :-1], flow)
-    return Signs(bool(here.tangent[-1] > 0), sign, int(unstable(inner, flow)))
+def signs_of(
+    here: CurvePoint, weights: Vector, values: Complex[np.ndarray, " n"], flow: bool
+) -> Signs:
+    """The signs at a point of a branch, where these are the eigenvalues."""
+    sign = determinant_sign(here.slope, weights**2 * here.tangent)
+    return Signs(bool(here.tangent[-1] > 0), sign, int(unstable(values, flow)))
 
 
 def growth(values: Complex[np.ndarray, " n"], flow: bool) -> Float[np.ndarray, " n"]:
@@ -52,6 +52,12 @@ def growth(values: Complex[np.ndarray, " n"], flow: bool) -> Float[np.ndarray, "
         values.real if flow else np.log(np.maximum(np.abs(values), 1e-300))
     )
     return rates
+
+
+def critical_of(values: Complex[np.ndarray, " n"], flow: bool, count: int = 1) -> complex:
+    """The eigenvalue next to neutral; of several that are next to it the one that turns fastest."""
+    nearest = values[np.argsort(np.abs(growth(values, flow)), kind="stable")[:count]]
+    return complex(nearest[int(np.argmax(np.abs(nearest.imag)))])
 
 
 def on_edge(value: complex, flow: bool) -> complex:
@@ -78,7 +84,7 @@ def kind_at(
     elif before.turn != after.turn:
         kind = FOLD
     else:
-        critical = complex(values[int(np.argmin(np.abs(growth(values, flow))))])
+        critical = critical_of(values, flow)
         size = float(np.abs(values).max()) if flow else 1.0
         if abs(critical.imag) > 1e-6 * size:
             kind = HOPF if flow else TORUS
@@ -187,6 +193,7 @@ __all__ = [
     "NEUTRAL",
     "Event",
     "Signs",
+    "critical_of",
     "eigenvalues",
     "growth",
     "isolated",

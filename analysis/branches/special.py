@@ -27,6 +27,7 @@ from .events import (
     CROSSING,
     MULTIPLE,
     Signs,
+    critical_of,
     eigenvalues,
     growth,
     isolated,
@@ -149,7 +150,8 @@ class Detector:
 
     def signs(self, here: CurvePoint) -> Signs:
         """The signs at a point."""
-        return signs_of(here, self.flow, self.zero.weights(here.y))
+        values = eigenvalues(here.slope[:, :-1], self.flow)
+        return signs_of(here, self.zero.weights(here.y), values, self.flow)
 
     def watch(self, a: CurvePoint, b: CurvePoint) -> None:
         """Find what lies between two neighbours."""
@@ -290,10 +292,9 @@ def described(problem: StationaryProblem, active: int, located: Located) -> Spec
     remark = "" if located.exact else "Newton's method does not make it exact"
     if not remark and kind != MULTIPLE and not smooth(problem, u, values):
         remark = "the field is not smooth there"
-    if remark or kind == MULTIPLE:  # of several the one that turns fastest
-        nearest = own[np.argsort(np.abs(growth(own, flow)))[: located.critical]]
-        fast = complex(nearest[int(np.argmax(np.abs(nearest.imag)))])
-        eigenvalue = on_edge(fast, flow) if located.exact else fast
+    if remark or kind == MULTIPLE:
+        eigenvalue = critical_of(own, flow, located.critical)
+        eigenvalue = on_edge(eigenvalue, flow) if located.exact else eigenvalue
     elif kind == FOLD:
         coefficient = normal_forms.fold(forms, slope)
     elif kind == BRANCH:
@@ -311,7 +312,7 @@ def described(problem: StationaryProblem, active: int, located: Located) -> Spec
         angle = float(np.arccos(located.scalar))
         coefficient, eigenvalue = normal_forms.torus(forms, slope, angle), np.exp(1j * angle)
     else:
-        eigenvalue = complex(own[int(np.argmin(np.abs(growth(own, flow))))])
+        eigenvalue = critical_of(own, flow)
     count = located.critical if kind == MULTIPLE else CROSSING.get(located.kind, 1)
     x = problem.field.points(u[None], values[None], problem.period)[0]
     return SpecialPoint(

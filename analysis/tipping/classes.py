@@ -12,7 +12,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float, Int
 
-from ..._support.errors import NotCarried
+from ..._support.errors import NotCarried, OdescentError
 from ...dynamics import Objective, System
 from ..attraction.attractors import Attractor
 from ..attraction.basin_map import default_steps
@@ -119,6 +119,15 @@ def spread_of(found: Attractor, blocks: tuple[str, ...]) -> Float[np.ndarray, "m
     return np.concatenate(parts, axis=1)
 
 
+def check_isolated(found: Attractor, name: str, lacking: str) -> None:
+    """Refuse an attractor that is one of a continuum, with what it then lacks."""
+    if found.neutral:
+        raise OdescentError(
+            f"{found.label} of {name} has a multiplier of 1: it is one of a continuum, or at a bifurcation, "
+            f"and {lacking}."
+        )
+
+
 class Classified:
     """States of one map or flow and where they go."""
 
@@ -186,6 +195,7 @@ __all__ = [
     "StateGrid",
     "attractors_of",
     "begun",
+    "check_isolated",
     "flat_states",
     "seeds_of",
     "spread_of",

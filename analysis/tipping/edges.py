@@ -21,7 +21,7 @@ from ...dynamics.flows.stepper import PointStepper, iterate
 from ..attraction.attractors import refine
 from ..attraction.stepping import Iterated, slope
 from ..sections.starts import starting_state
-from .classes import Classified
+from .classes import Classified, check_isolated
 
 _NEAR, _FAR = (
     1e-9,
@@ -112,11 +112,8 @@ def edge_state(
             )
             raise OdescentError(f"{both}; an edge needs two in different basins.")
         for i in (own, int(labels[0])):
-            if i >= 0 and found[i].neutral:
-                raise OdescentError(
-                    f"{found[i].label} of {k.s.name} has a multiplier of 1: it is one of a continuum, or at a "
-                    "bifurcation, and its basin has no edge to be followed."
-                )
+            if i >= 0:
+                check_isolated(found[i], k.s.name, "its basin has no edge to be followed")
         names = tuple(
             "no attractor in time" if i < 0 else found[i].label for i in (own, int(labels[0]))
         )

@@ -17,7 +17,7 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective
 from ..attraction.attractors import Attractor
 from ..attraction.stepping import Iterated
-from .classes import Classified, seeds_of, spread_of
+from .classes import Classified, check_isolated, seeds_of, spread_of
 from .shares import FATES
 
 _RADII = 16  # halvings of ten times the attractor's size, below the largest shock, that are looked at first
@@ -108,11 +108,7 @@ def resilience(
             fate = "it has not settled" if own < 0 else f"it {found[own].label}"
             raise OdescentError(f"the state goes to no attractor of {k.s.name}: {fate}.")
         goal = found[own]
-        if goal.neutral:
-            raise OdescentError(
-                f"{goal.label} of {k.s.name} has a multiplier of 1: it is one of a continuum, or at a bifurcation, and "
-                "no shock is the least that tips it."
-            )
+        check_isolated(goal, k.s.name, "no shock is the least that tips it")
         seed = seeds_of(goal, k.like, k.s.blocks)
         places = spread_of(goal, k.s.blocks)
         if seed is None or places.shape[1] != len(k.begin):

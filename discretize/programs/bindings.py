@@ -95,28 +95,34 @@ def check_constants(values: Values) -> None:
         raise OdescentError(str(error)) from None
 
 
-def check_signs(tuning: Mapping[sp.Symbol, sp.Expr], given: Mapping[sp.Symbol, sp.Expr]) -> None:
-    """Refuse values that make a parameter negative that has to be positive, as beta1 above 1 does in Adam."""
+def check_signs(
+    tuning: Mapping[sp.Symbol, sp.Expr], given: Mapping[sp.Symbol, sp.Expr]
+) -> dict[sp.Symbol, str]:
+    """Refuse values that make a parameter negative that has to be positive, as beta1 above 1 does in Adam.
+
+    Returns:
+        The parameters that they make 0, and which do so.
+    """
+    zeros: dict[sp.Symbol, str] = {}
     for s, expression in tuning.items():
         used = {g: value for g, value in given.items() if g in expression.free_symbols}
-        if used and s.is_positive and (value := expression.xreplace(used)).is_negative:
-            values = listed([f"{g} = {v}" for g, v in used.items()])
+        if not used or not s.is_positive:
+            continue
+        value, values = expression.xreplace(used), listed([f"{g} = {v}" for g, v in used.items()])
+        if value.is_negative:
             raise OdescentError(f"{values} gives {s} the value {value}, which must be positive.")
+        if value.is_zero:
+            zeros[s] = values
+    return zeros
 
 
-def check_defined(
-    tuning: Mapping[sp.Symbol, sp.Expr], given: Mapping[sp.Symbol, sp.Expr], made: Any
-) -> None:
+def check_defined(zeros: Mapping[sp.Symbol, str], made: Any) -> None:
     """Refuse values that make a parameter 0 where the step then has no value, as beta1 = 1 does in Adam.
 
     Args:
-        tuning: of the program.
-        given: the values that are bound.
-        made: what has both, with ``tuned``, its program.
+        zeros: as `check_signs` returns them.
+        made: what has these values, with ``tuned``, its program.
     """
-    for s, expression in tuning.items():
-        used = {g: value for g, value in given.items() if g in expression.free_symbols}
-        zero = used and s.is_positive and expression.xreplace(used).is_zero
-        if zero and any(singular(e) for e in made.tuned.expressions()):
-            values = listed([f"{g} = {v}" for g, v in used.items()])
+    for s, values in zeros.items():
+        if any(singular(e) for e in made.tuned.expressions()):
             raise OdescentError(f"{values} gives {s} the value 0, at which the step has no value.")

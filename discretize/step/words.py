@@ -170,9 +170,9 @@ class Worded(Ways):
             given[a.target] = a.at(number)
         tuning = reachable({**self.tuning, **given}, self.program.parameters)
         check_constants(tuning)
-        check_signs(tuning, given)
+        zeros = check_signs(tuning, given)
         made = self.replace(tuning=tuning)
-        check_defined(tuning, given, made)
+        check_defined(zeros, made)
         made.condition = condition_of(*asked.values()) or self.condition
         base, before = self.unbound
         others = {n: v for n, v in before.items() if base.names[n].target not in given}
