@@ -22,7 +22,7 @@ from ..._support.numbers import check_whole, reals
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
-from .laws import KineticLaw, full_rank, kinetic_law
+from .laws import KineticLaw, full_rank, kinetic_law, samples
 from .noisy_field import NoisyField, state_given
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def minimum_action(
         middle, reach = (begin + goal) / 2, 0.75 * float(np.abs(goal - begin).max())
         near = np.stack([middle - reach, middle + reach], 1)
         if not full_rank(np.asarray(jax.vmap(field.covariance)(jnp.asarray(line)))):
-            law = kinetic_law(field, near)
+            law = kinetic_law(field, samples(near))
             if law is None:
                 raise NotCarried(
                     f"the noise of {field.name} does not move every direction between start and end, and it is not "
@@ -344,9 +344,10 @@ def _closed(
     flip[law.velocities] = -1
     path = _even(flip * _way_back(field, flip * goal, begin)[::-1], points)
     path[0], path[-1] = begin, goal
-    along = law.energy(path, begin) / law.temperature
+    along, half = (law.energy(z) / law.temperature for z in (path, path[::2]))
+    error = max(abs(float(along[-1] - half[-1])), 1e-12 * abs(float(along[-1])))
     return MinimumAction(
-        path, along, float(1e-12 * abs(along[-1])), field.labels, rest, "energy over temperature", 0, field.name,
+        path, along, error, field.labels, rest, "energy over temperature", 0, field.name,
         _around(field, path),
     )  # fmt: skip
 

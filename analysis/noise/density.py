@@ -17,7 +17,7 @@ from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from .finite_volumes import later, long_run, rates
-from .laws import gibbs_slope, kinetic_law, line_integrals, linear_law
+from .laws import gibbs_slope, kinetic_law, linear_law, rises, samples
 from .noisy_field import NoisyField, state_given
 
 if TYPE_CHECKING:
@@ -181,7 +181,8 @@ def _closed(
     """The name and the values of a closed form for all of the times, where there is one."""
     z = np.stack(np.meshgrid(*[(e[1:] + e[:-1]) / 2 for e in edges], indexing="ij"), -1)
     flat = z.reshape(-1, field.n)
-    linear = linear_law(field, box)
+    points = np.concatenate([samples(box), flat])
+    linear = linear_law(field, points)
     if linear is not None and (linear.covariance is not None or np.isfinite(when).all()):
         logs = []
         for t in when:
@@ -197,16 +198,14 @@ def _closed(
         return "Gaussian", _normalized(np.stack(logs), edges)
     if np.isfinite(when).any():
         return None
-    kinetic = kinetic_law(field, box)
-    middle = box.mean(1)
+    kinetic = kinetic_law(field, points)
     if kinetic is not None:
-        return "Gibbs, with velocities", _normalized(
-            -kinetic.energy(flat, middle)[None] / kinetic.temperature, edges
-        )
-    slope = gibbs_slope(field, box)
+        logs = -kinetic.energy(z) / kinetic.temperature
+        return "Gibbs, with velocities", _normalized(logs.reshape(1, -1), edges)
+    slope = gibbs_slope(field, points)
     if slope is None:
         return None
-    return "Gibbs", _normalized(line_integrals(slope, flat, middle)[None], edges)
+    return "Gibbs", _normalized(rises(slope, z).reshape(1, -1), edges)
 
 
 def _normalized(logs: Float[np.ndarray, "k m"], edges: Any) -> np.ndarray:

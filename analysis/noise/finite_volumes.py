@@ -121,11 +121,21 @@ def long_run(q: Any, name: str) -> Cells:
         OdescentError: more than one law, for cells that are not connected.
     """
     from scipy.sparse import eye_array
+    from scipy.sparse.csgraph import connected_components
 
     m = q.shape[0]
     fast = float(-q.diagonal().min())
     if fast == 0:
         raise OdescentError(f"nothing moves {name} in this window.")
+    # a law for each set of connected cells that no rate leaves
+    sets, of = connected_components(q, directed=True, connection="strong")
+    sinks, sources = q.nonzero()
+    left = np.unique(of[sources[of[sources] != of[sinks]]])
+    if sets - len(left) > 1:
+        raise OdescentError(
+            f"{name} has no unique stationary density in this window: more than one part of it is not left once it is "
+            "entered; noise in every direction connects them."
+        )
     # a long implicit step shows a cell with much probability
     first = _factored(eye_array(m) - (1e6 / fast) * q).solve(np.full(m, 1 / m))
     pin = int(np.argmax(first))

@@ -1,6 +1,6 @@
 """Laws of noisy systems that are known in closed form, and the systems that have them.
 
-What kind a system is of is decided from derivatives at random points. Gardiner, Handbook of Stochastic Methods, 5.3
+What kind a system is of is decided from derivatives at many points, of a density at all that it has. Gardiner, Handbook of Stochastic Methods, 5.3
 (potential conditions); Pavliotis, Stochastic Processes and Applications (2014), doi:10.1007/978-1-4939-1323-7, chapters
 3, 4 and 6.
 """
@@ -19,11 +19,12 @@ from jaxtyping import Float
 
 from .noisy_field import NoisyField
 
-_SAMPLES = 16
+_SAMPLES = 4096, 16  # at most, and at least in many dimensions
+_ENTRIES = 1 << 14  # of all their derivatives
 _EQUAL = 1e-9
-_PANELS, _NODES = 8, 8  # of line integrals
+_NODES = 8  # of a line integral, between two points
 
-Box = Float[np.ndarray, "n 2"]
+Points = Float[np.ndarray, "k n"]
 Vector = Float[np.ndarray, " n"]
 
 
@@ -52,10 +53,11 @@ class LinearLaw:
         return moved, spread
 
 
-def samples(box: Box, seed: int = 0) -> Float[np.ndarray, "k n"]:
+def samples(box: Float[np.ndarray, "n 2"]) -> Points:
     """Random points of a box."""
-    rng = np.random.default_rng(seed)
-    return rng.uniform(box[:, 0], box[:, 1], (_SAMPLES, len(box)))
+    most, least = _SAMPLES
+    number = max(min(most, _ENTRIES // len(box) ** 2), least)
+    return np.random.default_rng(0).uniform(box[:, 0], box[:, 1], (number, len(box)))
 
 
 @lru_cache(maxsize=32)
@@ -64,13 +66,13 @@ def _drifts(field: NoisyField) -> tuple[Any, Any]:
     return jax.jit(jax.vmap(field.drift)), jax.jit(jax.vmap(jax.jacfwd(field.drift)))
 
 
-def linear_law(field: NoisyField, box: Box) -> LinearLaw | None:
-    """The law of a system with linear drift and constant noise; None for another one."""
+def linear_law(field: NoisyField, points: Points) -> LinearLaw | None:
+    """The law of a system with linear drift and constant noise, as these points show; None for another one."""
     from scipy.linalg import solve_continuous_lyapunov
 
     if not field.constant:
         return None
-    z = jnp.asarray(samples(box))
+    z = jnp.asarray(points)
     slopes = np.asarray(_drifts(field)[1](z))
     if not _same(slopes, slopes[:1]):
         return None
@@ -100,14 +102,12 @@ class KineticLaw:
     friction: float
     temperature: float
 
-    def energy(
-        self, z: Float[np.ndarray, "k n"], origin: Float[np.ndarray, " n"]
-    ) -> Float[np.ndarray, " k"]:
-        """v^2 / 2 + U at states, above that at another one."""
+    def energy(self, z: Float[np.ndarray, "*lines n"]) -> Float[np.ndarray, "*lines"]:
+        """v^2 / 2 + U at states along one line or many, above that at the first, as `rises` has it."""
         x, v = self.positions, self.velocities
         force = _force(self.field, tuple(x.tolist()), tuple(v.tolist()))
-        rise = -line_integrals(force, z[:, x], origin[x])
-        return np.asarray(rise + (z[:, v] ** 2).sum(1) / 2 - (origin[v] ** 2).sum() / 2)
+        kinetic = (z[..., v] ** 2).sum(-1) / 2
+        return np.asarray(kinetic - kinetic.flat[0] - rises(force, z[..., x]))
 
 
 @lru_cache(maxsize=32)
@@ -115,9 +115,9 @@ def _force(field: NoisyField, x: tuple[int, ...], v: tuple[int, ...]) -> Callabl
     return lambda q: field.drift(jnp.zeros(field.n).at[np.array(x)].set(q))[np.array(v)]
 
 
-def kinetic_law(field: NoisyField, box: Box) -> KineticLaw | None:
-    """The law of underdamped Langevin dynamics; None for any other system."""
-    z = samples(box)
+def kinetic_law(field: NoisyField, points: Points) -> KineticLaw | None:
+    """The law of underdamped Langevin dynamics, as these points show; None for any other system."""
+    z = points
     a = np.asarray(field.covariance(jnp.asarray(z[0])))
     heated = np.diag(a) > 0
     if not field.constant or 2 * int(heated.sum()) != field.n:
@@ -139,12 +139,12 @@ def kinetic_law(field: NoisyField, box: Box) -> KineticLaw | None:
     return KineticLaw(field, x, v, c, s2 / (2 * c)) if fits else None
 
 
-def gibbs_slope(field: NoisyField, box: Box) -> Callable[[Any], Any] | None:
-    """The gradient of the logarithm of the density without currents; None where there are currents.
+def gibbs_slope(field: NoisyField, points: Points) -> Callable[[Any], Any] | None:
+    """The gradient of the logarithm of the density without currents; None where points show that there are currents.
 
     2 a^-1 (b - div a / 2), for noise of full rank, is one where its derivative is symmetric (Gardiner, 5.3.3).
     """
-    z = jnp.asarray(samples(box))
+    z = jnp.asarray(points)
     if not full_rank(np.asarray(jax.vmap(field.covariance)(z))):
         return None
     slope, derivative = _gibbs(field)
@@ -167,26 +167,40 @@ def full_rank(a: Float[np.ndarray, "k n n"]) -> bool:
     return bool((sizes[:, 0] > 1e-12 * sizes[:, -1]).all() and np.isfinite(sizes).all())
 
 
-def line_integrals(
-    slope: Callable[[Any], Any], ends: Float[np.ndarray, "k n"], origin: Float[np.ndarray, " n"]
-) -> Float[np.ndarray, " k"]:
-    """The integrals of a vector field along the lines from one point to others, by Gauss's rule in panels."""
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    s = ((np.arange(_PANELS)[:, None] + (nodes + 1) / 2) / _PANELS).ravel()
-    w = np.tile(weights / 2 / _PANELS, _PANELS)
-    return np.asarray(_integrals(slope)(jnp.asarray(ends), jnp.asarray(origin), s, w))
+def rises(
+    slope: Callable[[Any], Any], points: Float[np.ndarray, "*lines n"]
+) -> Float[np.ndarray, "*lines"]:
+    """What a function rises from the first of some points to all of them, by its gradient between neighbours.
+
+    Args:
+        slope: the gradient at a point.
+        points: along one line, shape (k, n), or along k lines, shape (k, m, n), from whose first points it goes on.
+    """
+
+    def along(z: Any) -> Any:
+        """From the first points of lines, shape (lines, points, n)."""
+        n = z.shape[-1]
+        starts, ends = (jnp.asarray(e.reshape(-1, n)) for e in (z[:, :-1], z[:, 1:]))
+        parts = np.asarray(_integrals(slope)(starts, ends)).reshape(len(z), -1)
+        return np.concatenate([np.zeros((len(z), 1)), np.cumsum(parts, 1)], 1)
+
+    if points.ndim == 2:
+        return np.asarray(along(points[None])[0])
+    return np.asarray(along(points[None, :, 0])[0][:, None] + along(points))
 
 
 @lru_cache(maxsize=32)
 def _integrals(slope: Callable[[Any], Any]) -> Callable[..., Any]:
-    """The weighted sums over nodes on lines from a point to many, compiled."""
+    """Of a vector field along many lines from point to point, by Gauss's rule, compiled."""
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
 
-    def run(ends: Any, start: Any, s: Any, w: Any) -> Any:
-        def one(end: Any) -> Any:
-            points = start[None] + s[:, None] * (end - start)[None]
-            return w @ (jax.vmap(slope)(points) @ (end - start))
+    def run(starts: Any, ends: Any) -> Any:
+        def one(line: Any) -> Any:
+            start, end = line
+            points = start[None] + (nodes[:, None] + 1) / 2 * (end - start)[None]
+            return weights / 2 @ (jax.vmap(slope)(points) @ (end - start))
 
-        return jax.lax.map(one, ends, batch_size=1024)
+        return jax.lax.map(one, (starts, ends), batch_size=1024)
 
     return jax.jit(run)
 
@@ -201,5 +215,5 @@ def _symmetric(a: Float[np.ndarray, "k n n"]) -> bool:
 
 
 __all__ = [
-    "KineticLaw", "LinearLaw", "full_rank", "gibbs_slope", "kinetic_law", "line_integrals", "linear_law", "samples"
+    "KineticLaw", "LinearLaw", "full_rank", "gibbs_slope", "kinetic_law", "linear_law", "rises", "samples"
 ]  # fmt: skip

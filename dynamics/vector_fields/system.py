@@ -450,20 +450,23 @@ class VectorFields(Rendered):
 
 
 def _as_field(name: str, f: FieldLike) -> Field:
-    if isinstance(f, Field):
-        return f
-    if not f or not isinstance(f, Mapping):
+    drift, noise = (f.drift, f.noise) if isinstance(f, Field) else (f, {})
+    if not isinstance(drift, Mapping) or not (drift or isinstance(f, Field)):
         raise OdescentError(
             f"field {name!r} must map block symbols to their drifts, and not be empty; it is {f!r}."
         )
-    for s in f:
+    for s in [*drift, *noise]:
         if not isinstance(s, _SYMBOLS):
             raise OdescentError(
                 f"field {name!r} moves {s!r}, which is not a block; make blocks with blocks('x v')."
             )
-    return Field(
-        {s: e if isinstance(e, Vector) else _scalar_drift(name, s, e) for s, e in f.items()}
-    )
+    for s, d in noise.items():
+        if not isinstance(d, Noise):
+            raise OdescentError(
+                f"field {name!r} gives {s} the noise {shown(d)}; give Diffusion(amplitude) or Jumps(amplitude, rate)."
+            )
+    rates = {s: e if isinstance(e, Vector) else _scalar_drift(name, s, e) for s, e in drift.items()}
+    return Field(rates, noise)
 
 
 def _scalar_drift(name: str, s: Symbol, e: object) -> Expr:
