@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from .searches.outcome import History as History
     from .searches.outcome import Minimum as Minimum
     from .searches.outcome import ObjectiveFailed as ObjectiveFailed
+    from .theory.barrier import eyring_kramers as eyring_kramers
+    from .theory.barrier import mean_passage_time as mean_passage_time
     from .theory.effective import EffectiveGradient as EffectiveGradient
     from .theory.effective import effective_gradient as effective_gradient
     from .theory.passage import Passage as Passage
     from .theory.passage import Reached as Reached
-    from .theory.passage import eyring_kramers as eyring_kramers
     from .theory.passage import first_passage as first_passage
-    from .theory.passage import mean_passage_time as mean_passage_time
     from .theory.passage import reach_probabilities as reach_probabilities
     from .theory.theory import Parameters as Parameters
     from .theory.theory import contraction as contraction

@@ -1,8 +1,8 @@
 """Laws of noisy systems that are known in closed form, and the systems that have them.
 
-What kind a system is of is decided from derivatives at many points, of a density at all that it has. Gardiner, Handbook of Stochastic Methods, 5.3
-(potential conditions); Pavliotis, Stochastic Processes and Applications (2014), doi:10.1007/978-1-4939-1323-7, chapters
-3, 4 and 6.
+What kind a system is of is decided from derivatives at many points, among them all at which a density is wanted.
+Gardiner, Handbook of Stochastic Methods, 5.3 (potential conditions); Pavliotis, Stochastic Processes and Applications
+(2014), doi:10.1007/978-1-4939-1323-7, chapters 3, 4 and 6.
 """
 
 from __future__ import annotations
