@@ -184,6 +184,13 @@ def test_a_level_of_other_arguments_is_refused(levels):
         od.bilevel(*levels, X0, Y0)
 
 
+@pytest.mark.parametrize("lower_level", [lambda x, y: x[0] ** 2, lambda x, y: 0 * y[0] ** 2])
+def test_a_lower_level_without_its_variable_is_refused(lower_level):
+    """Every y minimizes it; the gradient over x alone is 0 there, which was called a success."""
+    with pytest.raises(OdescentError, match="several minimizers"):
+        od.bilevel(lambda x, y: ((y - 0.3) ** 2).sum(), lower_level, np.ones(1), np.zeros(2))
+
+
 def test_a_lower_level_without_a_minimizer_is_refused():
     with pytest.raises(OdescentError, match="no minimizer near its start"):
         od.bilevel(upper, lambda x, y: -lower(x, y), X0, Y0)

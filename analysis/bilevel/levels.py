@@ -101,7 +101,8 @@ class _AtRest:
             s: r for s, e in at_rest.items() for r in roots_of(e) if r.equations.names == (s.name,)
         }
         self.fast = [*self.roots]
-        self.adjoint = method == "implicit" and len(self.fast) > 1
+        self.implicit = method == "implicit"
+        self.adjoint = self.implicit and len(self.fast) > 1
         x, y = (flow.block(n).symbol for n in "xy")
         self.gradient: Any = -flow.reduced(0, **how).drift[x]
         self.value: Any = F.value(x, y)
@@ -128,11 +129,17 @@ class _AtRest:
             inside = {**known, opened.unknowns[r.which]: known[r]}
             left.append(evaluate(opened.equations[r.which], inside, self.oracles, jnp))
         value = evaluate(self.value, known, self.oracles, jnp)
+        gradient = evaluate(self.gradient, known, self.oracles, jnp) + jnp.zeros_like(x)
         if self.adjoint:  # to first order, what the search leaves of y changes the value by this
             value = value - jnp.vdot(found[1], left[0])
+        if self.implicit:  # no adjoint is there, which the gradient misses where G has no term in both x and y
+            force = self.oracles["grad_F_y"](x, found[0])
+            slope = lambda y: self.oracles["grad_G_y"](x, y)
+            curved = jax.jvp(slope, (found[0],), (force,))[1]
+            gradient = jnp.where(jnp.any(force) & ~jnp.any(curved), jnp.nan, gradient)
         return {
             "value": value,
-            "gradient": evaluate(self.gradient, known, self.oracles, jnp) + jnp.zeros_like(x),
+            "gradient": gradient,
             "fast": found,
             "residual": jnp.linalg.norm(left[0]) if self.adjoint else _length(left),
             "upper": self.oracles["value_F"](x, found[0]),
