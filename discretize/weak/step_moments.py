@@ -189,7 +189,8 @@ class MomentMap(Rendered):
             radius = float(abs(np.linalg.eigvals(entries)).max())
             if radius >= 1:
                 raise OdescentError(
-                    f"the moments do not converge: a step multiplies some of them by {radius:.6g}; take a smaller step."
+                    f"the moments do not converge: a step multiplies some of them by {radius:.6g}; take a smaller step, "
+                    "and a Hessian that is positive definite."
                 )
         back = inverse(sp.eye(self.matrix.rows) - self.matrix)
         if back is None:
@@ -283,7 +284,8 @@ def stationary_covariance(algorithm: Algorithm | Program, hessian: object) -> St
 
     The discrete Lyapunov equation S = A S A^T + Q, and its generalization to noise that multiplies the state.
     It is the law's covariance where the chain is stable in mean square (all eigenvalues of the moment map
-    inside the unit circle); that is checked for numbers, and left to the reader for symbols.
+    inside the unit circle); that is checked for numbers, and for symbols `MomentMap.stability_conditions` tells where
+    it is so.
 
     Args:
         algorithm: an algorithm after tuning, or a program.
