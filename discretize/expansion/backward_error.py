@@ -103,9 +103,15 @@ def _series(
     start = {s: tidy(substitute(e, {h: sp.S.Zero})) for s, e in update.items()}
     for s in kept:
         if not vanishes(start[s] - s):
+            assigned = not any(s in f.drift for f in algorithm.system.fields.values())
+            hint = (
+                f"; declare what a Let alone assigns as Block({str(s)!r}, role='memory')" * assigned
+            )
+            if algorithm.scheme.guarded and not assigned:
+                hint = " where all guards accept; what resets a block belongs in reject=, under the opposite guard"
             raise OdescentError(
                 f"as {h} -> 0 the step sends {s} to {start[s]} instead of leaving it in place, so there is no "
-                "limit flow in these blocks."
+                f"limit flow in these blocks{hint}."
             )
     _check_memories(update, memories, program)
     graph = _slaved(update, start, kept, memories, h, order - 1, lengths, resting(algorithm))
@@ -256,6 +262,11 @@ def _slaved(
             loose = True
     if loose:
         names = ", ".join(str(m) for m in (*memories, *windows))
+        if not windows and _stays(start, memories):
+            raise NotCarried(
+                f"the memory {names} stays where its own past puts it, as a running maximum does, so the limit for "
+                f"{h} -> 0 is no flow in the states."
+            )
         raise OdescentError(
             f"as {h} -> 0 the memory {names} does not settle, so there is no limit flow in the states."
         )
@@ -302,6 +313,17 @@ def _settles(at_rest: Opened, declared: bool) -> bool:
     if inverse(-minus) is None:
         return False
     return bool(a.free_symbols) or all(abs(r) < 1 for r in a.eigenvals())
+
+
+def _stays(start: Drift, memories: list[Symbol]) -> bool:
+    """Whether memories move once and then no more, with the state in place: what maps them is a projection."""
+    once = {m: start[m] for m in memories}
+    try:
+        return all(vanishes(substitute(e, once) - e) for e in once.values()) and not all(
+            vanishes(e - m) for m, e in once.items()
+        )
+    except ArithmeticError:  # it is undecided
+        return False
 
 
 def resting(algorithm: Iteration) -> tuple[Symbol, ...]:

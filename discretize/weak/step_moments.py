@@ -189,8 +189,8 @@ class MomentMap(Rendered):
             radius = float(abs(np.linalg.eigvals(entries)).max())
             if radius >= 1:
                 raise OdescentError(
-                    f"the moments do not converge: a step multiplies some of them by {radius:.6g}; take a smaller step, "
-                    "and a Hessian that is positive definite."
+                    f"the moments do not converge: a step multiplies some of them by {radius:.6g}; take a smaller "
+                    "step, and a Hessian that is positive definite."
                 )
         back = inverse(sp.eye(self.matrix.rows) - self.matrix)
         if back is None:

@@ -25,6 +25,7 @@ from ..numbers.fractions import fraction
 from ..numbers.square_roots import Number, SquareRoots
 from .scalars import SINGULAR, admitted, as_scalar, nodes, small_powers, vanishes
 
+_TRIED = 16  # values of what the canonical form does not decide
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _PRIMES = 2**15  # the least prime that is not looked for in numbers under roots of higher order
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
@@ -425,9 +426,10 @@ def is_zero(expr: object) -> bool:
     if lowering.independent:
         return False
     if not lowering.decides:
-        sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(4))
+        # several, since what is defined piecewise is 0 at some of them
+        sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(_TRIED))
         try:
-            found = next((size > 1e-50 for size in sizes if size.is_comparable), False)
+            found = any(size > 1e-50 for size in sizes if size.is_comparable)
         except (TypeError, ValueError):  # derivatives and sums of big O have no values
             found = False
         if not found:
