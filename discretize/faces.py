@@ -26,6 +26,7 @@ from .expansion.backward_error import (
 )
 from .expansion.delay_limit import DelayEquation, delay_limit, delays
 from .expansion.modified_equation import ModifiedEquation
+from .expansion.projected import inside, projected
 from .programs.bindings import chained
 from .programs.substeps import Let, Scheme
 from .proof.exact_data import Principle
@@ -110,6 +111,10 @@ class Algorithm(Iteration):
             lengths = {s for b in self.system.blocks if b.keeps for s in b.history.free_symbols}
             self.replace(where={s: e for s, e in self.where.items() if s not in lengths})
             delay_limit(self)
+            super()._check_consistent()
+            return
+        if projected(self):
+            self.replace(scheme=inside(self), tuning={})
             super()._check_consistent()
             return
         try:

@@ -286,6 +286,49 @@ def restarted(flipped: bool = False) -> Algorithm:
 method(_restarted, ("v",), h=0.05, a=1.0)(restarted)
 
 
+def _nonnegative(z: Any, _: int) -> None:
+    z.x = np.maximum(z.x - 0.1 * slope(z.x), 0)
+
+
+def projecting(project: Any, fraction: Any = 1) -> Algorithm:
+    """Gradient descent, and the nearest point of a set."""
+    flow = System({"descent": {x: -g}}, output=x, name="projecting")
+    steps = (Flow("descent", "explicit", fraction=fraction), Let({x: project(x)}))
+    return Algorithm(flow, Scheme(steps, "projecting"), name="projecting")
+
+
+@method(_nonnegative, h=0.1)
+def projected_gradient() -> Algorithm:
+    """Goldstein 1964."""
+    return projecting(od.named_map("nonnegative"))
+
+
+def _thresholded(z: Any, _: int) -> None:
+    ahead = z.x - 0.1 * slope(z.x)
+    z.x = np.where(np.abs(ahead) == np.abs(ahead).max(), ahead, 0)
+
+
+@method(_thresholded, h=0.1)
+def hard_thresholding() -> Algorithm:
+    """Blumensath and Davies, arXiv:0805.0510."""
+    return projecting(od.named_map("top_k", k=1))
+
+
+def _in_a_ball(z: Any, _: int) -> None:
+    z.v = z.v - 0.1 * (slope(z.x) + z.v)
+    ahead = z.x + 0.1 * z.v
+    z.x = ahead * min(1, 0.5 / np.linalg.norm(ahead))
+
+
+@method(_in_a_ball, ("v",), h=0.1, a=1.0, rho=0.5)
+def projected_momentum() -> Algorithm:
+    """Heavy ball in a ball of radius rho."""
+    flow = System({"kick": {v: -g - a * v}, "drift": {x: v}}, output=x, name="in_a_ball")
+    nearest = Let({x: od.named_map("ball", r=rho)(x)})
+    steps = (Flow("kick", "explicit"), Flow("drift", "explicit"), nearest)
+    return Algorithm(flow, Scheme(steps, "in_a_ball"), name="in_a_ball")
+
+
 class State:
     """What a step by hand moves."""
 
@@ -332,3 +375,17 @@ def test_a_memory_that_nothing_moves_is_still_refused() -> None:
 def test_a_reset_belongs_to_the_branch_that_rejects() -> None:
     with pytest.raises(od.OdescentError, match="under the opposite guard"):
         restarted(flipped=True)
+
+
+def test_where_a_projection_leaves_the_point_in_place_the_substeps_add_up() -> None:
+    with pytest.raises(od.NotConsistent, match="move x by -1/2"):
+        projecting(od.named_map("nonnegative"), sp.Rational(1, 2))
+    with pytest.raises(od.OdescentError, match="instead of leaving it in place"):
+        projecting(od.named_map("shrink", lam=1))  # no projection
+    with pytest.raises(od.NotCarried, match="the step projects x by nonnegative"):
+        projected_gradient().modified_equation()
+    assert "where its projections leave the point in place" in str(
+        projected_gradient().derivation()
+    )
+    assert {str(p) for p in projected_momentum().parameters} == {"a", "h", "rho"}
+    assert not projected_momentum().bind(h=0.1, a=1, rho=0.5).parameters

@@ -40,6 +40,7 @@ from .beginning import begun_with_memories, unread
 from .drawn_limit import check_draws
 from .generator import generator_logarithm
 from .modified_equation import Drift, ModifiedEquation
+from .projected import projected
 
 if TYPE_CHECKING:
     from ..step.iteration import Iteration
@@ -101,6 +102,12 @@ def _series(
     assigned = unread(update, memories)
     memories = [m for m in memories if m not in assigned]
     start = {s: tidy(substitute(e, {h: sp.S.Zero})) for s, e in update.items()}
+    if names := projected(algorithm):
+        listed = ", ".join(f"{s} by {name}" for s, name in names.items())
+        raise NotCarried(
+            f"the step projects {listed}: its limit is a flow in a set, which is not supported; the projected flow "
+            "x' = P(x - g) - x is."
+        )
     for s in kept:
         if not vanishes(start[s] - s):
             assigned = not any(s in f.drift for f in algorithm.system.fields.values())

@@ -24,6 +24,7 @@ from ..expansion.backward_error import (
     step_series,
 )
 from ..expansion.generator import product
+from ..expansion.projected import inside, projected
 from ..linear.state_space import z
 from ..programs.program import CallOracle, Count, Draw, Plain, SweepCoordinates
 from ..step.iteration import Iteration
@@ -106,7 +107,15 @@ def _second_order(algorithm: Iteration) -> Step | None:
 
 
 def _step_map(algorithm: Iteration) -> tuple[Step, ...]:
-    """The map of one step written out where it is one of the state alone; else in its intermediate values."""
+    """The map of one step written out where it is one of the state alone; else in its intermediate values.
+
+    Of a step that projects, the limit is that where the projection leaves the point in place.
+    """
+    if projected(algorithm):
+        free = algorithm.replace(scheme=inside(algorithm), tuning={})
+        return _one_step(algorithm), _limit_only(
+            free, " where its projections leave the point in place"
+        )
     if algorithm.scheme.guarded:
         way = ", where its guards accept and each loop is one iteration"
         return _one_step(algorithm, way), _limit_only(algorithm)
@@ -194,6 +203,8 @@ def _asked(i: Plain) -> list[Claim]:
 def _given(i: Plain) -> str:
     """The value of an instruction, in words."""
     shown = f"${symbol_latex(str(i.target))}$"
+    if isinstance(i, CallOracle) and i.oracle.kind == "named":
+        return f"{shown} is the named map ${symbol_latex(i.oracle.of)}$ at its point"
     if isinstance(i, CallOracle):
         return f"{shown} is the {i.oracle.kind} of ${symbol_latex(i.oracle.of)}$ at its point"
     if isinstance(i, SweepCoordinates):
@@ -210,7 +221,7 @@ def _given(i: Plain) -> str:
     return f"{shown} is a standard normal draw"
 
 
-def _limit_only(algorithm: Iteration) -> Step:
+def _limit_only(algorithm: Iteration, where: str = "") -> Step:
     target = slow_limit(algorithm).mean_drift
     limit = limit_flow(algorithm).drift
     windows = {b.symbol for b in algorithm.program.blocks if b.keeps}
@@ -224,7 +235,7 @@ def _limit_only(algorithm: Iteration) -> Step:
     claims = tuple(Claim(f"{s}'", e, rf"\dot{{{symbol_latex(str(s))}}}") for s, e in limit.items())
     what = "drift, beside its noise" if _noisy(algorithm) else "flow"
     what += ", in the mean over its samples" if algorithm.program.samples else ""
-    way = " where its guards accept" if algorithm.scheme.guarded else ""
+    way = " where its guards accept" * algorithm.scheme.guarded + where
     rests = RESTING in algorithm.taken_for_granted
     return Step(
         "Limit flow",

@@ -24,6 +24,7 @@ from ...dynamics.notation.show import latex, text
 from ...dynamics.vector_fields.second_order import SecondOrder
 from ..expansion.backward_error import limit_flow, modified_equation
 from ..expansion.modified_equation import ModifiedEquation
+from ..expansion.projected import projected
 from ..programs.substeps import Scheme
 from ..step.iteration import Iteration
 from .exact_data import Principle
@@ -244,14 +245,16 @@ class Path(Rendered):
         """The bound system, its limit for h -> 0 and the modified equation.
 
         As x'' + ... = 0 where that form exists, else as first-order systems. The limit is left out for a step that
-        depends on the state and has no small factor, and the modified equation where backward error analysis does not
-        reach, and where noise survives in the limit: see `weak_modified_equation`.
+        depends on the state and has no small factor, or projects, and the modified equation where backward error
+        analysis does not reach, and where noise survives in the limit: see `weak_modified_equation`.
         """
         shown: dict[str, SecondOrder | System | ModifiedEquation] = {
             "bound system": _second_order_or_itself(self.system, self.bound_position)
         }
         if self.algorithm.size is not None and self.algorithm.small is None:
             return shown  # there are no small steps
+        if projected(self.algorithm):
+            return shown  # the limit stays in a set
         limit = limit_flow(self.algorithm)
         at_rest = self.flow_position
         if at_rest is not None:
