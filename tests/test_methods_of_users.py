@@ -384,8 +384,9 @@ def test_where_a_projection_leaves_the_point_in_place_the_substeps_add_up() -> N
         projecting(od.named_map("shrink", lam=1))  # no projection
     with pytest.raises(od.NotCarried, match="the step projects x by nonnegative"):
         projected_gradient().modified_equation()
-    assert "where its projections leave the point in place" in str(
-        projected_gradient().derivation()
-    )
+    derivation = projected_gradient().derivation()
+    assert derivation.check()
+    said = " ".join(str(derivation).split())
+    assert "where its projections leave the point in place follows this flow" in said
     assert {str(p) for p in projected_momentum().parameters} == {"a", "h", "rho"}
     assert not projected_momentum().bind(h=0.1, a=1, rho=0.5).parameters
