@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from .._support.arguments import checked
-from .._support.errors import NotCarried, NotConsistent
+from .._support.errors import NotCarried, NotConsistent, OdescentError
 from .._support.numbers import check_whole
 from ..dynamics.algebra.scalars import check_known, exact_values
 from ..dynamics.algebra.vectors import Expr, VectorSymbol
@@ -121,6 +121,13 @@ class Algorithm(Iteration):
             found = inconsistency(self)
         except NotCarried:  # the limit is an average over draws: the drift is compared with nothing
             found = None
+        except OdescentError as error:
+            if type(error) is not OdescentError:
+                raise
+            raise OdescentError(
+                f"{str(error).rstrip('.')}; a method without one is System({{}}, blocks=...), whose blocks a Let "
+                "assigns."
+            ) from None
         if found is not None:
             block, moved, drift = found
             raise NotConsistent(
