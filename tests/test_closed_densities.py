@@ -80,7 +80,7 @@ MADE: list[tuple[Callable[[], Any], str | None]] = [
     (lambda: od.Field({x: -0.5 * x}), None),
     (lambda: od.Field({x: "fast"}), "finite number or SymPy expression"),
     (lambda: od.Field({x: float("nan")}), "finite number or SymPy expression"),
-    (lambda: od.Field({x: -x}, {x: 0.5}), r"give Diffusion\(amplitude\)"),
+    (lambda: od.Field({x: -x}, {x: 0.5}), "must be a Diffusion or Jumps"),
     (lambda: od.Field({"x": -x}), "make blocks"),
     (lambda: {x: (-1) ** 0.5 * x}, "finite real number"),
     (lambda: {x: -x / sum([x, -x])}, "finite real number"),

@@ -200,8 +200,8 @@ def _closed(
         return None
     kinetic = kinetic_law(field, points)
     if kinetic is not None:
-        logs = -kinetic.energy(z) / kinetic.temperature
-        return "Gibbs, with velocities", _normalized(logs.reshape(1, -1), edges)
+        energies = kinetic.energy(z).reshape(1, -1)
+        return "Gibbs, with velocities", _normalized(-energies / kinetic.temperature, edges)
     slope = gibbs_slope(field, points)
     if slope is None:
         return None

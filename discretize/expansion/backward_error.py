@@ -110,11 +110,10 @@ def _series(
         )
     for s in kept:
         if not vanishes(start[s] - s):
-            assigned = not any(s in f.drift for f in algorithm.system.fields.values())
-            hint = (
-                f"; declare what a Let alone assigns as Block({str(s)!r}, role='memory')" * assigned
-            )
-            if algorithm.scheme.guarded and not assigned:
+            hint = ""
+            if not any(s in f.drift for f in algorithm.system.fields.values()):
+                hint = f"; declare what a Let alone assigns as Block({str(s)!r}, role='memory')"
+            elif algorithm.scheme.guarded:
                 hint = " where all guards accept; what resets a block belongs in reject=, under the opposite guard"
             raise OdescentError(
                 f"as {h} -> 0 the step sends {s} to {start[s]} instead of leaving it in place, so there is no "

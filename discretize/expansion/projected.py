@@ -52,8 +52,9 @@ def _projection(e: Expr) -> Call | None:
     if not isinstance(e, Vector) or len(e.terms) != 1:
         return None
     ((atom, c),) = e.terms.items()
-    named = isinstance(atom, Call) and atom.oracle.kind == "named" and not atom.directions
-    return atom if c == 1 and named and form_of(atom.oracle.of).projection else None
+    if c != 1 or not isinstance(atom, Call) or atom.oracle.kind != "named" or atom.directions:
+        return None
+    return atom if form_of(atom.oracle.of).projection else None
 
 
 def _point(e: Expr) -> Expr:

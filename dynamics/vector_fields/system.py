@@ -450,7 +450,8 @@ class VectorFields(Rendered):
 
 
 def _as_field(name: str, f: FieldLike) -> Field:
-    drift, noise = (f.drift, f.noise) if isinstance(f, Field) else (f, {})
+    drift: Any = f.drift if isinstance(f, Field) else f
+    noise: Mapping[Any, Any] = f.noise if isinstance(f, Field) else {}
     if not isinstance(drift, Mapping) or not (drift or isinstance(f, Field)):
         raise OdescentError(
             f"field {name!r} must map block symbols to their drifts, and not be empty; it is {f!r}."
@@ -462,9 +463,7 @@ def _as_field(name: str, f: FieldLike) -> Field:
             )
     for s, d in noise.items():
         if not isinstance(d, Noise):
-            raise OdescentError(
-                f"field {name!r} gives {s} the noise {shown(d)}; give Diffusion(amplitude) or Jumps(amplitude, rate)."
-            )
+            raise expected(f"the noise of {s} in field {name!r}", "a Diffusion or Jumps", d)
     rates = {s: e if isinstance(e, Vector) else _scalar_drift(name, s, e) for s, e in drift.items()}
     return Field(rates, noise)
 

@@ -92,7 +92,7 @@ def _behind(above: Callable[[Any], Any], digits: int) -> Any:
     """The integral of e^-u over all that is less than 0."""
     import mpmath as mp
 
-    weight = lambda r: mp.exp(-above(-r))
+    weight: Callable[[Any], Any] = lambda r: mp.exp(-above(-r))
     if any(weight(r) * r > 1 for r in map(mp.mpf, (10**4, 10**6))):
         raise OdescentError(
             "e^(-beta U) has no finite integral behind the start; give a confining potential."
@@ -107,13 +107,9 @@ def _behind(above: Callable[[Any], Any], digits: int) -> Any:
         far = mp.mpf(2) ** k
         panels = _cut(measure, near, far, _IN_A_STRETCH)
         most = small * (found + mp.fsum(p for _, _, p in panels))
-        near, found = (
-            far,
-            found
-            + _halved(
-                measure, operator.add, lambda p, q, most=most: abs(p - q) <= most, panels, digits
-            ),
-        )
+        settled: Callable[[Any, Any], bool] = lambda p, q, most=most: abs(p - q) <= most  # type: ignore[misc]
+        found += _halved(measure, operator.add, settled, panels, digits)
+        near = far
     # at near t^-8: powers of the distance whose integral is finite are bounded in t, but for those close to 1 / r
     rest, error = mp.quad(lambda t: 8 * near * weight(near * t**-8) * t**-9, [0, 1], error=True)
     if not error <= small * (found + rest):
@@ -228,10 +224,9 @@ def eyring_kramers(
         low, high = (np.asarray(jax.vmap(lambda e, p=p: objective.hess(p, e))(eye)) for p in points)
         rise = float(objective.value(points[1]) - objective.value(points[0]))
         slopes = [np.asarray(objective.grad(p)) for p in points]
-    way = float(np.linalg.norm(np.subtract(*points)))
-    for said, z, slope, curvature in zip(
-        ("minimum", "saddle"), points, slopes, (low, high), strict=True
-    ):
+    way = float(np.linalg.norm(np.asarray(points[0] - points[1])))
+    ends = zip(("minimum", "saddle"), points, slopes, (low, high), strict=True)
+    for said, z, slope, curvature in ends:
         if not np.linalg.norm(slope) <= _AT_REST * np.linalg.norm(curvature, 2) * way:
             raise OdescentError(
                 f"the gradient is {short(slope)} at the {said}, {short(z)}; give critical points, to more digits."
