@@ -430,5 +430,8 @@ def test_where_a_projection_leaves_the_point_in_place_the_substeps_add_up() -> N
     assert derivation.check()
     said = " ".join(str(derivation).split())
     assert "where its projections leave the point in place follows this flow" in said
+    assert [step.title for step in hard_thresholding().derivation().steps] == ["System", "One step"]
+    with pytest.raises(od.OdescentError, match="instead of leaving it in place"):
+        projecting(od.named_map("floor"))  # on a lattice nothing moves when steps are small
     assert {str(p) for p in projected_momentum().parameters} == {"a", "h", "rho"}
     assert not projected_momentum().bind(h=0.1, a=1, rho=0.5).parameters

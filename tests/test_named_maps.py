@@ -18,6 +18,7 @@ from odescent.discretize.emit import load
 from odescent.dynamics.algebra.trees import from_tree, tree
 from odescent.dynamics.grammar.write import to_text
 from odescent.dynamics.maps import form_of
+from odescent.dynamics.maps.form import SOLID
 from odescent.dynamics.vector_fields.hypotheses import positive
 
 x = od.blocks("x")
@@ -144,7 +145,7 @@ def test_what_is_stated_holds_on_random_points(name: str) -> None:
         assert np.vdot(p - q, a - b) > -1e-12 * size  # monotone
         if form.dissipates(m.scalars):
             assert np.vdot(a, p) >= 0
-        if form.projection:
+        if form.onto:
             assert np.allclose(m(p), p, rtol=0, atol=1e-15 * 30)
         if form.degree is not None:
             assert np.allclose(m(7.5 * a), 7.5**form.degree * p, rtol=1e-12)
@@ -152,6 +153,14 @@ def test_what_is_stated_holds_on_random_points(name: str) -> None:
     wanted = {0: POTENTIALS[name](a), 1: 2 * POTENTIALS[name](a)}.get(form.degree)
     if wanted is not None and form.dissipation:
         assert np.vdot(a, p) == pytest.approx(wanted, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(n for n in POTENTIALS if form_of(n).onto))
+def test_only_projections_onto_solid_sets_leave_what_is_between_their_values(name: str) -> None:
+    m, rng = made(name), np.random.default_rng(4)
+    values = [m(2 * rng.normal(size=(3, 4))) for _ in range(50)]
+    near = np.mean(values, axis=0) + 1e-6 * rng.normal(size=(3, 4))
+    assert np.allclose(m(near), near, rtol=0, atol=1e-12) == (m.form.onto == SOLID)
 
 
 @pytest.mark.parametrize("norm", sorted(NORMS))

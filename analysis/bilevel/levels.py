@@ -132,9 +132,8 @@ class _AtRest:
         gradient = evaluate(self.gradient, known, self.oracles, jnp) + jnp.zeros_like(x)
         if self.adjoint:  # to first order, what the search leaves of y changes the value by this
             value = value - jnp.vdot(found[1], left[0])
-        if (
-            self.implicit
-        ):  # no adjoint is there, which the gradient misses where G has no term in both x and y
+        if self.implicit:
+            # where G has no term in both x and y, the gradient does not show that there is no adjoint
             force = self.oracles["grad_F_y"](x, found[0])
             slope = lambda y: self.oracles["grad_G_y"](x, y)
             curved = jax.jvp(slope, (found[0],), (force,))[1]

@@ -1,4 +1,4 @@
-"""Steps that end in a projection: a substep that takes a block to the nearest point of a set."""
+"""Steps that end in a projection: a substep that takes a block to a nearest point of a set."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.vectors import Call, Expr, Vector
 from ...dynamics.maps import form_of
+from ...dynamics.maps.form import SOLID, THIN
 from ..programs.control import Repeat, Select
 from ..programs.substeps import Let, Scheme, Step, replaced
 from ..step.iteration import Iteration
@@ -24,8 +25,13 @@ def projected(algorithm: Iteration) -> dict[Symbol, str]:
     }
 
 
+def solid(algorithm: Iteration) -> bool:
+    """Whether its projections leave the points of open sets in place."""
+    return all(form_of(name).onto == SOLID for name in projected(algorithm).values())
+
+
 def inside(algorithm: Iteration) -> Scheme:
-    """The scheme where its projections leave the blocks in place: there its substeps add up to the system."""
+    """The scheme without its projections: its substeps add up to the system."""
     blocks = projected(algorithm)
 
     def opened(steps: Iterable[Step]) -> list[Step]:
@@ -54,7 +60,7 @@ def _projection(e: Expr) -> Call | None:
     ((atom, c),) = e.terms.items()
     if c != 1 or not isinstance(atom, Call) or atom.oracle.kind != "named" or atom.directions:
         return None
-    return atom if form_of(atom.oracle.of).projection else None
+    return atom if form_of(atom.oracle.of).onto in (SOLID, THIN) else None
 
 
 def _point(e: Expr) -> Expr:
@@ -62,4 +68,4 @@ def _point(e: Expr) -> Expr:
     return e if found is None else found.point
 
 
-__all__ = ["inside", "projected"]
+__all__ = ["inside", "projected", "solid"]

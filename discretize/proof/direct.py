@@ -24,7 +24,7 @@ from ..expansion.backward_error import (
     step_series,
 )
 from ..expansion.generator import product
-from ..expansion.projected import inside, projected
+from ..expansion.projected import inside, projected, solid
 from ..linear.state_space import z
 from ..programs.program import CallOracle, Count, Draw, Plain, SweepCoordinates
 from ..step.iteration import Iteration
@@ -109,8 +109,10 @@ def _second_order(algorithm: Iteration) -> Step | None:
 def _step_map(algorithm: Iteration) -> tuple[Step, ...]:
     """The map of one step written out where it is one of the state alone; else in its intermediate values.
 
-    Of a step that projects, the limit is that where the projection leaves the point in place.
+    Of a step that projects onto a set with interior, the limit is that where the projection leaves the point in place.
     """
+    if projected(algorithm) and not solid(algorithm):
+        return (_one_step(algorithm),)
     if projected(algorithm):
         free = algorithm.replace(scheme=inside(algorithm), tuning={})
         return _one_step(algorithm), _limit_only(

@@ -19,6 +19,7 @@ from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Vector
 
 LEAF, WHOLE = "leaf by leaf", "all together"
+SOLID, THIN, LATTICE = "solid", "thin", "lattice"
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ class MapForm(Rendered):
         dissipation: what <x, m(x)> is or is at least, as LaTeX, where that is never negative; empty where it can be.
         where_dissipative: of the arguments, whether the statement holds for these; for all by default.
         degree: m(c x) = c^degree m(x) for c > 0; None where it is not homogeneous.
-        projection: whether m(m(x)) = m(x).
+        onto: what its values are, if m(m(x)) = m(x): "solid", a set with interior, whose points it leaves in place,
+            "thin", one without, or "lattice", isolated points.
         jvp: its derivative ``jvp(xp, x, u, *scalars)`` where automatic differentiation of ``fun`` has removable
             singularities.
         written: the map in the calculus, where it can write it.
@@ -84,7 +86,7 @@ class MapForm(Rendered):
     dissipation: str = ""
     where_dissipative: Callable[..., bool] | None = None
     degree: int | None = None
-    projection: bool = False
+    onto: str = ""
     jvp: Callable[..., Any] | None = None
     written: Callable[..., Vector] | None = None
     inverse: Callable[..., Vector] | None = None

@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 
 from ..algebra.elementwise import elementwise
-from .form import WHOLE, ScalarArgument, named
+from .form import LATTICE, SOLID, THIN, WHOLE, ScalarArgument, named
 
 
 @named(
@@ -16,7 +16,7 @@ from .form import WHOLE, ScalarArgument, named
     over=WHOLE,
     smooth="where |x| is not r",
     dissipation=r"\langle x, m(x)\rangle \ge |m(x)|^2",
-    projection=True,
+    onto=SOLID,
     reference="parikh2014",
 )
 def ball(xp: Any, x: Any, r: Any) -> Any:
@@ -33,7 +33,7 @@ def ball(xp: Any, x: Any, r: Any) -> Any:
     smooth="where no entry is a or b",
     dissipation=r"\langle x, m(x)\rangle \ge |m(x)|^2",
     where_dissipative=lambda a, b: bool(a.is_nonpositive and b.is_nonnegative),
-    projection=True,
+    onto=SOLID,
     written=lambda x, a, b: elementwise(lambda e: sp.Min(sp.Max(e, a), b), x),
     reference="parikh2014",
 )
@@ -48,7 +48,7 @@ def box(xp: Any, x: Any, a: Any, b: Any) -> Any:
     smooth="where no entry is zero",
     dissipation=r"\langle x, m(x)\rangle = |m(x)|^2",
     degree=1,
-    projection=True,
+    onto=SOLID,
     written=lambda x: elementwise(lambda e: sp.Max(e, 0), x),
     reference="parikh2014",
 )
@@ -62,7 +62,7 @@ def nonnegative(xp: Any, x: Any) -> Any:
     arguments={"s": ScalarArgument(1, "> 0")},
     over=WHOLE,
     smooth="where no entry is at the threshold",
-    projection=True,
+    onto=THIN,
     reference="duchi2008",
 )
 def simplex(xp: Any, x: Any, s: Any) -> Any:
@@ -86,7 +86,7 @@ def _ranked(xp: Any, flat: Any) -> Any:
     arguments={"s": ScalarArgument(1, "> 0"), "k": ScalarArgument(None, ">= 1", whole=True)},
     over=WHOLE,
     smooth="where no entry is at the threshold and the k-th largest differs from the next",
-    projection=True,
+    onto=THIN,
     reference="liu2022",
 )
 def sparse_simplex(xp: Any, x: Any, s: Any, k: Any) -> Any:
@@ -107,7 +107,7 @@ def sparse_simplex(xp: Any, x: Any, s: Any, k: Any) -> Any:
     arguments={"r": ScalarArgument(1, "> 0")},
     smooth="where no entry is r or -r",
     dissipation=r"\langle x, m(x)\rangle \ge |m(x)|^2",
-    projection=True,
+    onto=SOLID,
     written=lambda x, r: elementwise(lambda e: sp.Min(sp.Max(e, -r), r), x),
     reference="huber1964",
 )
@@ -136,7 +136,7 @@ def shrink(xp: Any, x: Any, lam: Any) -> Any:
     smooth="where the k-th largest entry in size differs from the next",
     dissipation=r"\langle x, m(x)\rangle = |m(x)|^2",
     degree=1,
-    projection=True,
+    onto=THIN,
     reference="stich2018",
 )
 def top_k(xp: Any, x: Any, k: Any) -> Any:
@@ -150,7 +150,7 @@ def top_k(xp: Any, x: Any, k: Any) -> Any:
     potential=r"\textstyle\sum_i \int_0^{x_i} \lfloor s \rfloor\, ds",
     smooth="where no entry is a whole number",
     dissipation=r"\langle x, m(x)\rangle \ge |m(x)|^2 - |m(x)|_1",
-    projection=True,
+    onto=LATTICE,
 )
 def floor(xp: Any, x: Any) -> Any:
     """Each entry rounded down; with a uniform sample, rounding that is unbiased."""
