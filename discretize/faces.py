@@ -125,8 +125,8 @@ class Algorithm(Iteration):
             if type(error) is not OdescentError:
                 raise
             raise OdescentError(
-                f"{str(error).rstrip('.')}; a method without one is System({{}}, blocks=...), whose blocks a Let "
-                "assigns."
+                f"{str(error).rstrip('.')}; a method without one is given as its map, od.method({{block: value}}, "
+                "output=...)."
             ) from None
         if found is not None:
             block, moved, drift = found

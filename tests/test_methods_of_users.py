@@ -11,7 +11,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent import Algorithm, Block, Flow, Let, Repeat, Scheme, Select, System, at
+from odescent import Algorithm, Block, Flow, Let, Repeat, Scheme, Select, System, at, replay
 from odescent.dynamics import start
 
 H = sp.Symbol("h", positive=True)
@@ -342,15 +342,12 @@ def _bfgs(z: Any, k: int) -> None:
 def bfgs() -> Algorithm:
     """A map: no flow is its limit."""
     B = od.blocks("B", kind="symmetric")
-    moved, change = x - at(x, "start"), g - f.grad(at(x, "start"))
-    weight = 1 / od.inner(moved, change)
-    W = od.identity - weight * od.outer(moved, change)
-    update = od.apply(W, od.apply(B, od.transpose(W))) + weight * od.outer(moved, moved)
-    blocks = [Block("x", init=start), Block("B", "symmetric", init=od.identity)]
-    steps = (Let({x: x - H * od.apply(B, g)}), Let({B: update}))
-    return Algorithm(
-        System({}, blocks=blocks, output=x, name="bfgs"), Scheme(steps, "bfgs"), name="bfgs"
-    )
+    move = -H * od.apply(B, g)
+    change = f.grad(x + move) - g
+    weight = 1 / od.inner(move, change)
+    W = od.identity - weight * od.outer(move, change)
+    update = od.apply(W, od.apply(B, od.transpose(W))) + weight * od.outer(move, move)
+    return od.method({x: x + move, B: update}, output=x, init={B: od.identity}, name="bfgs")
 
 
 def _error_feedback(z: Any, _: int) -> None:
@@ -364,8 +361,7 @@ def error_feedback() -> Algorithm:
     """Seide and others 2014: what compression leaves out is sent later. A map."""
     wanted = H * g + d
     sent = rho * od.elementwise(sp.sign, wanted)
-    flow = System({}, blocks=[Block("x", init=start), Block("d")], output=x, name="feedback")
-    return Algorithm(flow, Scheme((Let({x: x - sent, d: wanted - sent}),)), name="feedback")
+    return od.method({x: x - sent, d: wanted - sent}, output=x, init={d: 0}, name="feedback")
 
 
 class State:
@@ -396,6 +392,13 @@ def test_it_is_emitted(name: str) -> None:
         assert made.source(target)
 
 
+@pytest.mark.parametrize("name", sorted(METHODS.keys() - {"amsgrad", "bfgs", "error_feedback"}))
+def test_its_derivation_is_replayed(name: str) -> None:
+    """Also where it has derivatives of maxima, which jump."""
+    document = METHODS[name].made().derivation().to_dict()
+    assert replay.replay(document, points=2, say=lambda line: None) == []
+
+
 def test_a_running_maximum_has_no_limit_flow_and_says_so() -> None:
     made = amsgrad()
     with pytest.raises(od.NotCarried, match="as a running maximum does"):
@@ -409,7 +412,7 @@ def test_a_memory_that_nothing_moves_is_still_refused() -> None:
     flow = moments(
         -RATIO(m, w), b * (SQUARE(g) - v), blocks=[Block("w", role="memory")], name="held"
     )
-    said = r"does not settle, .*; a method without one is System\(\{\}, blocks=...\)"
+    said = r"does not settle, .*; a method without one is given as its map, od.method"
     with pytest.raises(od.OdescentError, match=said):
         averaged(flow, Let({w: w}))
 
