@@ -75,6 +75,7 @@ class Reduced:
     ) -> None:
         self.program = _program(method, levels, inner)
         self.fast, self.mu = self.program.fast, levels.mu
+        self.curved = False  # as far as is known
         # the penalty's difference of two searches is divided by sigma
         needed = max(tolerance * min(1.0, sigma), _LEAST) if method == "penalty" else tolerance
         self.numbers = (sigma, needed)
@@ -86,7 +87,13 @@ class Reduced:
 
     def __call__(self, x: Any, guess: tuple[Any, ...]) -> dict[str, Any]:
         """Values at x; raises OdescentError where a lower search does not end in a minimizer."""
-        return dict(self.program.at(x, guess, *self.numbers))
+        found = dict(self.program.at(x, guess, *self.numbers))
+        if self.program.implicit and not self.curved:
+            # where G has no term in both x and y, the gradient does not show that there is no adjoint
+            self.curved = not self.program.flat(x, found["fast"][0])
+            if not self.curved:
+                found["gradient"] = jnp.full_like(found["gradient"], jnp.nan)
+        return found
 
 
 class _AtRest:
@@ -103,6 +110,7 @@ class _AtRest:
         self.fast = [*self.roots]
         self.implicit = method == "implicit"
         self.adjoint = self.implicit and len(self.fast) > 1
+        self.flat = jax.jit(self._flat)
         x, y = (flow.block(n).symbol for n in "xy")
         self.gradient: Any = -flow.reduced(0, **how).drift[x]
         self.value: Any = F.value(x, y)
@@ -129,22 +137,21 @@ class _AtRest:
             inside = {**known, opened.unknowns[r.which]: known[r]}
             left.append(evaluate(opened.equations[r.which], inside, self.oracles, jnp))
         value = evaluate(self.value, known, self.oracles, jnp)
-        gradient = evaluate(self.gradient, known, self.oracles, jnp) + jnp.zeros_like(x)
         if self.adjoint:  # to first order, what the search leaves of y changes the value by this
             value = value - jnp.vdot(found[1], left[0])
-        if self.implicit:
-            # where G has no term in both x and y, the gradient does not show that there is no adjoint
-            force = self.oracles["grad_F_y"](x, found[0])
-            slope = lambda y: self.oracles["grad_G_y"](x, y)
-            curved = jax.jvp(slope, (found[0],), (force,))[1]
-            gradient = jnp.where(jnp.any(force) & ~jnp.any(curved), jnp.nan, gradient)
         return {
             "value": value,
-            "gradient": gradient,
+            "gradient": evaluate(self.gradient, known, self.oracles, jnp) + jnp.zeros_like(x),
             "fast": found,
             "residual": jnp.linalg.norm(left[0]) if self.adjoint else _length(left),
             "upper": self.oracles["value_F"](x, found[0]),
         }
+
+    def _flat(self, x: Any, y: Any) -> Any:
+        """Whether G has no curvature at all along the gradient of F, which is not 0."""
+        force = self.oracles["grad_F_y"](x, y)
+        slope = lambda y: self.oracles["grad_G_y"](x, y)
+        return jnp.any(force) & ~jnp.any(jax.jvp(slope, (y,), (force,))[1])
 
 
 _program = lru_cache(maxsize=8)(_AtRest)

@@ -50,20 +50,23 @@ def as_scalar(value: object) -> sp.Expr:
     raise WrongType(f"a finite number or SymPy expression was expected, not {shown(value)}.")
 
 
+def as_real(value: object) -> sp.Expr:
+    """As `as_scalar`; TypeError also for what is not real, or not finite, for any value of its symbols."""
+    e = as_scalar(value)
+    if not e.is_Rational and not e.is_Symbol and e.has(sp.I, *SINGULAR):
+        raise WrongType(f"a finite real number or expression was expected, not {e}.")
+    return e
+
+
 @functools.lru_cache(maxsize=1 << 14)
 def _evaluated(e: sp.Expr) -> sp.Expr:
-    """With powers of e that were not evaluated as exponentials.
-
-    Raises WrongType for entries of matrices, and for what is not real or not finite for any value of its symbols.
-    """
+    """With powers of e that were not evaluated as exponentials; WrongType for entries of matrices."""
     entries = e.atoms(MatrixElement)
     if entries:
         raise WrongType(
             f"{min(map(str, entries))} is an entry of a SymPy matrix; give a number or a parameter, as "
             "od.parameters makes it."
         )
-    if e.has(sp.I, *SINGULAR):
-        raise WrongType(f"a finite real number or expression was expected, not {e}.")
     if e.has(sp.E):
         e = e.replace(lambda n: n.is_Pow and n.base is sp.E, lambda n: sp.exp(n.exp))
     return e

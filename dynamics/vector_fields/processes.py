@@ -9,7 +9,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ..algebra.scalars import as_scalar
+from ..algebra.scalars import as_real
 from ..algebra.vectors import Expr, Vector
 from ..notation.show import latex, symbol_latex, text
 
@@ -94,7 +94,7 @@ def _amplitude(given: object) -> Expr:
     if isinstance(given, Vector):
         return given
     try:
-        return as_scalar(given)
+        return as_real(given)
     except TypeError as error:
         raise OdescentError(
             f"the amplitude of noise must be a scalar or a vector: {error}"
@@ -103,7 +103,7 @@ def _amplitude(given: object) -> Expr:
 
 def _rate(given: object) -> sp.Expr:
     try:
-        rate = as_scalar(given)
+        rate = as_real(given)
     except TypeError as error:
         raise OdescentError(f"the rate of jumps must be a scalar expression: {error}") from None
     if rate.is_negative or rate.is_real is False or rate.is_finite is False:

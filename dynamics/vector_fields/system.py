@@ -27,7 +27,7 @@ from ..algebra.calculus import (
 from ..algebra.exact import canonical
 from ..algebra.operators import check_symmetric
 from ..algebra.oracles import Oracle
-from ..algebra.scalars import as_scalar, check_known, check_name, exact_values
+from ..algebra.scalars import as_real, as_scalar, check_known, check_name, exact_values
 from ..algebra.series import limit_at
 from ..algebra.vectors import (
     Call,
@@ -472,7 +472,7 @@ def _scalar_drift(name: str, s: Symbol, e: object) -> Expr:
     if isinstance(s, Vector) and e == 0:
         return zero
     try:
-        return as_scalar(e)
+        return as_real(e)
     except TypeError as error:
         raise OdescentError(f"field {name!r} gives {s} the drift {shown(e)}: {error}") from None
 
