@@ -43,7 +43,7 @@ HARD = {
 @pytest.mark.parametrize("name", HARD)
 def test_potentials_with_features(name: str) -> None:
     u, cuts = HARD[name]
-    with mp.workdps(20):
+    with mp.workdps(15):
         wanted = by_pieces(u, cuts, cuts.index(0))
         assert abs(odp.mean_passage_time(u, 0, 1, 2.0, 10) / wanted - 1) < 1e-10
 
