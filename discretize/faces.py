@@ -107,15 +107,18 @@ class Algorithm(Iteration):
         return decaying_limit(self, schedules)
 
     def _check_consistent(self) -> None:
+        self._check_limit()
+        super()._check_consistent()
+
+    def _check_limit(self) -> None:
+        """Refuse substeps that do not add up to the system as the step tends to zero."""
         if delays(self):  # the substeps add up as they do with a fixed number of values
             lengths = {s for b in self.system.blocks if b.keeps for s in b.history.free_symbols}
             self.replace(where={s: e for s, e in self.where.items() if s not in lengths})
             delay_limit(self)
-            super()._check_consistent()
             return
         if projected(self):
             self.replace(scheme=inside(self), tuning={})
-            super()._check_consistent()
             return
         try:
             found = inconsistency(self)
@@ -135,7 +138,6 @@ class Algorithm(Iteration):
                 f"{moved}, but the drift is {drift}; every field must be committed for one whole step."
             )
         coefficient_drift(self)
-        super()._check_consistent()
 
     @checked
     def modified_equation(self, order: int = 1) -> ModifiedEquation:

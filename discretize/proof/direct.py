@@ -111,9 +111,9 @@ def _step_map(algorithm: Iteration) -> tuple[Step, ...]:
 
     Of a step that projects onto a set with interior, the limit is that where the projection leaves the point in place.
     """
-    if projected(algorithm) and not solid(algorithm):
-        return (_one_step(algorithm),)
     if projected(algorithm):
+        if not solid(algorithm):
+            return (_one_step(algorithm),)
         free = algorithm.replace(scheme=inside(algorithm), tuning={})
         return _one_step(algorithm), _limit_only(
             free, " where its projections leave the point in place"

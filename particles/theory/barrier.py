@@ -75,8 +75,8 @@ def mean_passage_time(
             return strength * (mp.mpf(potential(a + r * way)) - base)
 
         behind = _behind(above, digits)
-        rule = _rule(mp.mp.prec)
-        panels = _cut(partial(_panel, above, rule), mp.mpf(0), mp.mpf(1), _ON_THE_WAY)
+        measure = partial(_panel, above, _rule(mp.mp.prec))
+        panels = _cut(measure, mp.mpf(0), mp.mpf(1), _ON_THE_WAY)
         up, down, both = reduce(_Panel.then, (p for _, _, p in panels))
         small = (both + up * behind) * mp.mpf(10) ** -(digits + 1)
 
@@ -84,7 +84,7 @@ def mean_passage_time(
             off = [abs(x - y) for x, y in zip(one, other, strict=True)]
             return bool(off[0] * (behind + down) + off[1] * up + off[2] <= small)
 
-        found = _halved(partial(_panel, above, rule), _Panel.then, settled, panels, digits)
+        found = _halved(measure, _Panel.then, settled, panels, digits)
         return strength * way**2 * (found.both + found.up * behind)
 
 
@@ -118,6 +118,7 @@ def _behind(above: Callable[[Any], Any], digits: int) -> Any:
 
 
 def _panel(u: Callable[[Any], Any], rule: Any, left: Any, width: Any) -> _Panel:
+    """By Gauss's rule; the inner integral is that of the polynomial through the rule's nodes."""
     import mpmath as mp
 
     half = width / 2
