@@ -19,7 +19,7 @@ from .elementwise import Elementwise, _elementwise, slots
 from .exact import canonical, is_zero, refuted
 from .oracles import Oracle
 from .products import Kronecker, Product, Unary, _product, hadamard, kronecker_product
-from .scalars import SINGULAR, as_scalar, nodes_of
+from .scalars import SINGULAR, as_scalar, by_signs, nodes_of
 from .vectors import (
     Argument,
     Atom,
@@ -71,19 +71,49 @@ def derivative(e: Expr, direction: Directions) -> Expr:
 
 
 def _scalar_derivative(e: sp.Expr, direction: Directions) -> sp.Expr:
-    nodes = {node: sp.Dummy() for node in nodes_of(e, ScalarNode)}
+    nodes = {node: sp.Dummy(real=True) for node in nodes_of(e, ScalarNode)}
     opened = e.xreplace(nodes) if nodes else e
     moving = opened.free_symbols
     parts = [
-        sp.diff(opened, s) * d
+        slope(opened, s) * d
         for s, d in direction.items()
         if isinstance(s, sp.Symbol) and s in moving
     ]
     parts += [
-        sp.diff(opened, dummy) * _node_derivative(node, direction) for node, dummy in nodes.items()
+        slope(opened, dummy) * _node_derivative(node, direction) for node, dummy in nodes.items()
     ]
     back = {dummy: node for node, dummy in nodes.items()}
     return sp.Add(*parts).xreplace(back)
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def slope(e: sp.Expr, s: sp.Symbol) -> sp.Expr:
+    """The derivative of a scalar in one of its symbols; OdescentError where the scalar jumps."""
+    rate = sp.diff(e, s)
+    for jump in rate.atoms(sp.DiracDelta):
+        if _vanishes_at(rate, jump):
+            rate = rate.xreplace({jump: sp.S.Zero})
+    if rate.has(sp.DiracDelta, sp.Derivative):
+        raise OdescentError(f"{e} jumps, so it has no derivative.")
+    return by_signs(rate)
+
+
+def _vanishes_at(rate: sp.Expr, jump: sp.DiracDelta) -> bool:
+    """Whether what the jump is multiplied by is zero where the jump is, from both sides."""
+    where, *_ = jump.args
+    mark = sp.Dummy()
+    weight = sp.diff(rate.xreplace({jump: mark}), mark)
+    for u in where.free_symbols:
+        rise = sp.diff(where, u)
+        if rise.is_nonzero and not rise.has(u):
+            there = {u: u - where / rise}
+            sides = {
+                part: sp.Dummy(real=True)
+                for part in weight.atoms(sp.sign, sp.Heaviside, sp.ceiling)
+                if canonical(part.args[0].xreplace(there)) == 0
+            }
+            return bool(is_zero(weight.xreplace(sides).xreplace(there)))
+    return False
 
 
 def _node_derivative(node: ScalarNode, direction: Directions) -> sp.Expr:
@@ -141,10 +171,11 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
         for slot, argument in zip(slots(len(atom.arguments)), atom.arguments, strict=True):
             inside = derivative(argument, direction)
             if inside:
-                slope = sp.diff(atom.body, slot)
-                if slope.has(sp.DiracDelta, sp.Derivative):
-                    raise OdescentError(f"{atom} jumps, so it has no derivative.")
-                result = result + hadamard(_elementwise(slope, atom.arguments), inside)
+                try:
+                    rate = slope(atom.body, slot)
+                except OdescentError:
+                    raise OdescentError(f"{atom} jumps, so it has no derivative.") from None
+                result = result + hadamard(_elementwise(rate, atom.arguments), inside)
         return result
     if (own := getattr(atom, "own_derivative", None)) is not None:  # a named function
         named: Vector = own(direction)

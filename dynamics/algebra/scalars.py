@@ -20,6 +20,8 @@ _DIGITS = 1000  # of the numerator and of the denominator of a number that is gi
 _SMALLEST, _LARGEST = 1075, 1024  # binary digits of the least and the largest float
 SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 N = TypeVar("N")
+_CHOICES = (sp.Heaviside, sp.Piecewise, sp.floor, sp.frac)
+_ENTIRE = (sp.Max, sp.Min, sp.Abs, sp.sign, sp.ceiling, sp.sin, sp.cos, sp.tanh, sp.atan)
 
 
 def as_scalar(value: object) -> sp.Expr:
@@ -60,7 +62,7 @@ def as_real(value: object) -> sp.Expr:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _evaluated(e: sp.Expr) -> sp.Expr:
-    """With powers of e that were not evaluated as exponentials; WrongType for entries of matrices."""
+    """With powers of e as exponentials and choices by signs; WrongType for entries of matrices."""
     entries = e.atoms(MatrixElement)
     if entries:
         raise WrongType(
@@ -69,7 +71,82 @@ def _evaluated(e: sp.Expr) -> sp.Expr:
         )
     if e.has(sp.E):
         e = e.replace(lambda n: n.is_Pow and n.base is sp.E, lambda n: sp.exp(n.exp))
-    return e
+    return by_signs(e)
+
+
+def by_signs(e: sp.Expr) -> sp.Expr:
+    """The scalar with its steps, pieces and numbers rounded down written with signs, maxima and numbers rounded up.
+
+    With I = max(0, sign(a - b)), which is 1 where a > b and else 0, pieces A and B are A I + B (1 - I), to the bit.
+
+    Raises:
+        WrongType: for a piece that may not be finite where it is not taken, and for pieces that leave numbers out.
+    """
+    return e.replace(_chooses, _chosen) if e.has(*_CHOICES) else e
+
+
+def _chooses(e: sp.Basic) -> bool:
+    return isinstance(e, _CHOICES)
+
+
+def _chosen(e: sp.Expr) -> sp.Expr:
+    if isinstance(e, sp.Heaviside):
+        side = sp.sign(e.args[0])
+        return (1 + side) / 2 + (e.args[1] - sp.Rational(1, 2)) * (1 - sp.Abs(side))
+    if isinstance(e, sp.Piecewise):
+        return _of_pieces(e)
+    up = sp.ceiling(-e.args[0])
+    return -up if isinstance(e, sp.floor) else e.args[0] + up
+
+
+def _of_pieces(e: sp.Piecewise) -> sp.Expr:
+    *cases, (value, otherwise) = e.args
+    if otherwise is not sp.true:
+        raise WrongType(f"{e} has no value where none of its conditions holds; end it with (value, True).")
+    for piece, _ in e.args:
+        if not _finite(piece):
+            raise WrongType(
+                f"the piece {piece} of {e} may not be finite where it is not taken; keep its arguments where it is, by "
+                "sympy.Max and Min, or let od.Select choose between two steps."
+            )
+    for piece, condition in reversed(cases):
+        holds = _indicator(condition)
+        value = piece * holds + value * (1 - holds)
+    return value
+
+
+def _indicator(condition: sp.Basic) -> sp.Expr:
+    """1 where the condition holds, and else 0."""
+    if isinstance(condition, (sp.And, sp.Or)):
+        return (sp.Min if isinstance(condition, sp.And) else sp.Max)(*map(_indicator, condition.args))
+    if isinstance(condition, sp.Not):
+        return 1 - _indicator(condition.args[0])
+    if condition in (sp.true, sp.false):
+        return sp.Integer(condition is sp.true)
+    if not isinstance(condition, sp.core.relational.Relational):
+        raise WrongType(f"a condition such as a < b was expected in a Piecewise, not {condition}.")
+    side = sp.sign(condition.lhs - condition.rhs)
+    if isinstance(condition, (sp.Eq, sp.Ne)):
+        apart = sp.Abs(side)
+        return apart if isinstance(condition, sp.Ne) else 1 - apart
+    above = isinstance(condition, (sp.Gt, sp.Le))
+    beyond = sp.Max(0, side if above else -side)
+    return beyond if isinstance(condition, (sp.Gt, sp.Lt)) else 1 - beyond
+
+
+def _finite(e: sp.Basic) -> bool:
+    """Whether the scalar is known to be finite for all arguments of a moderate size."""
+    if isinstance(e, sp.exp):
+        fine = e.args[0].is_nonpositive
+    elif e.is_Pow:
+        base, power = e.args
+        whole = power.is_Integer and power.is_positive
+        fine = whole or (power.is_Rational and (base.is_positive or (power.is_positive and base.is_nonnegative)))
+    elif e.args:
+        fine = e.is_Add or e.is_Mul or isinstance(e, _ENTIRE)
+    else:
+        fine = e not in SINGULAR
+    return bool(fine) and all(map(_finite, e.args))
 
 
 def nodes(e: sp.Expr) -> set[sp.Basic]:

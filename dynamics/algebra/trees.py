@@ -96,8 +96,6 @@ def _scalar_tree(e: sp.Expr) -> Tree:
             return ["inner", *map(tree, e.arguments)]
         assert e.oracle is not None
         return ["value", function(e.oracle), tree(e.arguments[0])]
-    if isinstance(e, sp.Heaviside):  # of the derivatives of max and min
-        return _scalar_tree((1 + sp.sign(e.args[0])) / 2)
     if e.func in _NAMES:
         return [_NAMES[e.func], *map(tree, e.args)]
     raise OdescentError(f"{e} ({e.func.__name__}) cannot be represented in the format of trees.")
