@@ -11,7 +11,7 @@ from .._support.arguments import checked
 from .._support.errors import OdescentError, check_choice, expected
 from .._support.numbers import check_whole
 from ..dynamics.algebra.calculus import Symbol
-from ..dynamics.algebra.elementwise import elementwise
+from ..dynamics.algebra.products import elementwise
 from ..dynamics.algebra.scalars import as_scalar
 from ..dynamics.algebra.vectors import Expr, Vector, inner
 from ..dynamics.vector_fields.block import Block

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .algebra.direct_sums import jacobian as jacobian
     from .algebra.direct_sums import part as part
     from .algebra.direct_sums import stack as stack
-    from .algebra.elementwise import elementwise as elementwise
     from .algebra.exact import canonical as canonical
     from .algebra.exact import is_zero as is_zero
     from .algebra.gradients import gradient as gradient
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from .algebra.operators import trace as trace
     from .algebra.oracles import Oracle as Oracle
     from .algebra.products import apply as apply
+    from .algebra.products import elementwise as elementwise
     from .algebra.products import hadamard as hadamard
     from .algebra.products import kronecker as kronecker
     from .algebra.products import outer as outer

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import sympy as sp
 
-from odescent.dynamics.algebra.elementwise import Elementwise, slots
-from odescent.dynamics.algebra.products import Product
+from odescent.dynamics.algebra.products import Elementwise, Product, slots
 from odescent.dynamics.algebra.vectors import Call, ScalarNode, Vector
 
 DIMENSION = 3

@@ -16,8 +16,7 @@ from odescent.dynamics.algebra.calculus import (
     tidy,
     vanishes,
 )
-from odescent.dynamics.algebra.elementwise import elementwise
-from odescent.dynamics.algebra.products import apply, hadamard, outer
+from odescent.dynamics.algebra.products import apply, elementwise, hadamard, outer
 from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import ScalarNode, blocks, inner, zero
 from odescent.dynamics.vector_fields.objective import Objective

@@ -15,8 +15,7 @@ import sympy as sp
 import odescent as od
 from odescent._support.errors import NotCarried, NotConsistent
 from odescent.discretize.weak.step_moments import step_map
-from odescent.dynamics.algebra.elementwise import elementwise
-from odescent.dynamics.algebra.products import hadamard
+from odescent.dynamics.algebra.products import elementwise, hadamard
 from odescent.dynamics.algebra.vectors import Vector, inner
 from odescent.dynamics.vector_fields.system import Diffusion, Field
 

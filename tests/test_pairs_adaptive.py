@@ -14,8 +14,7 @@ from programs import Machine, fitted_order
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.algebra.elementwise import elementwise
-from odescent.dynamics.algebra.products import hadamard
+from odescent.dynamics.algebra.products import elementwise, hadamard
 from odescent.dynamics.algebra.vectors import inner
 
 h = sp.Symbol("h", positive=True)

@@ -9,9 +9,8 @@ from concrete import number, random_values
 
 from odescent import OdescentError
 from odescent.dynamics.algebra.calculus import derivative, substitute, vanishes
-from odescent.dynamics.algebra.elementwise import elementwise
 from odescent.dynamics.algebra.exact import is_zero
-from odescent.dynamics.algebra.products import hadamard
+from odescent.dynamics.algebra.products import elementwise, hadamard
 from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks, inner, zero
 from odescent.dynamics.library import system

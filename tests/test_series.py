@@ -8,8 +8,7 @@ import sympy as sp
 from concrete import number, random_values
 
 from odescent.dynamics.algebra.calculus import vanishes
-from odescent.dynamics.algebra.elementwise import elementwise
-from odescent.dynamics.algebra.products import hadamard
+from odescent.dynamics.algebra.products import elementwise, hadamard
 from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.series import taylor
 from odescent.dynamics.algebra.vectors import blocks, inner

@@ -4,9 +4,8 @@ import matplotlib.mathtext
 import pytest
 import sympy as sp
 
-from odescent.dynamics.algebra.elementwise import elementwise
 from odescent.dynamics.algebra.exact import canonical
-from odescent.dynamics.algebra.products import apply, hadamard, outer
+from odescent.dynamics.algebra.products import apply, elementwise, hadamard, outer
 from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.vectors import blocks, inner, zero
 from odescent.dynamics.library import system, systems

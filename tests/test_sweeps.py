@@ -19,7 +19,7 @@ from scipy.integrate import solve_ivp
 
 import odescent as od
 from odescent.discretize.emit import load
-from odescent.dynamics.algebra.elementwise import elementwise
+from odescent.dynamics.algebra.products import elementwise
 
 x, w, y = od.blocks("x w y")
 c, h, omega = od.parameters("c h omega")

@@ -14,9 +14,8 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from ..._support.errors import NotCarried
-from ...dynamics.algebra.elementwise import Elementwise, slots
 from ...dynamics.algebra.operators import Inverse, OracleDerivative
-from ...dynamics.algebra.products import Identity, Product, Unary
+from ...dynamics.algebra.products import Elementwise, Identity, Product, Unary, slots
 from ...dynamics.algebra.vectors import Atom, Call, Expr, ScalarNode, Vector, VectorSymbol
 from ...dynamics.algebra.windows import is_window, pushed
 from .numbers import Number, number, over, plus, times

@@ -19,10 +19,9 @@ import sympy as sp
 
 from ..._support.errors import TooLarge
 from ...dynamics.algebra.calculus import Symbol, renamed, substitute, symbols_of
-from ...dynamics.algebra.elementwise import Elementwise, slots
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.operators import Inverse
-from ...dynamics.algebra.products import Product
+from ...dynamics.algebra.products import Elementwise, Product, slots
 from ...dynamics.algebra.vectors import (
     Argument,
     Call,

@@ -22,7 +22,8 @@ from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.calculus import Symbol, singular, substitute, symbols_of, tidy
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.scalars import as_scalar
-from ...dynamics.algebra.series import SingularError, power_sum, taylor, truncated
+from ...dynamics.algebra.series import power_sum, taylor, truncated
+from ...dynamics.algebra.streams import SingularError
 from ...dynamics.algebra.vectors import Expr, Vector
 from ...dynamics.notation.show import latex, symbol_latex, text
 from ...dynamics.vector_fields.second_order import SecondOrder, second_order

@@ -24,7 +24,8 @@ from ..._support.work import kept
 from ...dynamics.algebra.calculus import substitute
 from ...dynamics.algebra.exact import Fractions, canonical
 from ...dynamics.algebra.scalars import SINGULAR
-from ...dynamics.algebra.series import SingularError, stream
+from ...dynamics.algebra.series import stream
+from ...dynamics.algebra.streams import SingularError
 from ...dynamics.algebra.vectors import Call, Vector
 from ...dynamics.samples.laws import Law
 from ...dynamics.vector_fields.block import start

@@ -11,7 +11,7 @@ import sympy as sp
 
 from ..._support.work import uncounted
 from ...dynamics.algebra.calculus import oracles_in
-from ...dynamics.algebra.elementwise import Elementwise, slots
+from ...dynamics.algebra.products import Elementwise, slots
 from ...dynamics.algebra.vectors import (
     OPERATORS,
     Call,

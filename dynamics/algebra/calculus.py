@@ -15,10 +15,19 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, WrongType, expected
 from ..._support.work import rewriting
-from .elementwise import Elementwise, _elementwise, slots
 from .exact import canonical, is_zero, refuted
 from .oracles import Oracle
-from .products import Kronecker, Product, Unary, _product, hadamard, kronecker_product
+from .products import (
+    Elementwise,
+    Kronecker,
+    Product,
+    Unary,
+    _elementwise,
+    _product,
+    hadamard,
+    kronecker_product,
+    slots,
+)
 from .scalars import SINGULAR, as_scalar, by_signs, nodes_of
 from .vectors import (
     Argument,
@@ -292,7 +301,7 @@ def vanishes(e: Expr) -> bool:
         merged = Vector.of((a.canonical_atom(), c) for a, c in e.terms.items())
         if any(isinstance(a, Elementwise) for a in _pointwise_factors(merged)):
             names: dict[Atom, sp.Symbol] = {}
-            return vanishes(_component(merged, names))
+            return vanishes(component(merged, names))
         differs = any(map(refuted, merged.terms.values()))
         if not differs and all(is_zero(c) for c in merged.canonical().terms.values()):
             return True
@@ -325,7 +334,7 @@ def _component_of_sum(e: sp.Expr) -> sp.Expr | None:
     if any(w.has(*marks.values()) for w in weights) or not is_zero(canonical(rest)):
         return None
     names: dict[Atom, sp.Symbol] = {}
-    parts = [[_component(v, names) for v in n.arguments] for n in nodes]
+    parts = [[component(v, names) for v in n.arguments] for n in nodes]
     return sp.Add(*[w * a * b for w, (a, b) in zip(weights, parts, strict=True)])
 
 
@@ -338,14 +347,14 @@ def _pointwise_factors(e: Vector) -> Iterator[Atom]:
             yield a
 
 
-def _component(e: Vector, names: dict[Atom, sp.Symbol]) -> sp.Expr:
+def component(e: Vector, names: dict[Atom, sp.Symbol]) -> sp.Expr:
     """A component of a vector, as a scalar in those of what it is made of element by element."""
 
     def of(a: Atom) -> sp.Expr:
         if isinstance(a, Product) and a.kind == "hadamard":
-            return _component(a.left, names) * _component(a.right, names)
+            return component(a.left, names) * component(a.right, names)
         if isinstance(a, Elementwise):
-            values = [_component(v, names) for v in a.arguments]
+            values = [component(v, names) for v in a.arguments]
             return a.body.xreplace(dict(zip(slots(len(values)), values, strict=True)))
         return names.setdefault(a, sp.Dummy(real=True))
 

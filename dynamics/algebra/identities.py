@@ -21,10 +21,9 @@ import sympy as sp
 from ..._support.errors import NotCarried
 from .calculus import INVERSES, change, vanishes
 from .direct_sums import covectors_and_directions
-from .elementwise import Elementwise
 from .exact import canonical, is_zero
 from .operators import Inverse, OracleDerivative, _words
-from .products import Product, apply, letters
+from .products import Elementwise, Product, apply, letters
 from .vectors import (
     COVECTOR,
     PAIRED,

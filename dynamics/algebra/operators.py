@@ -16,7 +16,6 @@ import sympy as sp
 from ..._support.arguments import checked
 from ..._support.errors import DividedByZero, NotCarried, OdescentError, WrongType, check_choice
 from .calculus import derivative, tidy, vanishes
-from .elementwise import _elementwise, slots
 from .oracles import Oracle
 from .products import (
     UNARY,
@@ -25,10 +24,12 @@ from .products import (
     Part,
     Product,
     Unary,
+    _elementwise,
     apply,
     hadamard,
     letters,
     outer,
+    slots,
     slots_of,
     transpose,
 )

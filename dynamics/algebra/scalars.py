@@ -102,7 +102,9 @@ def _chosen(e: sp.Expr) -> sp.Expr:
 def _of_pieces(e: sp.Piecewise) -> sp.Expr:
     *cases, (value, otherwise) = e.args
     if otherwise is not sp.true:
-        raise WrongType(f"{e} has no value where none of its conditions holds; end it with (value, True).")
+        raise WrongType(
+            f"{e} has no value where none of its conditions holds; end it with (value, True)."
+        )
     for piece, _ in e.args:
         if not _finite(piece):
             raise WrongType(
@@ -118,7 +120,9 @@ def _of_pieces(e: sp.Piecewise) -> sp.Expr:
 def _indicator(condition: sp.Basic) -> sp.Expr:
     """1 where the condition holds, and else 0."""
     if isinstance(condition, (sp.And, sp.Or)):
-        return (sp.Min if isinstance(condition, sp.And) else sp.Max)(*map(_indicator, condition.args))
+        return (sp.Min if isinstance(condition, sp.And) else sp.Max)(
+            *map(_indicator, condition.args)
+        )
     if isinstance(condition, sp.Not):
         return 1 - _indicator(condition.args[0])
     if condition in (sp.true, sp.false):
@@ -141,7 +145,9 @@ def _finite(e: sp.Basic) -> bool:
     elif e.is_Pow:
         base, power = e.args
         whole = power.is_Integer and power.is_positive
-        fine = whole or (power.is_Rational and (base.is_positive or (power.is_positive and base.is_nonnegative)))
+        fine = whole or (
+            power.is_Rational and (base.is_positive or (power.is_positive and base.is_nonnegative))
+        )
     elif e.args:
         fine = e.is_Add or e.is_Mul or isinstance(e, _ENTIRE)
     else:

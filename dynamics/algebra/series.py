@@ -1,16 +1,13 @@
 """Series in a small scalar, by structure: Taylor series of vectors, and Laurent series of scalars.
 
-Series of scalars are lazy streams of coefficients: sums, Cauchy products, powers by J. C. P. Miller's recurrence,
-exponentials and logarithms by their differential equations, other functions by composition. No radical is ever
-differentiated, so that the coefficients of nested roots stay polynomials over powers of the roots' values at 0; a
-factor that vanishes there, as in (1 - exp(-c h)) / h, only shifts the series.
-
 An oracle at a moving point, F(p_0 + h p_1 + ...), is expanded by Faa di Bruno's formula over the
 partitions of the order, so that nothing is differentiated that is then thrown away.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from math import factorial
@@ -20,10 +17,11 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
-from .calculus import derivative, scalar_of, singular, substitute, tidy, vanishes
+from .calculus import component, derivative, scalar_of, singular, substitute, tidy, vanishes
 from .exact import is_zero
 from .operators import Inverse, inverse
-from .products import Product, _product, apply
+from .products import Elementwise, Product, _elementwise, _product, apply, slots
+from .streams import SingularError, Stream, constant, variable
 from .vectors import (
     Argument,
     Atom,
@@ -40,149 +38,45 @@ from .vectors import (
 )
 
 VectorSeries = Callable[[Vector, int], list[Vector]]
-_DEEPEST = 16  # how far the first term of a factor is looked for before it is taken to be zero
 
 
-class SingularError(Exception):
-    """There is no Laurent series at 0."""
-
-
-class Stream:
-    """The series sum of ``self[k] * h**k`` over k >= ``start``; coefficients are canonical and computed once."""
-
-    def __init__(self, start: int, coefficient: Callable[[int], sp.Expr]) -> None:
-        self.start, self._coefficient = start, coefficient
-        self._known: dict[int, sp.Expr] = {}
-
-    def __getitem__(self, k: int) -> sp.Expr:
-        if k < self.start:
-            return sp.S.Zero
-        if k not in self._known:
-            value = self._coefficient(k)
-            if singular(value) or singular(value := tidy(value)):
-                raise SingularError
-            self._known[k] = value
-        return self._known[k]
-
-    def __add__(self, other: Stream) -> Stream:
-        return Stream(min(self.start, other.start), lambda k: self[k] + other[k])
-
-    def __mul__(self, other: Stream) -> Stream:
-        def coefficient(k: int) -> sp.Expr:
-            return sp.Add(*[self[i] * other[k - i] for i in range(self.start, k - other.start + 1)])
-
-        return Stream(self.start + other.start, coefficient)
-
-    def leading(self) -> int:
-        """The first power that is there; SingularError if none is found."""
-        for k in range(self.start, self.start + _DEEPEST):
-            if not is_zero(self[k]):
-                return k
-        raise SingularError
-
-    def power(self, exponent: sp.Expr) -> Stream:
-        """``self**exponent``; SingularError where that is no series in whole powers."""
-        if exponent == 1:
-            return self
-        low = self.leading()
-        shift = sp.sympify(low * exponent)
-        if not shift.is_Integer:
-            raise SingularError
-        first = self[low]
-
-        def coefficient(k: int) -> sp.Expr:
-            n = k - int(shift)
-            if n == 0:
-                return first**exponent
-            parts = [
-                (exponent * j - n + j) * self[low + j] * result[k - j] for j in range(1, n + 1)
-            ]
-            return sp.Add(*parts) / (n * first)
-
-        result = Stream(int(shift), coefficient)
-        return result
-
-    def _regular(self) -> None:
-        if any(not is_zero(self[k]) for k in range(self.start, 0)):
-            raise SingularError
-
-    def exp(self) -> Stream:
-        self._regular()
-
-        def coefficient(n: int) -> sp.Expr:
-            if n == 0:
-                return sp.exp(self[0])
-            return sp.Add(*[k * self[k] * result[n - k] for k in range(1, n + 1)]) / n
-
-        result = Stream(0, coefficient)
-        return result
-
-    def log(self) -> Stream:
-        if self.leading() != 0:
-            raise SingularError
-
-        def coefficient(n: int) -> sp.Expr:
-            if n == 0:
-                return sp.log(self[0])
-            inside = [k * result[k] * self[n - k] for k in range(1, n)]
-            return (self[n] - sp.Add(*inside) / n) / self[0]
-
-        result = Stream(0, coefficient)
-        return result
-
-    def composed(self, function: Callable[[sp.Expr], sp.Expr]) -> Stream:
-        """``function(self)`` by its derivatives at ``self[0]``."""
-        self._regular()
-        slot = sp.Dummy(real=True)
-        slopes = [function(slot)]
-        rest = Stream(1, lambda k: self[k])
-        powers = [Stream(0, lambda k: sp.S.One if k == 0 else sp.S.Zero)]
-
-        def coefficient(k: int) -> sp.Expr:
-            while len(slopes) <= k:
-                slopes.append(sp.diff(slopes[-1], slot))
-                powers.append(powers[-1] * rest)
-            return sp.Add(
-                *[
-                    slopes[j].xreplace({slot: self[0]}) * powers[j][k] / factorial(j)
-                    for j in range(k + 1)
-                ]
-            )
-
-        return Stream(0, coefficient)
-
-
-def constant(value: sp.Expr) -> Stream:
-    return Stream(0, lambda k: value if k == 0 else sp.S.Zero)
-
-
-def stream(e: sp.Expr, symbol: sp.Symbol, vectors: VectorSeries) -> Stream:
+def stream(
+    e: sp.Expr,
+    symbol: sp.Symbol,
+    vectors: VectorSeries,
+    moving: Mapping[sp.Symbol, Stream] | None = None,
+) -> Stream:
     """The Laurent series of a scalar expression at ``symbol = 0``, with coefficients computed on demand.
+
+    Where the expression has a kink there, as abs(h - h^2) has, it is the series for ``symbol > 0`` if the symbol is
+    declared as positive, and there is none otherwise.
 
     Args:
         e: the expression.
         symbol: the expansion variable.
         vectors: expands the vectors inside inner products and objective values.
+        moving: the series of other symbols.
 
     Returns:
         the stream of coefficients.
     """
-    if symbol not in scalar_symbols(e):
+    moving = moving or {symbol: variable()}
+    if moving.keys().isdisjoint(scalar_symbols(e)):
         return constant(e)
-    if e == symbol:
-        return Stream(1, lambda k: sp.S.One if k == 1 else sp.S.Zero)
+    if e in moving:
+        return moving[e]
 
     def of(part: sp.Expr) -> Stream:
-        return stream(part, symbol, vectors)
+        return stream(part, symbol, vectors, moving)
 
     if isinstance(e, sp.Add):
         parts = [of(a) for a in e.args]
         return Stream(min(p.start for p in parts), lambda k: sp.Add(*[p[k] for p in parts]))
     if isinstance(e, sp.Mul):
-        moving = [a for a in e.args if symbol in scalar_symbols(a)]
-        still = sp.Mul(*[a for a in e.args if symbol not in scalar_symbols(a)])
-        total = of(moving[0])
-        for factor in moving[1:]:
+        still = sp.Mul(*[a for a in e.args if moving.keys().isdisjoint(scalar_symbols(a))])
+        first, *others = (a for a in e.args if not moving.keys().isdisjoint(scalar_symbols(a)))
+        total = of(first)
+        for factor in others:
             total = total * of(factor)
         return total if still == 1 else Stream(total.start, lambda k: still * total[k])
     if isinstance(e, ScalarNode) and e.kind in {"inner", "value"}:
@@ -191,12 +85,23 @@ def stream(e: sp.Expr, symbol: sp.Symbol, vectors: VectorSeries) -> Stream:
         return of(e.exp).exp()
     if isinstance(e, sp.Pow):
         base, exponent = e.as_base_exp()
-        if symbol in scalar_symbols(exponent):
+        if not moving.keys().isdisjoint(scalar_symbols(exponent)):
             return (of(exponent) * of(base).log()).exp()
         return of(base).power(exponent)
     if isinstance(e, sp.log):
         return of(e.args[0]).log()
-    moving_arguments = [a for a in e.args if symbol in scalar_symbols(a)]
+    after = bool(symbol.is_positive)
+    if isinstance(e, (sp.Max, sp.Min)):
+        first, *others = map(of, e.args)
+        for other in others:
+            first = first.extreme(other, e.func, after)
+        return first
+    if isinstance(e, sp.sign):
+        return constant(of(e.args[0]).side(after)[1])
+    if isinstance(e, (sp.Abs, sp.ceiling)):
+        inside = of(e.args[0])
+        return inside.magnitude(after) if isinstance(e, sp.Abs) else inside.rounded_up(after)
+    moving_arguments = [a for a in e.args if not moving.keys().isdisjoint(scalar_symbols(a))]
     if isinstance(e, sp.Function) and len(moving_arguments) == 1:
         (argument,) = moving_arguments
         return of(argument).composed(lambda slot: e.xreplace({argument: slot}))
@@ -401,7 +306,51 @@ def _atom(atom: Atom, symbol: sp.Symbol, order: int) -> list[Vector]:
     if (own := getattr(atom, "own_series", None)) is not None:  # an implicit function
         terms: list[Vector] = own(symbol, order)
         return terms
+    if isinstance(atom, Elementwise):
+        names: dict[Atom, sp.Symbol] = {}
+        begin = [component(substitute(v, {symbol: sp.S.Zero}), names) for v in atom.arguments]
+        if _meets_a_kink(atom.body, begin):
+            return _by_components(atom, symbol, order, names)
     return _by_derivatives(atom, symbol, order)
+
+
+def _meets_a_kink(body: sp.Expr, begin: Sequence[sp.Expr]) -> bool:
+    """Whether an element-wise function may have no derivative where its arguments begin, because of how they do."""
+    kinks = body.atoms(sp.Abs, sp.sign, sp.Max, sp.Min, sp.ceiling)
+    pairs = (itertools.combinations(k.args, 2) for k in kinks if isinstance(k, (sp.Max, sp.Min)))
+    turns = [a - b for two in pairs for a, b in two]
+    turns += [k.args[0] for k in kinks if not isinstance(k, (sp.Max, sp.Min))]
+    there = dict(zip(slots(len(begin)), begin, strict=True))
+    moved = (e.xreplace(there) for e in turns)
+    return any(e == 0 for e in begin) or any(e.is_Integer or is_zero(e) for e in moved)
+
+
+def _by_components(
+    atom: Elementwise, symbol: sp.Symbol, order: int, names: dict[Atom, sp.Symbol]
+) -> list[Vector]:
+    """The series of a component, as a scalar in those of what the arguments' series are made of."""
+    known: dict[int, list[Vector]] = {}
+
+    def coefficient(i: int, k: int) -> sp.Expr:
+        if len(known.get(i, ())) <= k:
+            known[i] = _vector(atom.arguments[i], symbol, max(k, order))
+        return component(known[i][k], names)
+
+    places = slots(len(atom.arguments))
+    moving = {s: Stream(0, functools.partial(coefficient, i)) for i, s in enumerate(places)}
+    moving[symbol] = variable()
+    found = stream(atom.body, symbol, lambda v, k: _vector(v, symbol, k), moving)
+    if any(not is_zero(found[k]) for k in range(found.start, 0)):
+        raise SingularError
+    return [_vector_of(found[k], names) for k in range(order + 1)]
+
+
+def _vector_of(e: sp.Expr, names: Mapping[Atom, sp.Symbol]) -> Vector:
+    """The vector with this component."""
+    used = [(a, s) for a, s in names.items() if s in e.free_symbols]
+    places = slots(max(len(used), 1))
+    body = e.xreplace({s: place for (_, s), place in zip(used, places, strict=False)})
+    return _elementwise(body, tuple(a for a, _ in used) or tuple(names)[:1])
 
 
 def _inverse(operator: list[Vector]) -> list[Vector]:

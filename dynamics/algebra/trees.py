@@ -18,11 +18,21 @@ from sympy.core.facts import InconsistentAssumptions
 
 from ..._support.errors import OdescentError
 from .calculus import Symbol
-from .elementwise import Elementwise, _elementwise, slots
 from .named import NAMED, NamedScalar, NamedVector, Values
 from .operators import METHODS, Identity, Inverse, OracleDerivative, identity, inverse, jacobian
 from .oracles import Oracle
-from .products import UNARY, Inclusion, Kronecker, Part, Product, Unary, kronecker
+from .products import (
+    UNARY,
+    Elementwise,
+    Inclusion,
+    Kronecker,
+    Part,
+    Product,
+    Unary,
+    _elementwise,
+    kronecker,
+    slots,
+)
 from .products import apply as apply_matrix
 from .products import hadamard as elementwise_product
 from .products import outer as outer_product

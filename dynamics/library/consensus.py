@@ -5,7 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice
-from ..algebra.elementwise import elementwise
+from ..algebra.products import elementwise
 from ..algebra.scalars import parameters
 from ..algebra.vectors import Expr, Vector, blocks, inner
 from ..flows.system import System

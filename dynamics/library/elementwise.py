@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ..algebra.elementwise import elementwise
-from ..algebra.products import hadamard
+from ..algebra.products import elementwise, hadamard
 from ..algebra.scalars import parameters
 from ..algebra.vectors import blocks
 from ..flows.system import System

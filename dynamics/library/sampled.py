@@ -9,8 +9,7 @@ import sympy as sp
 from ..._support.errors import check_choice
 from ..._support.numbers import check_whole
 from ..algebra.calculus import derivative
-from ..algebra.elementwise import elementwise
-from ..algebra.products import hadamard
+from ..algebra.products import elementwise, hadamard
 from ..algebra.scalars import parameters
 from ..algebra.vectors import Vector, blocks, inner, zero
 from ..flows.system import System

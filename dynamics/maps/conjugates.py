@@ -6,8 +6,8 @@ from typing import Any
 
 import sympy as sp
 
-from ..algebra.elementwise import elementwise
 from ..algebra.oracles import Oracle
+from ..algebra.products import elementwise
 from ..algebra.vectors import Vector, call, inner
 from .form import WHOLE, ScalarArgument, named
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..algebra.elementwise import elementwise
+from ..algebra.products import elementwise
 from ..algebra.vectors import Vector, inner
 from .form import WHOLE, named
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..algebra.elementwise import elementwise
+from ..algebra.products import elementwise
 from .form import LATTICE, SOLID, THIN, WHOLE, ScalarArgument, named
 
 

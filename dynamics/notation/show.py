@@ -17,11 +17,10 @@ from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 from ..algebra.direct_sums import covectors_and_directions, points_of
-from ..algebra.elementwise import Elementwise, slots
 from ..algebra.named import NamedVector
 from ..algebra.operators import Identity, Inverse, OracleDerivative
 from ..algebra.oracles import Oracle
-from ..algebra.products import Inclusion, Kronecker, Part, Product, Unary
+from ..algebra.products import Elementwise, Inclusion, Kronecker, Part, Product, Unary, slots
 from ..algebra.vectors import (
     PRINTED,
     Argument,

@@ -20,8 +20,8 @@ from sympy.functions.combinatorial.factorials import factorial2
 
 from ..._support.errors import OdescentError, check_choice
 from ..._support.rendering.rendered import Rendered
-from ..algebra.elementwise import elementwise
 from ..algebra.oracles import Oracle
+from ..algebra.products import elementwise
 from ..algebra.vectors import Vector, call, inner
 
 Partition = tuple[int, ...]

@@ -8,10 +8,9 @@ from typing import Any, TypeAlias
 import sympy as sp
 
 from ..algebra.calculus import change, symbols_of
-from ..algebra.elementwise import Elementwise, slots
 from ..algebra.gradients import jacobian_of
 from ..algebra.operators import OracleDerivative
-from ..algebra.products import Product, Unary, factors_of
+from ..algebra.products import Elementwise, Product, Unary, factors_of, slots
 from ..algebra.vectors import Argument, Call, Expr, ScalarNode, Vector, VectorSymbol, call, zero
 from .contraction import product_of
 from .sample import ScalarSample, VectorSample, samples_in

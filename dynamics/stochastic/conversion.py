@@ -12,8 +12,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..algebra.calculus import Symbol, change, derivative, nothing, substitute, symbols_of, tidy
-from ..algebra.elementwise import Elementwise, elementwise
-from ..algebra.products import Product, hadamard
+from ..algebra.products import Elementwise, Product, elementwise, hadamard
 from ..algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol, scalar_symbols
 from ..flows.system import System
 from ..notation.show import text

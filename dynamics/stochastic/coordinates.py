@@ -16,8 +16,7 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol
-from ..algebra.elementwise import Elementwise, slots
-from ..algebra.products import Product
+from ..algebra.products import Elementwise, Product, slots
 from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
 from ..samples.mean import MeanScalar, MeanVector

@@ -17,8 +17,8 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..algebra.calculus import singular, substitute, symbols_of
-from ..algebra.elementwise import Elementwise, slots
 from ..algebra.exact import canonical
+from ..algebra.products import Elementwise, slots
 from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Expr, ScalarNode, Vector, scalar_calls
 from ..maps.dissipation import dissipates

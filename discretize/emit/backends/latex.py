@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from ....dynamics.algebra.calculus import Symbol, renamed, substitute, symbols_of
-from ....dynamics.algebra.elementwise import Elementwise
 from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.products import Elementwise
 from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
 from ....dynamics.notation.show import latex as show
 from ....dynamics.notation.show import symbol_latex

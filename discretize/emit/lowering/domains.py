@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from ....dynamics.algebra.calculus import Symbol
-from ....dynamics.algebra.elementwise import Elementwise, slots
-from ....dynamics.algebra.products import Kronecker, Product
+from ....dynamics.algebra.products import Elementwise, Kronecker, Product, slots
 from ....dynamics.algebra.vectors import Vector, VectorSymbol
 from ....dynamics.numbers.factors import in_factors
 from .coefficients import in_order

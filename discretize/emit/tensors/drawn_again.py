@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from ....dynamics.algebra.elementwise import Elementwise, slots
+from ....dynamics.algebra.products import Elementwise, slots
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ..lowering.statements import Ask, Lowered, Routine, Sample, ScalarLet, VectorLet
 from ..printing.lines import wrapped

@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.elementwise import Elementwise, slots
-from ....dynamics.algebra.products import Product
+from ....dynamics.algebra.products import Elementwise, Product, slots
 from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
 from ..printing.lines import wrapped
 from ..printing.printer import FUNCTIONS, without_reciprocals

@@ -23,9 +23,9 @@ from ....dynamics.algebra.calculus import (
     symbols_of,
     tidy,
 )
-from ....dynamics.algebra.elementwise import Elementwise, slots
 from ....dynamics.algebra.exact import is_zero
 from ....dynamics.algebra.oracles import Oracle
+from ....dynamics.algebra.products import Elementwise, slots
 from ....dynamics.algebra.vectors import (
     Call,
     Expr,

@@ -13,8 +13,8 @@ import sympy as sp
 
 from ...._support.errors import OdescentError
 from ....dynamics.algebra.calculus import derivative, tidy, vanishes
-from ....dynamics.algebra.elementwise import Elementwise, _elementwise, slots
 from ....dynamics.algebra.exact import canonical
+from ....dynamics.algebra.products import Elementwise, _elementwise, slots
 from ....dynamics.algebra.scalars import parameters
 from ....dynamics.algebra.vectors import ScalarNode, Vector, blocks, inner
 from ....dynamics.flows.system import System
