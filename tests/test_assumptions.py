@@ -115,11 +115,18 @@ def test_windows_of_other_lengths_are_other_methods():
     )
 
 
-def test_a_binding_that_is_piecewise_in_the_step_is_refused():
+def test_of_a_binding_that_is_piecewise_in_the_step_the_piece_for_small_steps_counts():
     """It ended in a TypeError of SymPy's."""
     system = od.System({"d": {x: -c * f.grad(x)}}, output=x)
     scheme = od.scheme("lie_trotter", [("d", "explicit")])
-    with pytest.raises(od.OdescentError, match="c is defined piecewise in the step h"):
-        od.Algorithm(system, scheme, step=h, where={c: sp.Piecewise((1, h > 1), (2, True))})
+    for pieces in (
+        ((1, h > q), (2, True)),
+        ((2, h <= 1), (1, True)),
+        ((2, h < h**2 + 1), (1 / q, True)),
+    ):
+        made = od.Algorithm(system, scheme, step=h, where={c: sp.Piecewise(*pieces)})
+        slow = od.Algorithm(system, scheme, step=h, where={c: sp.S(2)})
+        assert str(made.consistent_with()) == str(slow.consistent_with())
+        assert str(made.modified_equation(2)) == str(slow.modified_equation(2))
     kept = od.Algorithm(system, scheme, step=h, where={c: sp.Piecewise((q, q > 1), (2, True))})
     assert kept.equivalent(kept)

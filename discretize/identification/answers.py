@@ -330,8 +330,7 @@ class _Pairs(dict[tuple[Coordinates, ...], tuple[Coordinates, Coordinates]]):
         mine, answers = _asked(self.target, wanted)
         there = _last(self.known, tuple(answers))
         # a difference of answers may be divided by, which is zero here: such answers say nothing
-        nothing = any(e.has(*SINGULAR) for e in there)
-        self[wanted] = ((), ()) if nothing else (there, mine[-1])
+        self[wanted] = ((), ()) if any(e.has(*SINGULAR) for e in there) else (there, mine[-1])
         return self[wanted]
 
 

@@ -190,12 +190,6 @@ class Iteration(Worded):
         known = {*self.system.parameters, self.step, *symbols_in(self.where)}
         check_known(self.where, known)
         check_constant(self.where, self._moving)
-        for s, e in self.where.items():
-            if any(self.step in piece.free_symbols for piece in e.atoms(sp.Piecewise)):
-                raise OdescentError(
-                    f"{s} is defined piecewise in the step {self.step}, so that it has no expansion at "
-                    f"{self.step} = 0; bind the piece that holds for small steps."
-                )
         if self.step in self.where:
             raise OdescentError(f"the step {self.step} is bound by tuning=, not by where=.")
 

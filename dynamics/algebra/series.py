@@ -21,7 +21,7 @@ from .calculus import component, derivative, scalar_of, singular, substitute, ti
 from .exact import is_zero
 from .operators import Inverse, inverse
 from .products import Elementwise, Product, _elementwise, _product, apply, slots
-from .streams import SingularError, Stream, constant, variable
+from .streams import KINKS, SingularError, Stream, constant, vanishes_in_places, variable
 from .vectors import (
     Argument,
     Atom,
@@ -316,13 +316,15 @@ def _atom(atom: Atom, symbol: sp.Symbol, order: int) -> list[Vector]:
 
 def _meets_a_kink(body: sp.Expr, begin: Sequence[sp.Expr]) -> bool:
     """Whether an element-wise function may have no derivative where its arguments begin, because of how they do."""
-    kinks = body.atoms(sp.Abs, sp.sign, sp.Max, sp.Min, sp.ceiling)
+    kinks = body.atoms(*KINKS)
     pairs = (itertools.combinations(k.args, 2) for k in kinks if isinstance(k, (sp.Max, sp.Min)))
     turns = [a - b for two in pairs for a, b in two]
     turns += [k.args[0] for k in kinks if not isinstance(k, (sp.Max, sp.Min))]
     there = dict(zip(slots(len(begin)), begin, strict=True))
-    moved = (e.xreplace(there) for e in turns)
-    return any(e == 0 for e in begin) or any(e.is_Integer or is_zero(e) for e in moved)
+    moved = [e.xreplace(there) for e in turns]
+    if any(e == 0 for e in begin) or any(e.is_Integer or vanishes_in_places(e) for e in moved):
+        return True
+    return any(map(is_zero, moved))
 
 
 def _by_components(

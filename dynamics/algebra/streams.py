@@ -16,6 +16,7 @@ import sympy as sp
 from .calculus import singular, tidy
 from .exact import is_zero
 
+KINKS = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.ceiling)
 _DEEPEST = 16  # how far the first term of a factor is looked for before it is taken to be zero
 
 
@@ -112,8 +113,11 @@ class Stream:
         Args:
             after: whether the variable is positive; else SingularError where the sign is another one before 0.
         """
-        low = self.leading()
-        if low % 2 and not after:
+        try:
+            low = self.leading()
+        except ArithmeticError:  # it is undecided whether a coefficient is zero
+            raise SingularError from None
+        if (low % 2 and not after) or vanishes_in_places(self[low]):
             raise SingularError
         return low, sp.sign(self[low])
 
@@ -138,6 +142,8 @@ class Stream:
     def rounded_up(self, after: bool) -> Stream:
         """``ceiling(self)`` next to 0: it jumps at whole numbers."""
         self._regular()
+        if self[0].has(*KINKS):  # it may be a whole number on a set with interior
+            raise SingularError
         if not self[0].is_integer:
             return constant(sp.ceiling(self[0]))
         _, side = (self + constant(-self[0])).side(after)
@@ -163,6 +169,17 @@ class Stream:
             )
 
         return Stream(0, coefficient)
+
+
+def vanishes_in_places(e: sp.Expr) -> bool:
+    """Whether what is not zero may be so on a set with interior, as max(0, p - q) is."""
+    if e.is_nonzero or not e.has(*KINKS):
+        return False
+    if e.is_Mul or isinstance(e, (sp.Abs, sp.sign)):
+        return any(map(vanishes_in_places, e.args))
+    if isinstance(e, (sp.Max, sp.Min)):
+        return any(a == 0 or vanishes_in_places(a) for a in e.args)
+    return True
 
 
 def constant(value: sp.Expr) -> Stream:

@@ -39,7 +39,7 @@ from ...programs.program import Assign, Choose, Count, Draw, Instruction, Loop, 
 from ..accuracy.cancellation import accurate_step
 from ..printing.language import JNP
 from ..printing.lines import WIDTH, width
-from ..printing.printer import Printer
+from ..printing.printer import Printer, ones_like
 from .coefficients import Coefficients, minus, negative, presentable, stem
 from .guarding import GuardWriter
 from .parts import _hint, _part, _size, _without
@@ -318,6 +318,10 @@ class Writer(GuardWriter):
             place = sp.Symbol(f"_{len(places) + 1}", real=True)
             places[place] = target
             done = done.xreplace({part: place})
+        if not done.free_symbols & set(
+            places
+        ):  # a number for each entry: of the shape of its argument
+            done = done * ones_like(next(iter(places)))
         kept = [s for s in places if s in done.free_symbols]
         renamed = dict(zip(kept, slots(len(kept)), strict=True))
         return Elementwise(done.xreplace(renamed), tuple(places[s] for s in kept))

@@ -22,10 +22,18 @@ from .language import Syntax
 
 ADD, MUL, NEGATIVE, POWER, ATOM = range(5)  # how tightly a piece of text holds together
 
+
+class ones_like(sp.Function):
+    """1 for each component of its argument."""
+
+    nargs = 1
+    is_positive = True
+
+
 FUNCTIONS: dict[Any, str] = {
     sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tan: "tan", sp.sinh: "sinh",
     sp.cosh: "cosh", sp.tanh: "tanh", sp.atan: "arctan", sp.Abs: "abs", sp.sign: "sign", expm1: "expm1",
-    sp.ceiling: "ceil",
+    sp.ceiling: "ceil", ones_like: "ones_like",
 }  # fmt: skip
 _RECIPROCALS: dict[Any, Any] = {sp.coth: sp.tanh, sp.sech: sp.cosh, sp.csch: sp.sinh}
 

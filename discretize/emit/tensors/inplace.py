@@ -16,10 +16,10 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.products import Elementwise, Product, slots
 from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
 from ..printing.lines import wrapped
-from ..printing.printer import FUNCTIONS, without_reciprocals
+from ..printing.printer import FUNCTIONS, ones_like, without_reciprocals
 
 _UNARY = FUNCTIONS | {sp.atan: "atan"}
-_SINGLE = {"clone", "zeros_like"}  # without a form for lists
+_SINGLE = {"clone", "zeros_like", "ones_like"}  # without a form for lists
 
 
 @dataclass(frozen=True)
@@ -233,6 +233,11 @@ class InPlaceWriter:
             return self._sum([self._factors(t, places, sp.S.One) for t in arrays], constant)
         if isinstance(e, (sp.Max, sp.Min)):
             return self._extreme(e, places)
+        if isinstance(e, ones_like):
+            ones = self.fresh()
+            self.operations.append(Operation("ones_like", ones, (places[e.args[0]],)))
+            self.free.add(ones)
+            return ones
         if type(e) in _UNARY:
             return self._write(_UNARY[type(e)], self._value(e.args[0], places))
         if e.is_Mul or (e.is_Pow and (e.exp == 2 or e.exp.could_extract_minus_sign())):
