@@ -83,6 +83,9 @@ KINDS = {
 }  # fmt: skip
 
 
+# Of the named maps: whether they are smooth near zero, and how often they are homogeneous, by `maps`, which is above.
+NEAR_ZERO: dict[str, tuple[bool, int | None]] = {}
+
 # What those are called that follow from others, such as a product with a Jacobian; they may be given as well.
 _DERIVED = {
     name

@@ -65,7 +65,8 @@ def _elementwise(body: sp.Expr, arguments: tuple[Vector, ...]) -> Vector:
         return alone
     if rest.is_Add and body.is_Mul:
         linear = [sp.diff(body, s) for s in places]
-        if not any(c.free_symbols & {*places} for c in linear):
+        through_zero = rest.xreplace(dict.fromkeys(places, sp.S.Zero)) == 0
+        if through_zero and not any(c.free_symbols & {*places} for c in linear):
             scaled = [v * c for v, c in zip(arguments, linear, strict=True) if c != 0]
             total: Vector = sum(scaled[1:], scaled[0])
             return total

@@ -20,6 +20,7 @@ from ..._support.errors import OdescentError
 from .calculus import component, derivative, scalar_of, singular, substitute, tidy, vanishes
 from .exact import is_zero
 from .operators import Inverse, inverse
+from .oracles import NEAR_ZERO
 from .products import Elementwise, Product, _elementwise, _product, apply, slots
 from .streams import KINKS, SingularError, Stream, constant, vanishes_in_places, variable
 from .vectors import (
@@ -37,6 +38,7 @@ from .vectors import (
     zero,
 )
 
+_DEEPEST = 8  # how far the first term of a vector is looked for
 VectorSeries = Callable[[Vector, int], list[Vector]]
 
 
@@ -370,6 +372,10 @@ def _inverse(operator: list[Vector]) -> list[Vector]:
 
 def _call(atom: Call, symbol: sp.Symbol, order: int) -> list[Vector]:
     point = _vector(atom.point, symbol, order)
+    if atom.oracle.form.registered and not point[0]:
+        smooth, degree = NEAR_ZERO.get(atom.oracle.of, (False, None))
+        if not smooth:
+            return _homogeneous(atom, symbol, order, degree)
     directions = [_vector(d, symbol, order) for d in atom.directions]
     total = [zero] * (order + 1)
     for orders in _compositions(len(directions), order):
@@ -386,6 +392,21 @@ def _call(atom: Call, symbol: sp.Symbol, order: int) -> list[Vector]:
                     term = call(atom.oracle, point[0], [*fixed, *moved], atom.parameters) * weight
                     total[sum(orders) + n] = total[sum(orders) + n] + term
     return total
+
+
+def _homogeneous(atom: Call, symbol: sp.Symbol, order: int, degree: int | None) -> list[Vector]:
+    """The series of a named map at a point that begins at zero: m(h^n u) = h^(n degree) m(u) for positive h."""
+    for low in range(1, _DEEPEST):
+        point = _vector(atom.point, symbol, low)
+        if point[low]:
+            break
+    else:
+        raise SingularError
+    if degree is None or atom.directions or not symbol.is_positive:
+        raise SingularError
+    moved = call(atom.oracle, tidy(atom.point * symbol**-low), (), atom.parameters)
+    begin = low * degree
+    return ([zero] * begin + _vector(moved, symbol, max(order - begin, 0)))[: order + 1]
 
 
 def _compositions(slots: int, order: int) -> Iterator[tuple[int, ...]]:

@@ -15,6 +15,7 @@ import sympy as sp
 from ..._support.errors import OdescentError, unknown
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
+from ..algebra.oracles import NEAR_ZERO
 from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Vector
 
@@ -69,6 +70,7 @@ class MapForm(Rendered):
         dissipation: what <x, m(x)> is or is at least, as LaTeX, where that is never negative; empty where it can be.
         where_dissipative: of the arguments, whether the statement holds for these; for all by default.
         degree: m(c x) = c^degree m(x) for c > 0; None where it is not homogeneous.
+        smooth_at_zero: whether it is differentiable near zero where it is not so everywhere.
         onto: what its values are, if m(m(x)) = m(x): "solid", a set with interior, whose points it leaves in place,
             "thin", one without, or "lattice", isolated points.
         jvp: its derivative ``jvp(xp, x, u, *scalars)`` where automatic differentiation of ``fun`` has removable
@@ -86,6 +88,7 @@ class MapForm(Rendered):
     dissipation: str = ""
     where_dissipative: Callable[..., bool] | None = None
     degree: int | None = None
+    smooth_at_zero: bool = False
     onto: str = ""
     jvp: Callable[..., Any] | None = None
     written: Callable[..., Vector] | None = None
@@ -93,6 +96,9 @@ class MapForm(Rendered):
     reference: str = ""
 
     _shows = ("fields",)
+
+    def __post_init__(self) -> None:
+        NEAR_ZERO[self.name] = (self.smooth_at_zero or self.smooth == "everywhere", self.degree)
 
     def __call__(self, xp: Any, x: Any, *scalars: Any) -> Any:
         return self.fun(xp, x, *scalars)
