@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 import sympy as sp
+from methods_by_hand import NONE, Methods, curvature, slope
 
 import odescent as od
 from odescent import Algorithm, Block, Flow, Let, Repeat, Scheme, Select, System, at, replay
@@ -19,47 +18,14 @@ x, m, v, w, d, s = od.blocks("x m v w d s")
 a, b, c, beta1, beta2, beta3, eps, rho, t = od.parameters("a b c beta1 beta2 beta3 eps rho t")
 f = od.Objective("f")
 g = f.grad(x)
-START = np.array([0.7, -0.4])
 SQUARE = lambda e: od.elementwise(lambda q: q * q, e)
 RATIO = lambda p, q: od.elementwise(lambda one, two: one / (sp.sqrt(two) + eps), p, q)
 AVERAGES = {a: -sp.log(beta1) / H, b: -sp.log(beta2) / H}
 
 
-def value(z: Any) -> Any:
-    return (z[0] ** 2 - 1) ** 2 + z[1] ** 2 / 2 + 3 * z[0] * z[1] / 10
-
-
-def slope(z: np.ndarray) -> np.ndarray:
-    return np.array([4 * z[0] * (z[0] ** 2 - 1) + 0.3 * z[1], z[1] + 0.3 * z[0]])
-
-
-def curvatures(z: np.ndarray) -> np.ndarray:
-    return np.array([12 * z[0] ** 2 - 4, 1.0])
-
-
-@dataclass
-class Method:
-    """A method of a user: how it is made, its parameters, the step by hand, and what the state begins with."""
-
-    made: Callable[[], Algorithm]
-    given: dict[str, float]
-    step: Callable[[Any, int], None]
-    more: dict[str, np.ndarray]
-
-
-METHODS: dict[str, Method] = {}
+METHODS = Methods()
+method = METHODS.method
 ADAM = {"h": 0.01, "beta1": 0.9, "beta2": 0.99, "eps": 1e-3}
-NONE = np.zeros(2)
-
-
-def method(
-    step: Callable[[Any, int], None], more: tuple[str, ...] = (), **given: float
-) -> Callable[[Callable[[], Algorithm]], Callable[[], Algorithm]]:
-    def keep(made: Callable[[], Algorithm]) -> Callable[[], Algorithm]:
-        METHODS[made.__name__] = Method(made, given, step, dict.fromkeys(more, NONE))
-        return made
-
-    return keep
 
 
 def _lion(z: Any, _: int) -> None:
@@ -150,7 +116,7 @@ def nadam() -> Algorithm:
 
 def _sophia(z: Any, _: int) -> None:
     z.m = 0.9 * z.m + 0.1 * slope(z.x)
-    z.v = 0.99 * z.v + 0.01 * curvatures(z.x)
+    z.v = 0.99 * z.v + 0.01 * np.diag(curvature(z.x))
     z.x = z.x - 0.01 * np.clip(z.m / np.maximum(0.1 * z.v, 1e-3), -1, 1)
 
 
@@ -364,24 +330,9 @@ def error_feedback() -> Algorithm:
     return od.method({x: x - sent, d: wanted - sent}, output=x, init={d: 0}, name="feedback")
 
 
-class State:
-    """What a step by hand moves."""
-
-    def __init__(self, **blocks: np.ndarray) -> None:
-        vars(self).update(blocks)
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_of_a_user_is_the_textbook_s(name: str) -> None:
-    it = METHODS[name]
-    found = it.made().run(od.Objective(value), START, 12, **it.given)
-    state = State(x=START, before=slope(START), s=START, **it.more)
-    wanted = [START]
-    for k in range(12):
-        it.step(state, k)
-        wanted.append(state.x)
-    rtol = 1e-9 if name == "bfgs" else 1e-12  # it divides by differences of gradients
-    np.testing.assert_allclose(found.x, wanted, rtol=rtol, atol=1e-14)
+    METHODS.agrees(name, 1e-9 if name == "bfgs" else 1e-12)  # BFGS divides by differences
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -90,9 +90,8 @@ def _scalar_derivative(e: sp.Expr, direction: Directions) -> sp.Expr:
         for s, d in direction.items()
         if isinstance(s, sp.Symbol) and s in moving
     ]
-    parts += [
-        slope(opened, dummy) * _node_derivative(node, direction) for node, dummy in nodes.items()
-    ]
+    rates = ((dummy, _node_derivative(node, direction)) for node, dummy in nodes.items())
+    parts += [slope(opened, dummy) * rate for dummy, rate in rates if rate != 0]
     back = {dummy: node for node, dummy in nodes.items()}
     return sp.Add(*parts).xreplace(back)
 

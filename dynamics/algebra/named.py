@@ -47,10 +47,10 @@ def taylor_terms(e: Expr, symbol: sp.Symbol, order: int) -> list[Expr]:
     Returns:
         the coefficients of ``symbol**0 ... symbol**order``.
     """
-    terms = []
-    for k in range(order + 1):
-        terms.append(substitute(e, {symbol: sp.S.Zero}) * sp.Rational(1, factorial(k)))
+    terms = [substitute(e, {symbol: sp.S.Zero})]
+    for k in range(1, order + 1):
         e = derivative(e, {symbol: sp.S.One})
+        terms.append(substitute(e, {symbol: sp.S.Zero}) * sp.Rational(1, factorial(k)))
     return terms
 
 

@@ -17,6 +17,7 @@ from .calculus import singular, tidy
 from .exact import is_zero
 
 KINKS = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.ceiling)
+_PIECES = 64  # of what is taken apart at its kinks
 _DEEPEST = 16  # how far the first term of a factor is looked for before it is taken to be zero
 
 
@@ -175,11 +176,30 @@ def vanishes_in_places(e: sp.Expr) -> bool:
     """Whether what is not zero may be so on a set with interior, as max(0, p - q) is."""
     if e.is_nonzero or not e.has(*KINKS):
         return False
-    if e.is_Mul or isinstance(e, (sp.Abs, sp.sign)):
-        return any(map(vanishes_in_places, e.args))
-    if isinstance(e, (sp.Max, sp.Min)):
-        return any(a == 0 or vanishes_in_places(a) for a in e.args)
-    return True
+    pieces = {e}
+    while open_ := [(piece, kink) for piece in pieces if (kink := _innermost(piece)) is not None]:
+        if len(pieces) > _PIECES or any(isinstance(kink, sp.ceiling) for _, kink in open_):
+            return True
+        pieces -= {piece for piece, _ in open_}
+        pieces |= {piece.xreplace({kink: side}) for piece, kink in open_ for side in _sides(kink)}
+    try:
+        return any(map(is_zero, pieces))
+    except ArithmeticError:  # undecided
+        return True
+
+
+def _innermost(e: sp.Expr) -> sp.Expr | None:
+    """A kink of the expression with none inside of it."""
+    kinks = e.atoms(*KINKS)
+    return min(kinks, key=lambda kink: (kink.count_ops(), str(kink)), default=None)
+
+
+def _sides(kink: sp.Expr) -> tuple[sp.Expr, ...]:
+    """What an expression with a kink is on its sides."""
+    if isinstance(kink, (sp.Max, sp.Min)):
+        return tuple(kink.args)
+    one = sp.S.One if isinstance(kink, sp.sign) else kink.args[0]
+    return one, -one
 
 
 def constant(value: sp.Expr) -> Stream:

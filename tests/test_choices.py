@@ -1,0 +1,284 @@
+"""Pieces, steps and rounding inside of scalars: what they are written as, and methods that choose with them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from methods_by_hand import Methods, curvature, slope, value
+
+import odescent as od
+from odescent import Algorithm, Flow, Scheme, System, replay
+from odescent.dynamics import derivative, start
+from odescent.dynamics.algebra.scalars import as_scalar
+
+H = sp.Symbol("h", positive=True)
+x, m, v, w, d, p = od.blocks("x m v w d p")
+k, lam = od.blocks("k lam", kind="scalar")
+a, b, c, beta1, beta2, beta3, alpha, eps = od.parameters("a b c beta1 beta2 beta3 alpha eps")
+f = od.Objective("f")
+g = f.grad(x)
+u, q = sp.symbols("u q", real=True)
+METHODS = Methods()
+RATIO = lambda one, two: od.elementwise(lambda e, n: e / (sp.sqrt(n) + eps), one, two)
+SQUARE = lambda e: od.elementwise(lambda n: n * n, e)
+
+WRITTEN = {
+    "leaky": sp.Piecewise((u, u > 0), (u / 10, True)),
+    "from below": sp.Piecewise((u, u >= q), (q - u, True)),
+    "three": sp.Piecewise((1, u < -1), (u**2, u <= 1), (2 - u, True)),
+    "equal": sp.Piecewise((3, sp.Eq(u, q)), (u, True)),
+    "not equal": sp.Piecewise((3 * u, sp.Ne(u, 1)), (q, True)),
+    "both": sp.Piecewise((u, sp.And(u > -1, u < q)), (q, sp.Or(u > 2, sp.Not(q > 0))), (0, True)),
+    "nested": sp.Piecewise((sp.Piecewise((1, q > u), (2, True)), u > 0), (sp.floor(u / 2), True)),
+    "linear unit": sp.Piecewise((sp.exp(sp.Min(u, 0)) - 1, u < 0), (u, True)),
+    "root": sp.Piecewise((sp.sqrt(u**2 + 1), u > q), (1 / (1 + q**2), True)),
+    "step": sp.Heaviside(u - q),
+    "step, 0": sp.Heaviside(u, 0),
+    "step, 1": sp.Heaviside(u, 1),
+    "floor": sp.floor(u) + sp.frac(q),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_written_with_signs_has_the_same_values(name: str) -> None:
+    """At the borders of the pieces, too."""
+    e = WRITTEN[name]
+    written = as_scalar(e)
+    assert not written.has(sp.Piecewise, sp.Heaviside, sp.floor, sp.frac)
+    numbers = [sp.Rational(n, 2) for n in range(-6, 7)]
+    for one, two in itertools.product(numbers, numbers):
+        there = {u: one, q: two}
+        assert sp.simplify(e.xreplace(there) - written.xreplace(there)) == 0, there
+
+
+@pytest.mark.parametrize(
+    ("e", "said"),
+    [
+        (sp.Piecewise((sp.sin(u) / u, sp.Ne(u, 0)), (1, True)), "the piece sin.* may not be finite"),
+        (sp.Piecewise((sp.exp(u), u < 0), (1, True)), "may not be finite where it is not taken"),
+        (sp.Piecewise((sp.sqrt(u), u > 0), (0, True)), "may not be finite where it is not taken"),
+        (sp.Piecewise((u, u > 0), (1, u < -1)), r"has no value where none .*; end it with \(value, True\)"),
+    ],
+)  # fmt: skip
+def test_a_piece_that_is_evaluated_where_it_is_not_defined_is_refused(
+    e: sp.Expr, said: str
+) -> None:
+    """Both pieces are evaluated; infinity times 0 would be NaN."""
+    for use in (
+        as_scalar,
+        lambda e: e * g,
+        lambda e: od.elementwise(lambda s: e.xreplace({u: s}), g),
+    ):
+        with pytest.raises(TypeError, match=said):
+            use(e)
+
+
+def test_what_jumps_has_no_derivative_and_what_has_a_kink_has() -> None:
+    kink, jump = (sp.Piecewise((u, u > q), (e, True)) for e in (2 * u - q, 2 * u))
+    rate = derivative(as_scalar(kink), {u: sp.S.One})
+    for one, two in ((3, 1), (1, 3), (-2, -1)):
+        assert rate.subs({u: one, q: two}) == (1 if one > two else 2)
+    for e in (jump, kink**2 + sp.sign(u), sp.Max(sp.sign(u), 0) ** 2, sp.ceiling(u)):
+        with pytest.raises(od.OdescentError, match="jumps, so it has no derivative"):
+            derivative(as_scalar(e), {u: sp.S.One})
+    leaky = lambda factor: od.elementwise(lambda e: sp.Piecewise((e, e > 0), (factor * e, True)), x)
+    assert derivative(leaky(sp.Rational(1, 10)), {x: m})
+    with pytest.raises(od.OdescentError, match="jumps"):
+        derivative(od.elementwise(lambda e: sp.Piecewise((e, e > 1), (0, True)), x), {x: m})
+
+
+def _cautious(z: Any, _: int) -> None:
+    grad = slope(z.x)
+    z.m = 0.9 * z.m + 0.1 * grad
+    z.x = z.x - 0.01 * z.m * (z.m * grad > 0)
+
+
+@METHODS.method(_cautious, ("m",), h=0.01, beta1=0.9)
+def cautious() -> Algorithm:
+    """Liang and others, arXiv:2411.16085, without the scale: entries that would go uphill stay."""
+    kept = od.elementwise(lambda one, two: sp.Piecewise((one, one * two > 0), (0, True)), m, g)
+    flow = System({"average": {m: a * (g - m)}, "drift": {x: -kept}}, output=x, name="cautious")
+    steps = (Flow("average", "exact"), Flow("drift", "explicit"))
+    return Algorithm(flow, Scheme(steps), tuning={a: -sp.log(beta1) / H}, name="cautious_momentum")
+
+
+def _rprop(z: Any, k: int) -> None:
+    grad, size = slope(z.x), getattr(z, "size", np.full(2, 0.05))
+    turn = grad * z.m
+    grown = np.where(turn > 0, np.minimum(1.2 * size, 1), np.maximum(size / 2, 1e-3))
+    z.size = np.where(turn == 0, size, grown)
+    z.x, z.m = z.x - np.sign(grad) * z.size, grad
+
+
+@METHODS.method(_rprop, ("m",), h=0.05)
+def rprop() -> Algorithm:
+    """Riedmiller and Braun 1993, doi:10.1109/ICNN.1993.298623: a step for each entry, begun at h."""
+    low = sp.Rational(1, 1000)
+    sizes = lambda e, t: sp.Piecewise(
+        (sp.Min(6 * e / 5, 1), t > 0), (sp.Max(e / 2, low), t < 0), (e, True)
+    )
+    size = od.elementwise(lambda one, two, e: sizes(e, one * two), g, m, d)
+    moved = x - od.elementwise(lambda e, s: sp.sign(e) * s, g, size)
+    begin = {d: od.elementwise(lambda _: H, start), m: 0}
+    return od.method({x: moved, d: size, m: g}, output=x, init=begin, name="rprop")
+
+
+def _levenberg(z: Any, _: int) -> None:
+    damping = getattr(z, "damping", 10.0)
+    ahead = z.x - np.linalg.solve(curvature(z.x) + damping * np.eye(2), slope(z.x))
+    if value(ahead) < value(z.x):
+        z.x, z.damping = ahead, damping / 2
+    else:
+        z.damping = 3 * damping
+
+
+@METHODS.method(_levenberg)
+def levenberg() -> Algorithm:
+    """Levenberg 1944: Newton's step with a damping that halves where the function falls."""
+    step = od.linear_solve(f.hessian(x) + lam * od.identity, g)
+    falls = f.value(x - step) < f.value(x)
+    moved = x - sp.Piecewise((1, falls), (0, True)) * step
+    damping = sp.Piecewise((lam / 2, falls), (3 * lam, True))
+    return od.method({x: moved, lam: damping}, output=x, init={lam: 10}, name="levenberg")
+
+
+def _frank_wolfe(z: Any, k: int) -> None:
+    z.x = z.x + 2 / (k + 2) * (-np.sign(slope(z.x)) - z.x)
+
+
+@METHODS.method(_frank_wolfe)
+def frank_wolfe() -> Algorithm:
+    """Frank and Wolfe 1956 on the cube: the number of the step is a block."""
+    corner = -od.elementwise(sp.sign, g)
+    moved = {x: x + 2 / (k + 2) * (corner - x), k: k + 1}
+    return od.method(moved, output=x, init={k: 0}, name="frank_wolfe")
+
+
+def _cosine(z: Any, k: int) -> None:
+    grad = slope(z.x)
+    z.m, z.v = 0.9 * z.m + 0.1 * grad, 0.99 * z.v + 0.01 * grad**2
+    ratio = z.m / (1 - 0.9 ** (k + 1)) / (np.sqrt(z.v / (1 - 0.99 ** (k + 1))) + 1e-3)
+    z.x = z.x - 0.01 * (1 + np.cos(np.pi * k / 100)) / 2 * (ratio + 0.1 * z.x)
+
+
+@METHODS.method(_cosine, ("m", "v"), h=0.01, beta1=0.9, beta2=0.99, eps=1e-3, alpha=0.1)
+def cosine_adamw() -> Algorithm:
+    """Loshchilov and Hutter, arXiv:1711.05101, with their cosine."""
+    mean, second = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * SQUARE(g)
+    ratio = RATIO(mean / (1 - beta1 ** (k + 1)), second / (1 - beta2 ** (k + 1)))
+    rate = H * (1 + sp.cos(sp.pi * k / 100)) / 2
+    moved = {x: x - rate * (ratio + alpha * x), m: mean, v: second, k: k + 1}
+    return od.method(moved, output=x, init={m: 0, v: 0, k: 0}, name="cosine_adamw")
+
+
+def _fletcher_reeves(z: Any, _: int) -> None:
+    turn, old = getattr(z, "turn", -slope(z.x)), slope(z.x)
+    z.x = z.x + 0.05 * turn
+    z.turn = -slope(z.x) + (slope(z.x) @ slope(z.x)) / (old @ old) * turn
+
+
+@METHODS.method(_fletcher_reeves, h=0.05)
+def fletcher_reeves() -> Algorithm:
+    """Fletcher and Reeves 1964 with a fixed step."""
+    ahead = f.grad(x + H * p)
+    turned = -ahead + od.inner(ahead, ahead) / od.inner(g, g) * p
+    begin = {p: -f.grad(start)}
+    return od.method({x: x + H * p, p: turned}, output=x, init=begin, name="fletcher_reeves")
+
+
+def _dowg(z: Any, _: int) -> None:
+    grad, reach, total = slope(z.x), getattr(z, "reach", 0.01), getattr(z, "total", 0.0)
+    z.reach = max(reach, float(np.linalg.norm(z.x - z.s)))
+    z.total = total + z.reach**2 * grad @ grad
+    z.x = z.x - z.reach**2 / np.sqrt(z.total) * grad
+
+
+@METHODS.method(_dowg, eps=0.01)
+def dowg() -> Algorithm:
+    """Khaled and others, arXiv:2305.16284: no step is given."""
+    reach, total = od.blocks("reach total", kind="scalar")
+    far = sp.Max(reach, sp.sqrt(od.inner(x - w, x - w)))
+    summed = total + far**2 * od.inner(g, g)
+    moved = {x: x - far**2 / sp.sqrt(summed) * g, reach: far, total: summed, w: w}
+    return od.method(moved, output=x, init={reach: eps, total: 0, w: start}, name="dowg")
+
+
+def _ademamix(z: Any, _: int) -> None:
+    grad = slope(z.x)
+    z.m, z.w = 0.9 * z.m + 0.1 * grad, 0.999 * z.w + 0.001 * grad
+    z.v = 0.99 * z.v + 0.01 * grad**2
+    z.x = z.x - 0.01 * (z.m + 5 * z.w) / (np.sqrt(z.v) + 1e-3)
+
+
+@METHODS.method(
+    _ademamix, ("m", "w", "v"), h=0.01, beta1=0.9, beta2=0.99, eps=1e-3, beta3=0.999, alpha=5.0
+)
+def ademamix() -> Algorithm:
+    """Pagliardini and others, arXiv:2409.03137, without corrections of the bias."""
+    fields = {
+        "first": {m: a * (g - m)},
+        "slow": {w: c * (g - w)},
+        "second": {v: b * (SQUARE(g) - v)},
+    }
+    flow = System(fields | {"drift": {x: -RATIO(m + alpha * w, v)}}, output=x, name="ademamix")
+    steps = (*(Flow(name, "exact") for name in fields), Flow("drift", "explicit"))
+    tuning = {s: -sp.log(of) / H for s, of in ((a, beta1), (b, beta2), (c, beta3))}
+    return Algorithm(flow, Scheme(steps), tuning=tuning, name="ademamix_method")
+
+
+def _lamb(z: Any, _: int) -> None:
+    grad = slope(z.x)
+    z.m, z.v = 0.9 * z.m + 0.1 * grad, 0.99 * z.v + 0.01 * grad**2
+    ratio = z.m / (np.sqrt(z.v) + 1e-3)
+    z.x = z.x - 0.01 * np.linalg.norm(z.x) / np.linalg.norm(ratio) * ratio
+
+
+@METHODS.method(_lamb, ("m", "v"), h=0.01, beta1=0.9, beta2=0.99, eps=1e-3)
+def lamb() -> Algorithm:
+    """You and others, arXiv:1904.00962, without decay and corrections of the bias."""
+    ratio = RATIO(m, v)
+    trusted = sp.sqrt(od.inner(x, x) / od.inner(ratio, ratio)) * ratio
+    fields = {"first": {m: a * (g - m)}, "second": {v: b * (SQUARE(g) - v)}}
+    flow = System(fields | {"drift": {x: -trusted}}, output=x, name="lamb")
+    steps = (*(Flow(name, "exact") for name in fields), Flow("drift", "explicit"))
+    tuning = {s: -sp.log(of) / H for s, of in ((a, beta1), (b, beta2))}
+    return Algorithm(flow, Scheme(steps), tuning=tuning, name="lamb_method")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_that_chooses_is_the_textbook_s(name: str) -> None:
+    METHODS.agrees(name, 1e-9 if name == "levenberg" else 1e-12)  # its solve is iterative
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_it_is_emitted(name: str) -> None:
+    made = METHODS[name].made()
+    for target in ("numpy", "jax", "optax", "torch", "latex", "markdown"):
+        assert made.source(target), target
+
+
+def test_a_derivation_with_pieces_is_replayed() -> None:
+    document = cautious().derivation().to_dict()
+    assert replay.replay(document, points=2, say=lambda line: None) == []
+
+
+def test_a_number_for_each_entry_has_the_shape_of_the_entries() -> None:
+    """Code was emitted that gave a scalar, or could not be run."""
+    for e in (od.elementwise(lambda _: H, g), od.elementwise(lambda _: H, x) + 0 * g):
+        made = od.method({x: x - e}, output=x, name="constant")
+        run = made.run(lambda z: (z**2).sum(), np.ones((2, 3)), 2, h=0.25)
+        assert run.x.shape == (3, 2, 3) and (run.x[-1] == 0.5).all()
+    torch = pytest.importorskip("torch")
+    for name, given in (("rprop", {"h": 0.05}),):
+        tensor = torch.tensor(np.array([0.7, -0.4]), requires_grad=True)
+        optimizer = METHODS[name].made().to_torch([tensor], **given)
+        for _ in range(12):
+            optimizer.zero_grad()
+            value(tensor).backward()
+            optimizer.step()
+        run = METHODS[name].made().run(od.Objective(value), np.array([0.7, -0.4]), 12, **given)
+        np.testing.assert_allclose(tensor.detach().numpy(), run.x[-1], rtol=1e-12)
