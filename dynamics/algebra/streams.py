@@ -9,6 +9,7 @@ What has a kink there, as abs(h - h^2) has, has the series of one side.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from math import factorial
 
 import sympy as sp
@@ -52,10 +53,11 @@ class Stream:
         return Stream(self.start + other.start, coefficient)
 
     def leading(self) -> int:
-        """The first power that is there; SingularError if none is found."""
-        for k in range(self.start, self.start + _DEEPEST):
-            if not is_zero(self[k]):
-                return k
+        """The first power that is there; SingularError if none is found, or if that is undecided."""
+        with suppress(ArithmeticError):
+            for k in range(self.start, self.start + _DEEPEST):
+                if not is_zero(self[k]):
+                    return k
         raise SingularError
 
     def power(self, exponent: sp.Expr) -> Stream:
@@ -114,10 +116,7 @@ class Stream:
         Args:
             after: whether the variable is positive; else SingularError where the sign is another one before 0.
         """
-        try:
-            low = self.leading()
-        except ArithmeticError:  # it is undecided whether a coefficient is zero
-            raise SingularError from None
+        low = self.leading()
         if (low % 2 and not after) or vanishes_in_places(self[low]):
             raise SingularError
         return low, sp.sign(self[low])
