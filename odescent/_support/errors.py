@@ -71,6 +71,7 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> OdescentError:
         shown = sorted(names, key=alike)[:_SHOWN]
         see = [f"{word}s" for word in kind.split() if word in _LISTED]
         where = f"; see odescent list{' ' + see[0] if len(see) == 1 else ''}" if see else ""
+        where = "; see odescent --help" if kind == "command" else where
         hint = f"known: {', '.join(shown)} and {len(names) - len(shown)} more{where}."
     return OdescentError(f"there is no {kind} {str(name)!r}: {hint}")
 

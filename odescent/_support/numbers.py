@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _FRACTION = re.compile(r"[+-]?\d+/\d*[1-9]\d*", re.ASCII)
-_LONGEST = 100
+_LONGEST = 1000  # letters of a number; 1e-300 as a fraction has 303
 MOST = 10**15  # of steps and other counts
 _LEAST, _GREATEST = Fraction(10) ** -300, Fraction(10) ** 300
 
@@ -33,7 +33,7 @@ def number(name: str, text: str) -> Fraction:
         if exact == 0 or _LEAST <= abs(exact) <= _GREATEST:
             return exact
         raise OdescentError(f"{name} must be between 1e-300 and 1e300 in size, or 0, not {text}.")
-    shown = text if len(text) <= _LONGEST else text[:20] + "..."
+    shown = text if len(text) <= 100 else text[:20] + "..."
     raise OdescentError(f"{name} must be a number such as 10, 0.01, 1e-4 or 1/3, not {shown!r}.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 LINE = 120  # letters of a representation
@@ -56,6 +57,8 @@ def short(value: Any, room: int = _ROOM) -> str:
         return repr(value if len(value) <= room - 2 else value[: room - 3] + "…")
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, Fraction):
+        return shortened(str(value), room)
     if isinstance(value, int | complex | None):
         return shortened(repr(value), room)
     if hasattr(value, "dtype") and hasattr(value, "shape"):
