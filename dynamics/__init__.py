@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from .algebra.gradients import gradient as gradient
     from .algebra.operators import diagonal as diagonal
     from .algebra.operators import diagonal_operator as diagonal_operator
-    from .algebra.operators import identity as identity
     from .algebra.operators import linear_solve as linear_solve
     from .algebra.operators import trace as trace
     from .algebra.oracles import Oracle as Oracle
     from .algebra.products import apply as apply
     from .algebra.products import elementwise as elementwise
     from .algebra.products import hadamard as hadamard
+    from .algebra.products import identity as identity
     from .algebra.products import kronecker as kronecker
     from .algebra.products import outer as outer
     from .algebra.products import transpose as transpose

@@ -23,8 +23,8 @@ from odescent.discretize.programs.program import (
     Program,
     SweepCoordinates,
 )
-from odescent.dynamics.algebra.operators import Inverse, OracleDerivative, identity
-from odescent.dynamics.algebra.products import Elementwise, Product, Unary, slots
+from odescent.dynamics.algebra.operators import Inverse, OracleDerivative
+from odescent.dynamics.algebra.products import Elementwise, Product, Unary, identity, slots
 from odescent.dynamics.algebra.vectors import Call, ScalarNode, Vector, VectorSymbol, by_slot
 from odescent.dynamics.algebra.windows import Delay, UnitPlace
 from odescent.dynamics.vector_fields.block import start

@@ -391,3 +391,16 @@ def test_where_a_projection_leaves_the_point_in_place_the_substeps_add_up() -> N
         projecting(od.named_map("floor"))  # on a lattice nothing moves when steps are small
     assert {str(p) for p in projected_momentum().parameters} == {"a", "h", "rho"}
     assert not projected_momentum().bind(h=0.1, a=1, rho=0.5).parameters
+
+
+@pytest.mark.parametrize(
+    ("made", "title"),
+    [
+        (hard_thresholding, "The equation"),
+        (lion, "Two equations, not to be confused"),
+        (lambda: od.algorithm("gd"), "Three equations, not to be confused"),
+    ],  # fmt: skip
+)
+def test_a_derivation_counts_its_equations(made: Any, title: str) -> None:
+    d = made().derivation()
+    assert f"\n{title}\n" in str(d) and f"{title}." in d.latex() and f">{title}<" in d.html()

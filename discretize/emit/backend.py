@@ -10,8 +10,8 @@ import sympy as sp
 
 from ..._support.errors import NotCarried
 from ...dynamics.algebra.direct_sums import covectors_and_directions
-from ...dynamics.algebra.operators import Inverse, identity
-from ...dynamics.algebra.products import Part, Product, Unary
+from ...dynamics.algebra.operators import Inverse
+from ...dynamics.algebra.products import Part, Product, Unary, identity
 from ...dynamics.algebra.vectors import (
     Expr,
     ScalarNode,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from ...dynamics.algebra.operators import identity, linear_solve
-from ...dynamics.algebra.products import apply, transpose
+from ...dynamics.algebra.operators import linear_solve
+from ...dynamics.algebra.products import apply, identity, transpose
 from ...dynamics.algebra.scalars import as_scalar, parameters
 from ...dynamics.algebra.vectors import blocks, inner
 from ...dynamics.algebra.windows import push

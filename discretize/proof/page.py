@@ -12,7 +12,7 @@ from ...dynamics.notation.show import latex, symbol_latex, text
 from ...dynamics.vector_fields.second_order import SecondOrder
 from ..emit.backends.latex import latex as program_latex
 from ..expansion.modified_equation import ModifiedEquation
-from .report import EQUATIONS_LATEX, KIND_LABELS, in_small_steps
+from .report import EQUATIONS_LATEX, KIND_LABELS, equations_title, in_small_steps
 from .steps import Path, Step
 
 _STYLE = """
@@ -144,11 +144,7 @@ def _equations(d: Path) -> str:
         said = in_small_steps(d, f"{name}: {EQUATIONS_LATEX[name]}", small)
         said = said.replace(f"{small} -> 0", rf"${small} \to 0$")
         items.append(f"<p class=note>{_prose(said)}</p>{_flow(equation)}")
-    return (
-        "<h2>Three equations, not to be confused</h2>\n<div class=three>"
-        + "".join(items)
-        + "</div>"
-    )
+    return f"<h2>{equations_title(d)}</h2>\n<div class=three>" + "".join(items) + "</div>"
 
 
 def _flow(equation: SecondOrder | System | ModifiedEquation) -> str:

@@ -53,6 +53,16 @@ EQUATIONS_LATEX = {
 EQUATIONS = {name: said.replace("$", "") for name, said in EQUATIONS_LATEX.items()}
 
 
+def equations_title(d: Path) -> str:
+    """The heading of a derivation's equations, of which there are at most three."""
+    count = len(d.equations)
+    return (
+        "The equation"
+        if count == 1
+        else f"{('Two', 'Three')[count - 2]} equations, not to be confused"
+    )
+
+
 def in_small_steps(d: Path, words: str, shown: str) -> str:
     """Words about small h for a method whose step depends on the state: what is small is its factor."""
     small = d.algorithm.small
@@ -168,7 +178,7 @@ def derivation_text(d: Path, width: int = 96) -> str:
         notes = "; ".join(n for n in (status, assumed, step.reference) if n)
         lines += textwrap.wrap(notes, width, initial_indent="   ", subsequent_indent="     ")
         lines.append("")
-    lines.append("Three equations, not to be confused")
+    lines.append(equations_title(d))
     for name, equation in d.equations.items():
         bound = name == "bound system" and d.bound_position is not None
         of = f" of {pretty(text(d.bound_position))}" if bound else ""
@@ -222,7 +232,7 @@ def derivation_latex(d: Path) -> str:
             _aligned([((c.tex or symbol_latex(c.name)), latex(c.value)) for c in step.claims]),
             rf"{{\small[{'; '.join(n for n in notes if n)}]}}",
         ]
-    out += [r"\end{enumerate}", r"\paragraph{Three equations, not to be confused.}"]
+    out += [r"\end{enumerate}", rf"\paragraph{{{equations_title(d)}.}}"]
     for name, equation in d.equations.items():
         small = "" if d.algorithm.small is None else latex(d.algorithm.small)
         of = in_small_steps(d, name, small or "h")

@@ -9,8 +9,8 @@ import sympy as sp
 
 from ...dynamics.algebra.calculus import Symbol, nothing, tidy
 from ...dynamics.algebra.gradients import jacobian_of
-from ...dynamics.algebra.operators import identity, linear_solve
-from ...dynamics.algebra.products import apply, outer, transpose
+from ...dynamics.algebra.operators import linear_solve
+from ...dynamics.algebra.products import apply, identity, outer, transpose
 from ...dynamics.algebra.vectors import Expr, Vector, inner
 
 # An entry of a Jacobian is an operator between vectors, a vector where a vector depends on a scalar or a scalar on a

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import sympy as sp
 
 from ...dynamics.algebra.calculus import Symbol, symbols_of, tidy
-from ...dynamics.algebra.operators import Inverse, identity, inverse, linear_solve
-from ...dynamics.algebra.products import Product, apply, letters, outer, transpose
+from ...dynamics.algebra.operators import Inverse, inverse, linear_solve
+from ...dynamics.algebra.products import Product, apply, identity, letters, outer, transpose
 from ...dynamics.algebra.vectors import Atom, Expr, Vector, VectorSymbol, zero
 
 

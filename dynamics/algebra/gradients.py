@@ -15,8 +15,8 @@ from ..._support.arguments import checked
 from ..._support.errors import NotCarried, WrongType
 from ..._support.rendering.brief import short
 from .calculus import derivative, scalar_of, symbols_of, tidy
-from .operators import OracleDerivative, diagonal, diagonal_operator, identity
-from .products import Product, Unary, hadamard, outer, transpose
+from .operators import OracleDerivative, diagonal, diagonal_operator
+from .products import Product, Unary, hadamard, identity, outer, transpose
 from .products import apply as apply_matrix
 from .vectors import (
     COVECTOR,

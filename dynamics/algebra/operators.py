@@ -9,6 +9,7 @@ M^-1, is (1 - R M^-1)/c. So the terms of M M^-1 b add up to b also where each wa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import sympy as sp
@@ -27,14 +28,13 @@ from .products import (
     _elementwise,
     apply,
     hadamard,
+    identity,
     letters,
     outer,
     slots,
     slots_of,
     transpose,
 )
-from .products import Identity as Identity
-from .products import identity as identity
 from .scalars import as_scalar
 from .vectors import (
     COVECTOR,
@@ -367,8 +367,7 @@ def inverse(operator: Vector, method: str = "", tolerance: sp.Expr | None = None
         return _woodbury(multiple, low)
     windows = {gram_of(a): c for a, c in rest.items()}
     if multiple != 0 and len(windows) == len(rest) == 1 and None not in windows:
-        ((window, c),) = windows.items()
-        return _of_window(multiple, window, c)
+        return _of_window(multiple, *windows.popitem())
     scale = _leading(operator)[1]
     if not scale.is_Rational:
         return Inverse(operator, method, tolerance)
@@ -405,11 +404,8 @@ def _leading(operator: Vector) -> tuple[tuple[Atom, ...], sp.Expr]:
     words = [(letters(a), c) for a, c in operator.terms.items()]
     seen = [(w, c) for w, c in words if w and not isinstance(w[0], Product)] or words
 
-    def rank(item: tuple[tuple[Atom, ...], sp.Expr]) -> tuple[object, ...]:
-        word, _ = item
-        return len(word), not any(a.solving for a in word), [a.key for a in word]
-
-    return max(seen, key=rank)
+    rank = lambda word: (len(word), not any(a.solving for a in word), [a.key for a in word])
+    return max(seen, key=lambda item: rank(item[0]))
 
 
 def _solves(a: Atom) -> Iterator[tuple[tuple[Atom, ...], Inverse, Vector]]:
@@ -444,7 +440,7 @@ def normal(a: Atom) -> Vector:
     for word, inv, b in _solves(a):
         for unit in _units(inv.argument, Part):
             leading, c, rest = _split(apply(unit, inv.argument))
-            if word == leading:
+            if word == leading and not _returns(rest, leading, front=True):
                 before: Vector = (apply(unit, b) - apply(rest, apply(inv, b))) / c
                 return before
         if word or b == identity or not isinstance(b, Atom):
@@ -452,16 +448,20 @@ def normal(a: Atom) -> Vector:
         for behind, end in _words(b):
             for unit in _units(inv.argument, Inclusion):
                 leading, c, rest = _split(apply(inv.argument, unit))
-                if behind == leading and not _returns(rest, leading):
+                if behind == leading and not _returns(rest, leading, front=False):
                     after: Vector = (apply(unit, end) - apply(inv, apply(rest, end))) / c
                     return after
     return a
 
 
-def _returns(rest: Vector, leading: tuple[Atom, ...]) -> bool:
-    """Whether the rest of M, in front of a vector, makes one that begins with the leading word again."""
-    lefts = [a.left for a in rest.terms if isinstance(a, Product) and a.kind == "outer"]
-    return any(word == leading for p in lefts for word, _ in _words(p))
+def _returns(rest: Vector, leading: tuple[Atom, ...], front: bool) -> bool:
+    """Whether the rest of M, beside M^-1, brings the leading word back: by <B^T u, M^-1 b> = <u, B M^-1 b> in front."""
+    dyads = [a for a in rest.terms if isinstance(a, Product) and a.kind == "outer"]
+    with suppress(NotCarried):  # what has no transpose stays on its side
+        if front and dyads:
+            leading = tuple(t for op in reversed(leading) for t in transpose(op).terms)
+        return any(w == leading for p in dyads for w, _ in _words(p.right if front else p.left))
+    return False
 
 
 def _split(operator: Vector) -> tuple[tuple[Atom, ...], sp.Expr, Vector]:

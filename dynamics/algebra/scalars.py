@@ -77,7 +77,7 @@ def _evaluated(e: sp.Expr) -> sp.Expr:
 def by_signs(e: sp.Expr) -> sp.Expr:
     """The scalar with its steps, pieces and numbers rounded down written with signs, maxima and numbers rounded up.
 
-    With I = max(0, sign(a - b)), which is 1 where a > b and else 0, pieces A and B are A I + B (1 - I), to the bit.
+    With I = max(0, sign(a - b)), which is 1 where a > b and else 0, pieces A and B are A I + B (1 - I).
 
     Raises:
         WrongType: for a piece that may not be finite where it is not taken, and for pieces that leave numbers out.

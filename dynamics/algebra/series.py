@@ -30,6 +30,7 @@ from .vectors import (
     Expr,
     ScalarNode,
     Vector,
+    VectorSymbol,
     by_slot,
     call,
     in_slot,
@@ -68,6 +69,8 @@ def stream(
     if e in moving:
         return moving[e]
 
+    after = bool(symbol.is_positive)
+
     def of(part: sp.Expr) -> Stream:
         return stream(part, symbol, vectors, moving)
 
@@ -89,10 +92,9 @@ def stream(
         base, exponent = e.as_base_exp()
         if not moving.keys().isdisjoint(scalar_symbols(exponent)):
             return (of(exponent) * of(base).log()).exp()
-        return of(base).power(exponent)
+        return of(base).power(exponent, after)
     if isinstance(e, sp.log):
         return of(e.args[0]).log()
-    after = bool(symbol.is_positive)
     if isinstance(e, (sp.Max, sp.Min)):
         first, *others = map(of, e.args)
         for other in others:
@@ -346,15 +348,15 @@ def _by_components(
     found = stream(atom.body, symbol, lambda v, k: _vector(v, symbol, k), moving)
     if any(not is_zero(found[k]) for k in range(found.start, 0)):
         raise SingularError
-    return [_vector_of(found[k], names) for k in range(order + 1)]
+    shape = min((s for s in atom.free_symbols if isinstance(s, VectorSymbol)), key=str)
+    return [_vector_of(found[k], names, shape) for k in range(order + 1)]
 
 
-def _vector_of(e: sp.Expr, names: Mapping[Atom, sp.Symbol]) -> Vector:
-    """The vector with this component."""
-    used = [(a, s) for a, s in names.items() if s in e.free_symbols]
-    places = slots(max(len(used), 1))
-    body = e.xreplace({s: place for (_, s), place in zip(used, places, strict=False)})
-    return _elementwise(body, tuple(a for a, _ in used) or tuple(names)[:1])
+def _vector_of(e: sp.Expr, names: Mapping[Atom, sp.Symbol], shape: VectorSymbol) -> Vector:
+    """The vector with this component, of the shape of another one."""
+    used = {a: s for a, s in names.items() if s in e.free_symbols}
+    body = e.xreplace(dict(zip(used.values(), slots(len(used)), strict=True)))
+    return _elementwise(body, tuple(used) or (shape,))
 
 
 def _inverse(operator: list[Vector]) -> list[Vector]:

@@ -60,13 +60,14 @@ class Stream:
                     return k
         raise SingularError
 
-    def power(self, exponent: sp.Expr) -> Stream:
-        """``self**exponent``; SingularError where that is no series in whole powers."""
+    def power(self, exponent: sp.Expr, after: bool) -> Stream:
+        """``self**exponent``; SingularError where that is no series in whole powers, on both sides unless ``after``."""
         if exponent == 1:
             return self
         low = self.leading()
         shift = sp.sympify(low * exponent)
-        if not shift.is_Integer:
+        one_sided = not exponent.is_integer and (low % 2 or shift % 2)
+        if not shift.is_Integer or (one_sided and not after):
             raise SingularError
         first = self[low]
 

@@ -19,17 +19,19 @@ from sympy.core.facts import InconsistentAssumptions
 from ..._support.errors import OdescentError
 from .calculus import Symbol
 from .named import NAMED, NamedScalar, NamedVector, Values
-from .operators import METHODS, Identity, Inverse, OracleDerivative, identity, inverse, jacobian
+from .operators import METHODS, Inverse, OracleDerivative, inverse, jacobian
 from .oracles import Oracle
 from .products import (
     UNARY,
     Elementwise,
+    Identity,
     Inclusion,
     Kronecker,
     Part,
     Product,
     Unary,
     _elementwise,
+    identity,
     kronecker,
     slots,
 )

@@ -14,8 +14,8 @@ import sympy as sp
 from ..._support.errors import OdescentError, listed
 from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.direct_sums import covectors_and_directions, points_of
-from ..algebra.operators import Inverse, OracleDerivative, identity
-from ..algebra.products import Elementwise, Kronecker, Part, Product, Unary, slots
+from ..algebra.operators import Inverse, OracleDerivative
+from ..algebra.products import Elementwise, Kronecker, Part, Product, Unary, identity, slots
 from ..algebra.vectors import (
     COVECTOR,
     Atom,

@@ -8,9 +8,9 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..algebra.direct_sums import point_of
-from ..algebra.operators import METHODS, as_operator, identity
+from ..algebra.operators import METHODS, as_operator
 from ..algebra.oracles import Oracle
-from ..algebra.products import Inclusion, Part, elementwise
+from ..algebra.products import Inclusion, Part, elementwise, identity
 from ..algebra.vectors import (
     COVECTOR,
     Call,

@@ -12,9 +12,18 @@ from sympy.printing.str import StrPrinter
 from ..._support.errors import OdescentError
 from ..algebra.calculus import substitute
 from ..algebra.direct_sums import points_of
-from ..algebra.operators import Identity, Inverse, OracleDerivative
+from ..algebra.operators import Inverse, OracleDerivative
 from ..algebra.oracles import Oracle, in_argument
-from ..algebra.products import Elementwise, Inclusion, Kronecker, Part, Product, Unary, slots
+from ..algebra.products import (
+    Elementwise,
+    Identity,
+    Inclusion,
+    Kronecker,
+    Part,
+    Product,
+    Unary,
+    slots,
+)
 from ..algebra.vectors import (
     COVECTOR,
     Call,

@@ -13,8 +13,8 @@ from ..._support.errors import OdescentError
 from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.direct_sums import block_operator, part, stack
 from ..algebra.gradients import jacobian_of
-from ..algebra.operators import identity, inverse
-from ..algebra.products import apply
+from ..algebra.operators import inverse
+from ..algebra.products import apply, identity
 from ..algebra.vectors import Call, Expr, ScalarNode, Vector, by_slot, inner
 
 

@@ -8,8 +8,8 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
-from ..algebra.operators import identity, linear_solve
-from ..algebra.products import elementwise
+from ..algebra.operators import linear_solve
+from ..algebra.products import elementwise, identity
 from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import Vector, blocks, inner, zero
 from ..flows.system import System

@@ -8,8 +8,8 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice
 from ..._support.rendering.brief import short
-from ..algebra.operators import diagonal_operator, identity, linear_solve
-from ..algebra.products import apply, kronecker, outer, transpose
+from ..algebra.operators import diagonal_operator, linear_solve
+from ..algebra.products import apply, identity, kronecker, outer, transpose
 from ..algebra.scalars import as_scalar, parameters
 from ..algebra.vectors import Vector, blocks, inner
 from ..flows.system import System

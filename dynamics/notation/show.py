@@ -18,9 +18,18 @@ from sympy.printing.str import StrPrinter
 
 from ..algebra.direct_sums import covectors_and_directions, points_of
 from ..algebra.named import NamedVector
-from ..algebra.operators import Identity, Inverse, OracleDerivative
+from ..algebra.operators import Inverse, OracleDerivative
 from ..algebra.oracles import Oracle
-from ..algebra.products import Elementwise, Inclusion, Kronecker, Part, Product, Unary, slots
+from ..algebra.products import (
+    Elementwise,
+    Identity,
+    Inclusion,
+    Kronecker,
+    Part,
+    Product,
+    Unary,
+    slots,
+)
 from ..algebra.vectors import (
     PRINTED,
     Argument,

@@ -15,8 +15,18 @@ import sympy as sp
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import change, vanishes
-from ..algebra.operators import Identity, Inverse, OracleDerivative, identity, inverse
-from ..algebra.products import Part, Product, Unary, apply, letters, slots_of, transpose
+from ..algebra.operators import Inverse, OracleDerivative, inverse
+from ..algebra.products import (
+    Identity,
+    Part,
+    Product,
+    Unary,
+    apply,
+    identity,
+    letters,
+    slots_of,
+    transpose,
+)
 from ..algebra.vectors import Atom, Expr, Vector, VectorSymbol, zero
 
 TOLERANCE = sp.Rational(1, 10**12)

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.direct_sums import points_of, stack
-from ..algebra.operators import Inverse, identity
+from ..algebra.operators import Inverse
 from ..algebra.oracles import Oracle
-from ..algebra.products import Elementwise, Part, Product, apply, slots_of
+from ..algebra.products import Elementwise, Part, Product, apply, identity, slots_of
 from ..algebra.vectors import (
     COVECTOR,
     Atom,

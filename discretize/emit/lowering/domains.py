@@ -10,7 +10,7 @@ import sympy as sp
 
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.products import Elementwise, Kronecker, Product, slots
-from ....dynamics.algebra.vectors import Vector, VectorSymbol
+from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
 from ....dynamics.numbers.factors import in_factors
 from .coefficients import in_order
 from .lower import Lowering
@@ -175,6 +175,8 @@ class _Zeros:
             return bool(self._body(e) == 0)
         if isinstance(e, (Kronecker, Product)):
             return self.is_zero(e.left) or self.is_zero(e.right)
+        if isinstance(e, Atom):  # the identity, and what is linear in an operator
+            return False
         if isinstance(e, Vector):
             return all(c.xreplace(self.values) == 0 or self.is_zero(a) for a, c in e.terms.items())
         return isinstance(e, sp.Expr) and bool(e.xreplace(self.values) == 0)

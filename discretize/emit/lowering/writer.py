@@ -10,13 +10,14 @@ import sympy as sp
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.direct_sums import covectors_and_directions, points_of
-from ....dynamics.algebra.operators import Inverse, OracleDerivative, identity
+from ....dynamics.algebra.operators import Inverse, OracleDerivative
 from ....dynamics.algebra.oracles import Oracle, in_argument
 from ....dynamics.algebra.products import (
     Elementwise,
     Kronecker,
     Product,
     Unary,
+    identity,
     slots,
 )
 from ....dynamics.algebra.vectors import (

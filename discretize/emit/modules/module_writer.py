@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.operators import identity
+from ....dynamics.algebra.products import identity
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
 from ....dynamics.vector_fields.block import Block, start
 from ...programs.guards import Guard

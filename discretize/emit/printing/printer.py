@@ -14,8 +14,8 @@ import sympy as sp
 from sympy.codegen.cfunctions import expm1
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.operators import Inverse, identity
-from ....dynamics.algebra.products import Elementwise, Kronecker, Product, Unary, slots
+from ....dynamics.algebra.operators import Inverse
+from ....dynamics.algebra.products import Elementwise, Kronecker, Product, Unary, identity, slots
 from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
 from ..accuracy.exact_sums import ExactSum
 from .language import Syntax

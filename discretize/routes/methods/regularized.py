@@ -7,8 +7,8 @@ from typing import Any
 import sympy as sp
 
 from ....dynamics.algebra.calculus import substitute
-from ....dynamics.algebra.operators import identity, linear_solve
-from ....dynamics.algebra.products import apply
+from ....dynamics.algebra.operators import linear_solve
+from ....dynamics.algebra.products import apply, identity
 from ....dynamics.algebra.scalars import parameters
 from ....dynamics.algebra.vectors import inner
 from ....dynamics.library import system

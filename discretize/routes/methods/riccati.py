@@ -8,8 +8,7 @@ from typing import Any
 import sympy as sp
 
 from ....dynamics.algebra.calculus import change, derivative, substitute
-from ....dynamics.algebra.operators import identity
-from ....dynamics.algebra.products import apply, outer
+from ....dynamics.algebra.products import apply, identity, outer
 from ....dynamics.algebra.scalars import parameters
 from ....dynamics.algebra.vectors import Vector, blocks, inner
 from ...faces import Derivation

@@ -8,8 +8,8 @@ from typing import Any
 import sympy as sp
 
 from ....dynamics.algebra.calculus import change, derivative, substitute
-from ....dynamics.algebra.operators import identity, linear_solve
-from ....dynamics.algebra.products import apply, outer, transpose
+from ....dynamics.algebra.operators import linear_solve
+from ....dynamics.algebra.products import apply, identity, outer, transpose
 from ....dynamics.algebra.scalars import parameters
 from ....dynamics.algebra.vectors import Vector, blocks, inner, zero
 from ....dynamics.algebra.windows import UnitPlace, push

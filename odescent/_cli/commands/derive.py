@@ -15,7 +15,7 @@ from ..base.values import OptionKind, Setting, Written, named, names
 MARKS = [
     (r"\A.*$", "bold"),
     (r"^\d+\. .*$", "bold"),
-    (r"^(?:Three equations, not to be confused|Algorithm)$", "bold"),
+    (r"^(?:T\w+ equations, not to be confused|The equation|Algorithm)$", "bold"),
     (r"^   (✓|ok) \d+ residuals? zero", "green"),
     (r"NOT VERIFIED.*$", "bold red"),
 ]
