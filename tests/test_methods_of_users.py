@@ -399,7 +399,7 @@ def test_where_a_projection_leaves_the_point_in_place_the_substeps_add_up() -> N
         (hard_thresholding, "The equation"),
         (lion, "Two equations, not to be confused"),
         (lambda: od.algorithm("gd"), "Three equations, not to be confused"),
-    ],  # fmt: skip
+    ],
 )
 def test_a_derivation_counts_its_equations(made: Any, title: str) -> None:
     d = made().derivation()

@@ -350,7 +350,7 @@ def inverse(operator: Vector, method: str = "", tolerance: sp.Expr | None = None
         )
     if len(operator.terms) == 1:
         ((a, c),) = operator.terms.items()
-        if isinstance(a, (Identity, Inverse)):
+        if a == identity or isinstance(a, Inverse):
             simple: Vector = (a.argument if isinstance(a, Inverse) else a) / c
             return simple
         if isinstance(a, Kronecker):
@@ -404,8 +404,8 @@ def _leading(operator: Vector) -> tuple[tuple[Atom, ...], sp.Expr]:
     words = [(letters(a), c) for a, c in operator.terms.items()]
     seen = [(w, c) for w, c in words if w and not isinstance(w[0], Product)] or words
 
-    rank = lambda word: (len(word), not any(a.solving for a in word), [a.key for a in word])
-    return max(seen, key=lambda item: rank(item[0]))
+    solving = lambda word: any(a.solving for a in word)
+    return max(seen, key=lambda one: (len(one[0]), not solving(one[0]), [a.key for a in one[0]]))
 
 
 def _solves(a: Atom) -> Iterator[tuple[tuple[Atom, ...], Inverse, Vector]]:
