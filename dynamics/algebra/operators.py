@@ -404,8 +404,8 @@ def _leading(operator: Vector) -> tuple[tuple[Atom, ...], sp.Expr]:
     words = [(letters(a), c) for a, c in operator.terms.items()]
     seen = [(w, c) for w, c in words if w and not isinstance(w[0], Product)] or words
 
-    solving = lambda word: any(a.solving for a in word)
-    return max(seen, key=lambda one: (len(one[0]), not solving(one[0]), [a.key for a in one[0]]))
+    ranks = [(len(w), not any(a.solving for a in w), [a.key for a in w]) for w, _ in seen]
+    return seen[ranks.index(max(ranks))]
 
 
 def _solves(a: Atom) -> Iterator[tuple[tuple[Atom, ...], Inverse, Vector]]:
