@@ -366,3 +366,29 @@ def test_an_outer_product_of_a_word_beside_that_word_ends() -> None:
     )
     exact = np.linalg.solve(matrix + VALUES[A], hess @ VALUES[u] + VALUES[A] @ VALUES[b])
     assert number(found) == pytest.approx(exact, rel=1e-8)
+
+
+@pytest.mark.parametrize("scale", [sp.S.One, lam, 1 / (5 + od.inner(u, u))])
+def test_a_dyad_of_a_transposed_word_in_front_of_its_inverse_ends(scale: sp.Expr) -> None:
+    """A M^-1 b with M = A - u (A^T v)^T + 9 is in terms of <A^T v, M^-1 b> = <v, A M^-1 b>, itself."""
+    M = A - od.outer(u, od.apply(od.transpose(A), v)) * scale + 9 * od.identity
+    solved = od.linear_solve(M, b)
+
+    def at(shift: float) -> np.ndarray:
+        there = VALUES | {u: VALUES[u] + shift * VALUES[x]}
+        dyad = np.outer(there[u], VALUES[A].T @ VALUES[v])
+        matrix = VALUES[A] - dyad * float(evaluate(scale, there, {}, np)) + 9 * np.eye(N)
+        return np.linalg.solve(matrix, VALUES[b])
+
+    assert number(od.apply(A, solved)) == pytest.approx(VALUES[A] @ at(0), rel=1e-9)
+    slope = (at(1e-5) - at(-1e-5)) / 2e-5
+    assert number(derivative(solved, {u: x})) == pytest.approx(slope, rel=1e-6, abs=1e-9)
+
+
+def test_the_trace_of_the_identity_is_refused() -> None:
+    """A step with it ended in a RecursionError."""
+    for e in (lambda: od.trace(A - lam * od.identity), lambda: od.inner(od.identity, od.identity)):
+        with pytest.raises(
+            od.NotCarried, match=r"the number of its rows, .*: give it as a parameter"
+        ):
+            e()
