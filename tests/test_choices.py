@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import random
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import sympy as sp
-from methods_by_hand import Methods, curvature, slope, value
+from methods_by_hand import START, Methods, curvature, slope, value
+from test_kinks import drawn
 
 import odescent as od
 from odescent import Algorithm, Flow, Scheme, System, replay
+from odescent.discretize.emit import load
 from odescent.dynamics import derivative, start
 from odescent.dynamics.algebra.scalars import as_scalar
 
@@ -272,13 +278,51 @@ def test_a_number_for_each_entry_has_the_shape_of_the_entries() -> None:
         made = od.method({x: x - e}, output=x, name="constant")
         run = made.run(lambda z: (z**2).sum(), np.ones((2, 3)), 2, h=0.25)
         assert run.x.shape == (3, 2, 3) and (run.x[-1] == 0.5).all()
+
+
+def _random_method(seed: int) -> tuple[Algorithm, dict[str, float]]:
+    """A method of random functions with kinks, pieces and scalars that choose."""
+    r = random.Random(seed)
+    of = drawn(r, 2, [u, q, u - q, b, sp.Integer(1)]), drawn(r, 2, [u, q, u, sp.Rational(1, 2)])
+    one, two = (
+        od.elementwise(lambda e, n, of=of: of.xreplace({u: e, q: n}), *vectors)
+        for of, vectors in zip(of, ((g, m), (m, g)), strict=True)
+    )
+    chosen = sp.tanh(drawn(r, 1, [k, k - 1, b, od.inner(g, m)]))
+    moved = {x: x - H * (g + one * chosen), m: two, k: k / 2 + chosen}
+    made = od.method(moved, output=x, init={m: 0, k: 1}, name="random")
+    return made, {"h": 0.1} | ({"b": 1.3} if b in made.parameters else {})
+
+
+@pytest.mark.parametrize("seed", [4, 7, 11, 13, 19, 27, 30, 35, 37, 50])
+def test_random_methods_that_choose_agree_in_every_target(seed: int) -> None:
+    """PyTorch was asked for minimum_ of a tensor and for np; a cosine inside of tanh became complex."""
+    method, given = _random_method(seed)
+    found = method.run(od.Objective(value), START, 4, **given).x[-1]
+    by_loops = load(method, "numpy").run(slope, START, 4, **given)[-1]
+    np.testing.assert_allclose(by_loops, found, rtol=1e-9, atol=1e-12)
+
+    params, tx = jnp.asarray(START), method.to_optax(**given)
+    state = tx.init(params)
+    for _ in range(4):
+        updates, state = tx.update(jax.grad(value)(params), state, params)
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params, found, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", [4, 13, 19, 27, 30, 37, "rprop", "cautious"])
+def test_their_optimizers_of_pytorch_agree(seed: int | str) -> None:
     torch = pytest.importorskip("torch")
-    for name, given in (("rprop", {"h": 0.05}),):
-        tensor = torch.tensor(np.array([0.7, -0.4]), requires_grad=True)
-        optimizer = METHODS[name].made().to_torch([tensor], **given)
-        for _ in range(12):
-            optimizer.zero_grad()
-            value(tensor).backward()
-            optimizer.step()
-        run = METHODS[name].made().run(od.Objective(value), np.array([0.7, -0.4]), 12, **given)
-        np.testing.assert_allclose(tensor.detach().numpy(), run.x[-1], rtol=1e-12)
+    method, given = (
+        _random_method(seed)
+        if isinstance(seed, int)
+        else (METHODS[seed].made(), METHODS[seed].given)
+    )
+    tensor = torch.tensor(START, requires_grad=True)
+    optimizer = method.to_torch([tensor], **given)
+    for _ in range(4):
+        optimizer.zero_grad()
+        value(tensor).backward()
+        optimizer.step()
+    found = method.run(od.Objective(value), START, 4, **given).x[-1]
+    np.testing.assert_allclose(tensor.detach().numpy(), found, rtol=1e-9, atol=1e-12)

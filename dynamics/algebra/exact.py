@@ -25,7 +25,11 @@ from ..numbers.fractions import fraction
 from ..numbers.square_roots import Number, SquareRoots
 from .scalars import SINGULAR, admitted, as_scalar, nodes, small_powers, vanishes
 
-_TRIED = 16  # values of what the canonical form does not decide
+_TRIED, _NEAR_ONE = (
+    16,
+    4,
+)  # samples of what the canonical form does not decide, and the first of other sizes
+_SCALES = (sp.Rational(1, 3), sp.Rational(1, 29), sp.Integer(5), sp.Rational(2, 3), sp.Integer(31))
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _PRIMES = 2**15  # the least prime that is not looked for in numbers under roots of higher order
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
@@ -86,7 +90,9 @@ class _Lowering:
         if e.has(*_ALGEBRAIC):
             e = e.xreplace(_roots())
         if e.has(*_HYPERBOLIC):
-            e = e.replace(lambda n: isinstance(n, _HYPERBOLIC), lambda n: n.rewrite(sp.exp))
+            e = e.replace(
+                lambda n: isinstance(n, _HYPERBOLIC), lambda n: n.rewrite(sp.exp, deep=False)
+            )
         if e.has(sp.exp):
             e = e.replace(
                 lambda n: isinstance(n, sp.exp), lambda n: sp.expand(sp.exp(canonical(n.exp)))
@@ -438,7 +444,10 @@ def is_zero(expr: object) -> bool:
 
 
 def sample(symbols: Iterable[sp.Expr], seed: int = 0) -> dict[sp.Expr, sp.Rational]:
-    """Reproducible rational values, generic and compatible with mu < L, for the given symbols."""
+    """Reproducible rational values, generic and compatible with mu < L, for the given symbols.
+
+    The first are a little above 1, others are of several sizes and of either sign.
+    """
     primes = (101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167)
     values = {}
     for i, s in enumerate(sorted(symbols, key=str)):
@@ -447,6 +456,8 @@ def sample(symbols: Iterable[sp.Expr], seed: int = 0) -> dict[sp.Expr, sp.Ration
             value /= 11
         elif str(s) == "L":
             value *= 7
+        elif seed >= _NEAR_ONE:
+            value *= _SCALES[(i + seed) % 5] * (-1) ** (seed >> i % 3)
         value = -value if s.is_negative else value
         values[s] = (admitted(s, value) if s.is_Symbol else None) or value
     return values

@@ -119,6 +119,8 @@ def _of_pieces(e: sp.Piecewise) -> sp.Expr:
 
 def _indicator(condition: sp.Basic) -> sp.Expr:
     """1 where the condition holds, and else 0."""
+    if isinstance(condition, (sp.ITE, sp.Xor)):
+        condition = condition.to_nnf(simplify=False)
     if isinstance(condition, (sp.And, sp.Or)):
         return (sp.Min if isinstance(condition, sp.And) else sp.Max)(
             *map(_indicator, condition.args)

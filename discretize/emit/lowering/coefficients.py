@@ -170,7 +170,7 @@ class Coefficients:
     def shared(self) -> tuple[list[tuple[sp.Symbol, sp.Expr]], dict[str, sp.Expr]]:
         """Common sub-expressions, and the fields in terms of them, by name."""
         taken = {s.name for s in self.parameters} | self.naming.avoid
-        names = (sp.Symbol(f"_{i}") for i in range(10_000))
+        names = (sp.Symbol(f"_{i}", real=True) for i in range(10_000))
         fields = list(self.forms().values())
         parts, values = sp.cse(fields, symbols=names, order="canonical")
         rename: dict[sp.Symbol, sp.Symbol] = {}

@@ -6,6 +6,11 @@ from .solve_functions import solve_functions
 from .text import functions
 
 HELPERS = functions('''
+def _sign(number: float) -> float:
+    """1, 0 or -1; NaN of NaN."""
+    return math.copysign(1.0, number) if abs(number) > 0 else number
+
+
 def _again(place: Any) -> np.random.Generator:
     """A generator at a place where another one stood, the state of its bits."""
     made = getattr(np.random, place["bit_generator"])()

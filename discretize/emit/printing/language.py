@@ -130,7 +130,7 @@ class Syntax:
 NUMPY = Syntax("np.")
 MATH = Syntax(
     "math.",
-    {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "np.sign", "arctan": "math.atan"},
+    {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "_sign", "arctan": "math.atan"},
 )
 JNP = replace(NUMPY, prefix="jnp.", guard=("<", "<=", "&", "|", "(", ")"))
 EITHER = replace(NUMPY, prefix="xp.")  # NumPy or jax.numpy

@@ -184,7 +184,7 @@ class Printer:
     def _term(self, scale: sp.Expr, atom: Vector) -> str:
         if isinstance(atom, Elementwise):
             pairs = zip(slots(len(atom.arguments)), atom.arguments, strict=True)
-            arguments = {s: sp.Symbol(self._operand(a)) for s, a in pairs}
+            arguments = {s: sp.Symbol(self._operand(a), real=True) for s, a in pairs}
             verbatim = {s.name for s in arguments.values()}
             printer = Printer(self.syntax, lambda n: n if n in verbatim else self.names(n))
             body = without_reciprocals(atom.body.xreplace(arguments))

@@ -19,6 +19,10 @@ from ..printing.lines import wrapped
 from ..printing.printer import FUNCTIONS, ones_like, without_reciprocals
 
 _UNARY = FUNCTIONS | {sp.atan: "atan"}
+_IN_PLACE = {
+    "maximum": "clamp_min",
+    "minimum": "clamp_max",
+}  # of one tensor, where it is another one
 _SINGLE = {"clone", "zeros_like", "ones_like"}  # without a form for lists
 
 
@@ -51,7 +55,8 @@ class Operation:
         first, *others = self.operands
         more = [*others, *self.scalars, *([self.keyword] if self.keyword else [])]
         if self.inplace:
-            return wrapped(f"{first}.{self.name}_", more, "", indent)
+            name = _IN_PLACE.get(self.name, self.name)
+            return wrapped(f"{first}.{name}_", more, "", indent)
         return wrapped(f"{self.target} = torch.{self.name}", [first, *more], "", indent)
 
 
