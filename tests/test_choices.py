@@ -326,3 +326,20 @@ def test_their_optimizers_of_pytorch_agree(seed: int | str) -> None:
         optimizer.step()
     found = method.run(od.Objective(value), START, 4, **given).x[-1]
     np.testing.assert_allclose(tensor.detach().numpy(), found, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "chosen", [sp.tanh(k), 1 - sp.tanh(k) / 2, sp.coth(k), sp.tanh(od.inner(g, g) * k)]
+)
+def test_a_tangent_of_large_numbers_does_not_overflow(chosen: sp.Expr) -> None:
+    """As a quotient of exponentials it was NaN in optax, and an OverflowError in PyTorch."""
+    method = od.method({x: x - H * chosen * g, k: 2 * k}, output=x, init={k: 300}, name="saturated")
+    wanted = START * (1 - 0.1 * (0.5 if chosen.has(sp.Rational(-1, 2)) else 1.0)) ** 3
+    assert np.allclose(method.run(lambda z: (z**2).sum() / 2, START, 3, h=0.1).x[-1], wanted)
+    params, tx = jnp.asarray(START), method.to_optax(h=0.1)
+    state = tx.init(params)
+    for _ in range(3):
+        updates, state = tx.update(params, state, params)
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params, wanted, rtol=1e-12)
+    assert ".exp(" not in method.source("torch")

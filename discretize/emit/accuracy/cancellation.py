@@ -47,11 +47,29 @@ def _accurate(e: sp.Expr) -> sp.Expr:
 
 
 def accurate_step(e: sp.Expr) -> sp.Expr:
-    """The same for a scalar of the step: 1 - b**(k + 1) as -expm1((k + 1) log(b)), where b is close to one."""
+    """The same for a scalar of the step: 1 - b**(k + 1) as -expm1((k + 1) log(b)), where b is close to one.
+
+    Quotients that hyperbolic tangents were written as are such again, since their exponentials overflow.
+    """
+    if any(p.exp.is_negative and p.base.has(sp.exp) for p in e.atoms(sp.Pow)):
+        e = _tangents(e)
     for total in sorted(e.atoms(sp.Add), key=sp.default_sort_key):
         powers = [p for p in total.atoms(sp.Pow) if not p.exp.is_number and p.base.is_positive]
         if powers and not total.has(ScalarNode) and _may_cancel(total):
             e = e.xreplace({total: next(_powers(total), total)})
+    return e
+
+
+def _tangents(e: sp.Expr) -> sp.Expr:
+    """With exp(u) as (1 + t)/(1 - t), t = tanh(u/2), where that leaves no sum with it below a fraction line."""
+    for least in sorted(e.atoms(sp.exp), key=lambda n: (n.count_ops(), sp.default_sort_key(n))):
+        u, t = least.args[0], sp.Dummy(real=True)
+        powers = {n: sp.cancel(n.args[0] / u) for n in e.atoms(sp.exp)}
+        whole = {n: ((1 + t) / (1 - t)) ** p for n, p in powers.items() if p.is_Integer}
+        folded = sp.cancel(e.xreplace(whole))
+        below = (p.base for p in folded.atoms(sp.Pow) if not p.exp.is_positive)
+        if least in whole and not any(base.is_Add and base.has(t) for base in below):
+            e = folded.xreplace({t: sp.tanh(u / 2)})
     return e
 
 
