@@ -318,13 +318,6 @@ class Identity(Atom):
     def applied(self, other: Atom) -> Vector:
         return other
 
-    def paired(self, other: Atom) -> None:
-        """Nothing; NotCarried for the trace of the identity."""
-        if isinstance(other, Identity):
-            raise NotCarried(
-                "the trace of the identity is the number of its rows, which has no symbol here: give it as a parameter."
-            )
-
     def transposed(self) -> Vector:
         return self
 

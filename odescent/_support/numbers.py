@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _FRACTION = re.compile(r"[+-]?\d+/\d*[1-9]\d*", re.ASCII)
-_LONGEST = 1000  # letters of a number; 1e-300 as a fraction has 303
+_LONGEST = 700  # letters of a number; 1e-300 as a fraction has 303
 MOST = 10**15  # of steps and other counts
 _LEAST, _GREATEST = Fraction(10) ** -300, Fraction(10) ** 300
 
@@ -28,12 +28,12 @@ def number(name: str, text: str) -> Fraction:
     precision takes for infinite or, though it is not, for zero.
     """
     text = text.strip()
+    shown = text if len(text) <= 100 else text[:20] + "..."
     if len(text) <= _LONGEST and (_DECIMAL.fullmatch(text) or _FRACTION.fullmatch(text)):
         exact = Fraction(text)
         if exact == 0 or _LEAST <= abs(exact) <= _GREATEST:
             return exact
-        raise OdescentError(f"{name} must be between 1e-300 and 1e300 in size, or 0, not {text}.")
-    shown = text if len(text) <= 100 else text[:20] + "..."
+        raise OdescentError(f"{name} must be between 1e-300 and 1e300 in size, or 0, not {shown}.")
     raise OdescentError(f"{name} must be a number such as 10, 0.01, 1e-4 or 1/3, not {shown!r}.")
 
 

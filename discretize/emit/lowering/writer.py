@@ -420,7 +420,10 @@ class Writer(GuardWriter):
     def node(self, e: ScalarNode) -> sp.Symbol:
         if e not in self.made:
             if e.kind == "inner":
-                left, right = (self.named(v, "a") for v in e.arguments)
+                sides = [self.named(v, "a") for v in e.arguments if v != identity]
+                if len(sides) < 2:
+                    raise NotCarried(f"emitted code has no traces, such as {e}.")
+                left, right = sides
                 target = sp.Symbol(self.table.fresh(f"{left.name}_dot_{right.name}"), real=True)
                 self.statements.append(InnerLet(target, left, right))
             else:
