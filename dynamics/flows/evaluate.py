@@ -323,12 +323,12 @@ def _scalar(e: sp.Expr, values: _Known, oracles: Oracles, xp: Any) -> Any:
                 (of,) = (a for a in e.arguments if a != ones)
                 return xp.sum(_value(of, values, oracles, xp))
             if identity in e.arguments:
-                of = next((a for a in e.arguments if a != identity), None)
-                if of is None:
+                if set(e.arguments) == {identity}:
                     raise OdescentError(
                         "the trace of the identity is the number of its rows, which is not known here: give it as a "
                         "parameter."
                     )
+                (of,) = (a for a in e.arguments if a != identity)
                 return xp.trace(_value(of, values, oracles, xp))
             return xp.vdot(*[_value(a, values, oracles, xp) for a in e.arguments])
         points = [_value(a, values, oracles, xp) for a in points_of(e.oracle, e.arguments[0])]
