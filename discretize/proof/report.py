@@ -50,17 +50,15 @@ EQUATIONS_LATEX = {
     "limit h -> 0": "what the method tends to",
     "modified equation": "what it follows through $O(h)$",
 }
+_TITLES = (
+    "The equation", "Two equations, not to be confused", "Three equations, not to be confused",
+)  # fmt: skip
 EQUATIONS = {name: said.replace("$", "") for name, said in EQUATIONS_LATEX.items()}
 
 
 def equations_title(d: Path) -> str:
     """The heading of a derivation's equations, of which there are at most three."""
-    count = len(d.equations)
-    return (
-        "The equation"
-        if count == 1
-        else f"{('Two', 'Three')[count - 2]} equations, not to be confused"
-    )
+    return _TITLES[len(d.equations) - 1]
 
 
 def in_small_steps(d: Path, words: str, shown: str) -> str:

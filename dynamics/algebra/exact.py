@@ -25,10 +25,8 @@ from ..numbers.fractions import fraction
 from ..numbers.square_roots import Number, SquareRoots
 from .scalars import SINGULAR, admitted, as_scalar, nodes, small_powers, vanishes
 
-_TRIED, _NEAR_ONE = (
-    16,
-    4,
-)  # samples of what the canonical form does not decide, and the first of other sizes
+# Samples of what the canonical form does not decide, and the first of other sizes and signs.
+_TRIED, _NEAR_ONE = 16, 4
 _SCALES = (sp.Rational(1, 3), sp.Rational(1, 29), sp.Integer(5), sp.Rational(2, 3), sp.Integer(31))
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _PRIMES = 2**15  # the least prime that is not looked for in numbers under roots of higher order
@@ -433,7 +431,8 @@ def is_zero(expr: object) -> bool:
         return False
     if not lowering.decides:
         # several, since what is defined piecewise is 0 at some of them
-        sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in range(_TRIED))
+        seeds = (seed for seed in range(_TRIED) if seed < _NEAR_ONE or _is_real_at(e, seed))
+        sizes = (abs(evaluate_at_sample(e, seed=seed)) for seed in seeds)
         try:
             found = any(size > 1e-50 for size in sizes if size.is_comparable)
         except (TypeError, ValueError):  # derivatives and sums of big O have no values
@@ -472,7 +471,18 @@ def evaluate_at_sample(e: sp.Expr, digits: int = 60, seed: int = 0) -> sp.Expr:
         seed: selects the sample point.
     """
     closed = e.xreplace({root: sp.N(root, digits + 10) for root in e.atoms(sp.CRootOf)})
-    atoms = {a for a in closed.atoms(sp.Expr) if a.is_Atom and not a.is_number}
-    free = closed.free_symbols
-    opaque = {a for a in atoms if not a.is_Symbol or a in free}
-    return sp.N(closed.xreplace(sample(opaque, seed)), digits)
+    return sp.N(closed.xreplace(_sampled(closed, seed)), digits)
+
+
+def _sampled(e: sp.Expr, seed: int) -> dict[sp.Expr, sp.Rational]:
+    """Values of the free symbols and of the other opaque atoms."""
+    atoms = {a for a in e.atoms(sp.Expr) if a.is_Atom and not a.is_number}
+    free = e.free_symbols
+    return sample({a for a in atoms if not a.is_Symbol or a in free}, seed)
+
+
+def _is_real_at(e: sp.Expr, seed: int) -> bool:
+    """Whether no root or logarithm in the expression is of a negative number at the sample."""
+    there = _sampled(e, seed)
+    inside = [n.args[0] for n in e.atoms(sp.Pow, sp.log) if not (n.is_Pow and n.exp.is_Integer)]
+    return all(bool(sp.N(a.xreplace(there)).is_nonnegative) for a in inside)

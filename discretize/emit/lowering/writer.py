@@ -319,9 +319,7 @@ class Writer(GuardWriter):
             place = sp.Symbol(f"_{len(places) + 1}", real=True)
             places[place] = target
             done = done.xreplace({part: place})
-        if not done.free_symbols & set(
-            places
-        ):  # a number for each entry: of the shape of its argument
+        if done.free_symbols.isdisjoint(places):  # a number for each entry
             done = done * ones_like(next(iter(places)))
         kept = [s for s in places if s in done.free_symbols]
         renamed = dict(zip(kept, slots(len(kept)), strict=True))

@@ -19,10 +19,8 @@ from ..printing.lines import wrapped
 from ..printing.printer import FUNCTIONS, ones_like, without_reciprocals
 
 _UNARY = FUNCTIONS | {sp.atan: "atan"}
-_IN_PLACE = {
-    "maximum": "clamp_min",
-    "minimum": "clamp_max",
-}  # of one tensor, where it is another one
+# What changes one tensor, where it is called otherwise.
+_IN_PLACE = {"maximum": "clamp_min", "minimum": "clamp_max"}
 _SINGLE = {"clone", "zeros_like", "ones_like"}  # without a form for lists
 
 
