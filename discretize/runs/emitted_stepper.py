@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -13,16 +13,21 @@ import jax.numpy as jnp
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ...dynamics.algebra.calculus import Symbol, oracles_in, substitute, symbols_of
 from ...dynamics.algebra.oracles import Oracle
+from ...dynamics.algebra.vectors import Call, Expr, VectorSymbol
+from ...dynamics.flows.evaluate import evaluate
 from ...dynamics.flows.parameters import check_domain, constants
-from ...dynamics.flows.starts import Starts, begun, check_entries
+from ...dynamics.flows.starts import Starts, begun, check_entries, remade
 from ...dynamics.flows.stepper import PointStepper
+from ...dynamics.vector_fields.block import start
 from ...dynamics.vector_fields.functions import oracle_of
 from ...dynamics.vector_fields.groups import Grouped, in_one_pass, joined
 from ...dynamics.vector_fields.objective import Objective
 from ..emit import called, load, oracle_arguments_of
 from ..emit.lowering.coefficients import in_order
 from ..programs import draws
+from ..programs.instructions import CallOracle
 from ..step.iteration import Iteration
 
 LIMIT = 1e30  # beyond it in absolute value, a state or a value counts as divergence
@@ -41,6 +46,11 @@ class _Emitted(NamedTuple):
     draws: bool
     classes: tuple[int, ...]  # blocks of one shape have one number
     taken: str  # the block with the last step
+    state: tuple[Symbol, ...]
+    positions: tuple[str, ...]  # blocks that begin at the starting point
+    held: tuple[
+        tuple[int, Expr], ...
+    ]  # memories of calls by their places, and what they are at the state
 
 
 def algorithm_stepper(
@@ -62,7 +72,8 @@ def algorithm_stepper(
         tuple(b.name for b in program.blocks), tuple(program.outputs), algorithm.positive,
         program.counter is not None or any(b.kind == "scalar" for b in program.blocks), bool(program.draws),
         program.classes_apart if isinstance(objective, Grouped) else program.classes,
-        algorithm.clocks[1] if algorithm.clocks else "",
+        algorithm.clocks[1] if algorithm.clocks else "", program.state,
+        tuple(b.name for b in program.blocks if b.init == start), tuple(_held(algorithm)),
     )  # fmt: skip
     return (_kept if kept else _made)(emitted, objective)
 
@@ -91,7 +102,9 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
     def begin(x0: Any, c: Any) -> Any:
         if isinstance(x0, Starts):
             own = lambda x: begin(x, c)
-            return begun(own, x0, emitted.blocks, emitted.classes, emitted.name)
+            at = emitted.positions
+            state = begun(own, x0, emitted.blocks, emitted.classes, emitted.name, at)
+            return _with_held(emitted, objective, state, x0.values)
         if not population and not isinstance(objective, Grouped):
             check_entries(x0, objective)
         zeros = jax.tree.map(jnp.zeros_like, x0)  # one starting point: every block has its shape
@@ -138,6 +151,42 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
 
 
 _kept = lru_cache(maxsize=128)(_made)
+
+
+def _held(algorithm: Iteration) -> Iterator[tuple[int, Expr]]:
+    """The memories in which a call is kept from step to step, each with the call at the state that it is beside."""
+    program, declared = algorithm.tuned, {b.name for b in algorithm.system.blocks}
+    before = {
+        e: s
+        for s, e in program.next.items()
+        if s.name in declared and isinstance(e, (VectorSymbol, sp.Symbol))
+    }
+    calls = {i.target: i.as_call() for i in program.instructions if isinstance(i, CallOracle)}
+    for place, b in enumerate(program.blocks):
+        call = calls.get(program.next[b.symbol]) if b.name not in declared else None
+        if call is not None and symbols_of(at := substitute(call, before)) <= set(program.state):
+            yield place, at
+
+
+def _with_held(
+    emitted: _Emitted, objective: Objective, state: Any, given: Mapping[str, Any]
+) -> Any:
+    """The state with what is kept of calls at it; from the start alone it would be that of other starts."""
+    parts, who = list(state), emitted.name
+    for place, call in emitted.held:
+        if emitted.blocks[place] not in given:
+            values = dict(zip(emitted.state, parts, strict=False))
+            oracles = {o.name: oracle_of(who, objective, o.name) for o in oracles_in(call)}
+            if not jax.tree_util.all_leaves(values[s] for s in symbols_of(call)):
+                point = call.point if isinstance(call, Call) else call
+                if point not in values:
+                    raise OdescentError(
+                        f"{who} keeps {call}, which is not known where blocks begin at pytrees; give arrays."
+                    )
+                parts[place] = oracles[call.oracle.name](values[point])
+            else:
+                parts[place] = evaluate(call, values, oracles, jnp)
+    return remade(state, parts)
 
 
 def _of_ensemble(oracle: str) -> bool:

@@ -18,6 +18,7 @@ from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
+from ..vector_fields.block import start
 from ..vector_fields.functions import Functions, together
 from ..vector_fields.objective import Objective
 from ..vector_fields.spaces import classes_of
@@ -167,7 +168,11 @@ def problem(
 
     def init(x0: Any, values: Any) -> Any:
         if isinstance(x0, Starts):
-            return begun(lambda x: init(x, values), x0, names, classes, system.name or "the system")
+            who, at = (
+                system.name or "the system",
+                {b.name for b in system.blocks if b.init == start},
+            )
+            return begun(lambda x: init(x, values), x0, names, classes, who, at)
         state = initial_state(system, x0, oracles, dict(zip(symbols, values, strict=True)), jnp)
         return tuple(jnp.asarray(s, jnp.asarray(x0).dtype) for s in state)
 

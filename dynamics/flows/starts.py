@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -122,8 +122,12 @@ def begun(
     blocks: tuple[str, ...],
     classes: tuple[int, ...],
     who: str,
+    positions: Container[str] = (),
 ) -> tuple[Any, ...]:
     """The state that begins at these starts: blocks that are not given begin as from the start of their own space.
+
+    The start of a space is that of a block that begins at the starting point, where one is given, such as the position
+    and not the velocity.
 
     Args:
         init: the state from one starting point, in block order, and what follows the blocks.
@@ -131,16 +135,17 @@ def begun(
         blocks: names, in order.
         classes: which blocks have one shape, as of `spaces.classes_of`.
         who: the system or algorithm, for messages.
+        positions: names of blocks that begin at the starting point.
 
     Raises:
         OdescentError: a block whose shape no start determines.
     """
     given = starts.values
     sources: dict[int, Any] = {}
-    for name, number in zip(blocks, classes, strict=True):
+    shaped = list(zip(blocks, classes, strict=True))
+    for name, number in sorted(shaped, key=lambda item: item[0] not in positions):
         if name in given and number >= 0:
             sources.setdefault(number, given[name])
-    shaped = list(zip(blocks, classes, strict=True))
     if lost := [n for n, number in shaped if number >= 0 and number not in sources]:
         raise OdescentError(
             f"{who}: no start determines the shape of {listed(lost)}; give its starting value too."
