@@ -161,7 +161,9 @@ def _held(algorithm: Iteration) -> Iterator[tuple[int, Expr]]:
         for s, e in program.next.items()
         if s.name in declared and isinstance(e, (VectorSymbol, sp.Symbol))
     }
-    calls = {i.target: i.as_call() for i in program.instructions if isinstance(i, CallOracle)}
+    calls: dict[Any, Expr] = {
+        i.target: i.as_call() for i in program.instructions if isinstance(i, CallOracle)
+    }
     for place, b in enumerate(program.blocks):
         call = calls.get(program.next[b.symbol]) if b.name not in declared else None
         if call is not None and symbols_of(at := substitute(call, before)) <= set(program.state):
@@ -177,15 +179,17 @@ def _with_held(
         if emitted.blocks[place] not in given:
             values = dict(zip(emitted.state, parts, strict=False))
             oracles = {o.name: oracle_of(who, objective, o.name) for o in oracles_in(call)}
-            if not jax.tree_util.all_leaves(values[s] for s in symbols_of(call)):
-                point = call.point if isinstance(call, Call) else call
-                if point not in values:
-                    raise OdescentError(
-                        f"{who} keeps {call}, which is not known where blocks begin at pytrees; give arrays."
-                    )
-                parts[place] = oracles[call.oracle.name](values[point])
-            else:
+            read = [values[s] for s in symbols_of(call)]
+            if jax.tree_util.all_leaves(read):
                 parts[place] = evaluate(call, values, oracles, jnp)
+                continue
+            points = call.parts() if isinstance(call, Call) else getattr(call, "arguments", ())
+            if len(points) != 1 or not isinstance(points[0], VectorSymbol):
+                raise OdescentError(
+                    f"{who} keeps {call}, which is not known where blocks begin at pytrees; give arrays."
+                )
+            (function,) = oracles.values()
+            parts[place] = function(values[points[0]])
     return remade(state, parts)
 
 
