@@ -58,6 +58,12 @@ class Methods(dict[str, Method]):
 
         return keep
 
+    def emitted(self, name: str, *targets: str) -> None:
+        """Assert that there is code for each target."""
+        made = self[name].made()
+        for target in targets:
+            assert made.source(target), target
+
     def agrees(self, name: str, rtol: float = 1e-12) -> None:
         """Assert that twelve steps are those by hand."""
         it = self[name]

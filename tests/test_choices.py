@@ -262,9 +262,7 @@ def test_a_method_that_chooses_is_the_textbook_s(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_it_is_emitted(name: str) -> None:
-    made = METHODS[name].made()
-    for target in ("numpy", "jax", "optax", "torch", "latex", "markdown"):
-        assert made.source(target), target
+    METHODS.emitted(name, "numpy", "jax", "optax", "torch", "latex", "markdown")
 
 
 def test_a_derivation_with_pieces_is_replayed() -> None:

@@ -337,10 +337,8 @@ def test_a_method_of_a_user_is_the_textbook_s(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_it_is_emitted(name: str) -> None:
-    made = METHODS[name].made()
     lists = () if name == "bfgs" else ("optax", "torch")  # which have no matrices
-    for target in ("numpy", "jax", "latex", *lists):
-        assert made.source(target)
+    METHODS.emitted(name, "numpy", "jax", "latex", *lists)
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,7 @@ class _Emitted(NamedTuple):
     taken: str  # the block with the last step
     state: tuple[Symbol, ...]
     positions: tuple[str, ...]  # blocks that begin at the starting point
-    held: tuple[
-        tuple[int, Expr], ...
-    ]  # memories of calls by their places, and what they are at the state
+    held: tuple[tuple[int, Expr], ...]  # places of memories, and the calls that they keep
 
 
 def algorithm_stepper(

@@ -63,23 +63,25 @@ def stream(
     Returns:
         the stream of coefficients.
     """
-    moving = moving or {symbol: variable()}
-    if moving.keys().isdisjoint(scalar_symbols(e)):
-        return constant(e)
-    if e in moving:
-        return moving[e]
+    moving, after = moving or {symbol: variable()}, bool(symbol.is_positive)
 
-    after = bool(symbol.is_positive)
+    def fixed(part: sp.Expr) -> bool:
+        return moving.keys().isdisjoint(scalar_symbols(part))
 
     def of(part: sp.Expr) -> Stream:
         return stream(part, symbol, vectors, moving)
+
+    if fixed(e):
+        return constant(e)
+    if e in moving:
+        return moving[e]
 
     if isinstance(e, sp.Add):
         parts = [of(a) for a in e.args]
         return Stream(min(p.start for p in parts), lambda k: sp.Add(*[p[k] for p in parts]))
     if isinstance(e, sp.Mul):
-        still = sp.Mul(*[a for a in e.args if moving.keys().isdisjoint(scalar_symbols(a))])
-        first, *others = (a for a in e.args if not moving.keys().isdisjoint(scalar_symbols(a)))
+        still = sp.Mul(*filter(fixed, e.args))
+        first, *others = itertools.filterfalse(fixed, e.args)
         total = of(first)
         for factor in others:
             total = total * of(factor)
@@ -90,7 +92,7 @@ def stream(
         return of(e.exp).exp()
     if isinstance(e, sp.Pow):
         base, exponent = e.as_base_exp()
-        if not moving.keys().isdisjoint(scalar_symbols(exponent)):
+        if not fixed(exponent):
             return (of(exponent) * of(base).log()).exp()
         return of(base).power(exponent, after)
     if isinstance(e, sp.log):
@@ -105,9 +107,9 @@ def stream(
     if isinstance(e, (sp.Abs, sp.ceiling)):
         inside = of(e.args[0])
         return inside.magnitude(after) if isinstance(e, sp.Abs) else inside.rounded_up(after)
-    moving_arguments = [a for a in e.args if not moving.keys().isdisjoint(scalar_symbols(a))]
-    if isinstance(e, sp.Function) and len(moving_arguments) == 1:
-        (argument,) = moving_arguments
+    arguments = list(itertools.filterfalse(fixed, e.args))
+    if isinstance(e, sp.Function) and len(arguments) == 1:
+        (argument,) = arguments
         return of(argument).composed(lambda slot: e.xreplace({argument: slot}))
     return _scalar_by_derivatives(e, symbol)
 
@@ -320,15 +322,15 @@ def _atom(atom: Atom, symbol: sp.Symbol, order: int) -> list[Vector]:
 
 def _meets_a_kink(body: sp.Expr, begin: Sequence[sp.Expr]) -> bool:
     """Whether an element-wise function may have no derivative where its arguments begin, because of how they do."""
+    if any(e == 0 for e in begin):
+        return True
     kinks = body.atoms(*KINKS)
     pairs = (itertools.combinations(k.args, 2) for k in kinks if isinstance(k, (sp.Max, sp.Min)))
     turns = [a - b for two in pairs for a, b in two]
     turns += [k.args[0] for k in kinks if not isinstance(k, (sp.Max, sp.Min))]
     there = dict(zip(slots(len(begin)), begin, strict=True))
     moved = [e.xreplace(there) for e in turns]
-    if any(e == 0 for e in begin) or any(e.is_Integer or vanishes_in_places(e) for e in moved):
-        return True
-    return any(map(is_zero, moved))
+    return any(e.is_Integer or vanishes_in_places(e) or is_zero(e) for e in moved)
 
 
 def _by_components(
@@ -398,13 +400,11 @@ def _call(atom: Call, symbol: sp.Symbol, order: int) -> list[Vector]:
 
 def _homogeneous(atom: Call, symbol: sp.Symbol, order: int, degree: int | None) -> list[Vector]:
     """The series of a named map at a point that begins at zero: m(h^n u) = h^(n degree) m(u) for positive h."""
-    for low in range(1, _DEEPEST):
-        point = _vector(atom.point, symbol, low)
-        if point[low]:
-            break
-    else:
-        raise SingularError
     if degree is None or atom.directions or not symbol.is_positive:
+        raise SingularError
+    powers = range(1, _DEEPEST)
+    low = next((n for n in powers if _vector(atom.point, symbol, n)[n]), None)
+    if low is None:
         raise SingularError
     moved = call(atom.oracle, tidy(atom.point * symbol**-low), (), atom.parameters)
     begin = low * degree
