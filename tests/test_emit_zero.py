@@ -1,4 +1,4 @@
-"""Zero vectors in emitted steps: along them, at the beginning of loops, and in one branch of two."""
+"""Zero vectors in emitted steps: along them, at them, at the beginning of loops, and in one branch of two."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy as sp
+from emitted_runs import SETTINGS, oracles, run_jax, run_numpy, run_optax, run_torch
 
 import odescent as od
 from odescent.discretize.emit import load, targets
 
 x, v = od.blocks("x v")
+s = sp.Symbol("s", real=True)
 h = od.parameters("h")
 f = od.Objective("f")
 STEP, STEPS = 0.1, 6
@@ -90,3 +93,58 @@ def test_a_run_and_emitted_numpy_go_as_by_hand(name: str) -> None:
 @pytest.mark.parametrize("target", sorted({"numpy", "jax", "optax", "torch"} & set(targets())))
 def test_every_backend_prints_them(name: str, target: str) -> None:
     assert MADE[name]().source(target)
+
+
+def leapfrog() -> od.Algorithm:
+    """The gradients of a step are at a block that begins at zero; the last is the first of the next step."""
+    half = od.Let({x: x - h * f.grad(v) / 2})
+    return of(half, od.Let({v: v + h * x}), half)
+
+
+def doubled() -> od.Algorithm:
+    """Descent of a block that begins at zero, which stays where the value would rise."""
+    worse = f.value(v) > f.value(od.at(v))
+    back = od.Select(worse, [od.Let({v: od.at(v), s: s / 2})], [od.Let({s: 2 * s})])
+    length = od.Block("s", "scalar", "memory", sp.S.One)
+    blocks = [od.Block("x", init=od.dynamics.start), od.Block("v", role="memory"), length]
+    steps = (od.Let({v: v - s * f.grad(v)}), back, od.Let({x: x + h * (v - x)}))
+    return od.Algorithm(od.System({}, blocks=blocks, output=x), od.Scheme(steps), step=h)
+
+
+def difference() -> od.Algorithm:
+    """The gradient less that at zero."""
+    return of(od.Let({x: x - h * f.grad(x) + h * f.grad(0 * x)}))
+
+
+def at_zero_by_hand(name: str, steps: int, size: float) -> np.ndarray:
+    """The points, on the quadratic of the emitted runs."""
+    known, start = oracles(np)
+    grad, value, p, z, length = known["grad"], known["value"], start, np.zeros(len(start)), 1.0
+    points = [p]
+    for _ in range(steps):
+        if name == "leapfrog":
+            p = p - size * grad(z) / 2
+            z = z + size * p
+            p = p - size * grad(z) / 2
+        elif name == "doubled":
+            trial = z - length * grad(z)
+            worse = value(trial) > value(z)
+            z, length = (z, length / 2) if worse else (trial, 2 * length)
+            p = p + size * (z - p)
+        else:
+            p = p - size * (grad(p) - grad(0 * p))
+        points.append(p)
+    return np.array(points)
+
+
+ASKED_AT_ZERO = {f.__name__: f for f in (leapfrog, doubled, difference)}
+
+
+@pytest.mark.parametrize("name", ASKED_AT_ZERO)
+@pytest.mark.parametrize("run", [run_numpy, run_jax, run_optax, run_torch])
+def test_what_is_asked_at_zero_is_emitted(name: str, run: Callable[..., Any]) -> None:
+    """Kept from the start on, the first was a call at zero, which no target could write."""
+    if run is run_torch:
+        pytest.importorskip("torch")
+    wanted = at_zero_by_hand(name, 8, SETTINGS["h"])
+    np.testing.assert_allclose(run(ASKED_AT_ZERO[name](), 8), wanted, rtol=1e-11, atol=1e-12)

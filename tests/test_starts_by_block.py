@@ -100,3 +100,27 @@ def test_leaves_of_a_pytree_keep_their_gradients() -> None:
         od.OdescentError, match="not known where blocks begin at pytrees; give arrays"
     ):
         averaged().run(loss, {x: tree, v: speed, w: speed}, 2, h=0.1)
+
+
+def test_a_guarded_method_begins_with_what_it_keeps_at_its_own_block() -> None:
+    """The gradient and the value that it keeps are those of a block that is not the position."""
+    s = sp.Symbol("s", real=True)
+    length = od.Block("s", "scalar", "coefficient", sp.S.One)
+    trial = od.Block("v", init=start)
+    fields = {"pull": {v: -s * f.grad(v)}, "follow": {x: v - x}}
+    system = od.System(fields, blocks=[od.Block("x", init=start), trial, length], output=x)
+    stays = [od.Let({v: od.at(v, "start"), s: s / 2})]
+    better = f.value(v) <= f.value(od.at(v, "start"))
+    choice = od.Select(better, [od.Let({s: 2 * s})], stays)
+    steps = (od.Flow("pull", "explicit"), choice, od.Flow("follow", "explicit"))
+    method = od.Algorithm(system, od.Scheme(steps), step=h, name="kept")
+    assert len(method.program.remembered) == 2
+    at, ahead, times = START, np.array([1.5, -2.0]), 1.0
+    found = method.run(value, {x: at, v: ahead}, 8, h=0.11)
+    for k in range(9):
+        np.testing.assert_allclose(found.x[k], at, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(found.states["v"][k], ahead, rtol=1e-12, atol=1e-14)
+        moved = ahead - 0.11 * times * slope(ahead)
+        fine = float(value(moved)) <= float(value(ahead))
+        ahead, times = (moved, 2 * times) if fine else (ahead, times / 2)
+        at = at + 0.11 * (ahead - at)

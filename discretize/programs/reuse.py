@@ -24,8 +24,9 @@ def reuse_across_steps(
 
     It has to be the same call in everything that the oracle is asked with. What a call of the next step is asked
     with is known a step ahead only where it reads nothing but the state: not the step number or a draw, which are
-    others in the next step, and no parameter, since those may be changed between two steps by a schedule. Memories
-    that nothing reads any more are left out, but for the ``declared`` blocks (all, by default).
+    others in the next step, and no parameter, since those may be changed between two steps by a schedule. Nor is it
+    kept where a run would begin with a call at zero, which has no shape in optimizers. Memories that nothing reads
+    any more are left out, but for the ``declared`` blocks (all, by default).
 
     Args:
         program: one step.
@@ -64,10 +65,13 @@ def _known_ahead(
         elif isinstance(i, CallOracle):
             calls.append(i.changed(now))
     after = Meanings({s: now(e) for s, e in program.next.items()})
+    begin = {b.symbol: b.init for b in program.blocks}
     for again in calls:
         if not _reads_alone(again, known_ahead, along):
             continue
         if any(after.of(v) is None for v in (again.point, *again.directions)):
+            continue
+        if not substitute(again.point, begin):
             continue
         ahead = again.changed(after)
         for known in (*calls, *held):
@@ -86,12 +90,14 @@ def _kept(
     taken |= {s.name for s in (*program.state, *program.parameters, *program.defined)}
     kept = VectorSymbol(next(n for n in _candidates(f"{again.target.name}_kept") if n not in taken))
     initial = {b.symbol: b.init for b in program.blocks}
-    block = Block(kept.name, "vector", "memory", substitute(again.as_call(), initial))
+    asked = substitute(again.as_call(), program.remembered)
+    block = Block(kept.name, "vector", "memory", substitute(asked, initial))
     others = tuple(i for i in program.instructions if again.target not in i.targets)
     trimmed = replace(program, instructions=others)
     renamed = trimmed.bind({again.target: kept})
     blocks, after = (*renamed.blocks, block), {**renamed.next, kept: now}
-    with_memory = replace(renamed, blocks=blocks, next=after)
+    remembered = {**program.remembered, kept: asked}
+    with_memory = replace(renamed, blocks=blocks, next=after, remembered=remembered)
     return with_memory.alive(*with_memory.state, *with_memory.outputs.values()), kept
 
 

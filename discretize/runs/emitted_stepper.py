@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import sympy as sp
 
 from ..._support.errors import OdescentError
-from ...dynamics.algebra.calculus import Symbol, oracles_in, substitute, symbols_of
+from ...dynamics.algebra.calculus import Symbol, oracles_in, symbols_of
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Call, Expr, VectorSymbol
 from ...dynamics.flows.evaluate import evaluate
@@ -27,7 +27,7 @@ from ...dynamics.vector_fields.objective import Objective
 from ..emit import called, load, oracle_arguments_of
 from ..emit.lowering.coefficients import in_order
 from ..programs import draws
-from ..programs.instructions import CallOracle
+from ..programs.program import Program
 from ..step.iteration import Iteration
 
 LIMIT = 1e30  # beyond it in absolute value, a state or a value counts as divergence
@@ -71,7 +71,7 @@ def algorithm_stepper(
         program.counter is not None or any(b.kind == "scalar" for b in program.blocks), bool(program.draws),
         program.classes_apart if isinstance(objective, Grouped) else program.classes,
         algorithm.clocks[1] if algorithm.clocks else "", program.state,
-        tuple(b.name for b in program.blocks if b.init == start), tuple(_held(algorithm)),
+        tuple(b.name for b in program.blocks if b.init == start), tuple(_held(program)),
     )  # fmt: skip
     return (_kept if kept else _made)(emitted, objective)
 
@@ -151,21 +151,11 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
 _kept = lru_cache(maxsize=128)(_made)
 
 
-def _held(algorithm: Iteration) -> Iterator[tuple[int, Expr]]:
-    """The memories in which a call is kept from step to step, each with the call at the state that it is beside."""
-    program, declared = algorithm.tuned, {b.name for b in algorithm.system.blocks}
-    before = {
-        e: s
-        for s, e in program.next.items()
-        if s.name in declared and isinstance(e, (VectorSymbol, sp.Symbol))
-    }
-    calls: dict[Any, Expr] = {
-        i.target: i.as_call() for i in program.instructions if isinstance(i, CallOracle)
-    }
+def _held(program: Program) -> Iterator[tuple[int, Expr]]:
+    """The places of the memories that a program makes, each with what it holds in the blocks of the same state."""
     for place, b in enumerate(program.blocks):
-        call = calls.get(program.next[b.symbol]) if b.name not in declared else None
-        if call is not None and symbols_of(at := substitute(call, before)) <= set(program.state):
-            yield place, at
+        if b.symbol in program.remembered:
+            yield place, program.remembered[b.symbol]
 
 
 def _with_held(

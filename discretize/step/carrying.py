@@ -79,6 +79,8 @@ def _asked_at(program: Program, s: VectorSymbol) -> list[tuple[_Asked, Expr]]:
     """What is asked at a block of the state in each step: plain calls and values, with what stands for each."""
     found: list[tuple[_Asked, Expr]] = []
     values = _meanings(program.instructions)
+    if not next(b.init for b in program.blocks if b.symbol == s):
+        return found  # a run would begin with a call at zero, which has no shape in optimizers
     for i in program.instructions:
         if isinstance(i, CallOracle) and values(i.point) == s:
             plain = not i.directions and not i.parameters and i.implicit == 0
@@ -177,7 +179,7 @@ def _carried(program: Program, choice: Choose, asked: _Asked, what: Expr) -> Pro
 
     more, target = extended(choice, program.next[asked.block], before, calls)
     begin = {b.symbol: b.init for b in program.blocks}
-    first = substitute(asked.at(asked.block), begin)
+    here = asked.at(asked.block)
     kind = "vector" if isinstance(kept, VectorSymbol) else "scalar"
     # The block and the choice, with the memory in the place of what was asked.
     listed = tuple(
@@ -194,8 +196,13 @@ def _carried(program: Program, choice: Choose, asked: _Asked, what: Expr) -> Pro
     blocks = tuple(
         replace(b, init=o.init) for b, o in zip(renamed.blocks, program.blocks, strict=True)
     )
-    memory = Block(kept.name, kind, "memory", first)
-    return replace(renamed, blocks=(*blocks, memory), next={**renamed.next, kept: target})
+    memory = Block(kept.name, kind, "memory", substitute(here, begin))
+    return replace(
+        renamed,
+        blocks=(*blocks, memory),
+        next={**renamed.next, kept: target},
+        remembered={**program.remembered, kept: here},
+    )
 
 
 __all__ = ["carried_by_choices"]

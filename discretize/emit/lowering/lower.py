@@ -21,6 +21,7 @@ from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol, oracles_in, substitute, symbols_of, tidy
 from ....dynamics.algebra.oracles import Oracle, in_argument
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol, zero
+from ....dynamics.vector_fields.block import start
 from ...programs.instructions import alive
 from ...programs.program import (
     Assign,
@@ -259,9 +260,10 @@ class Lowering:
         """
         p = self.program
         results = {b.name: p.next[b.symbol] for b in p.blocks} | dict(more or {})
-        step = read(self.routine(p.instructions, results))
-        outputs = {n: read(self.routine((), {n: e})) for n, e in p.outputs.items()}
-        init = read(self.routine((), {b.name: b.init for b in p.blocks}))
+        like = self._like(*(b.symbol for b in p.blocks), *p.outputs.values())
+        step = read(self.routine(p.instructions, results, like))
+        outputs = {n: read(self.routine((), {n: e}, like)) for n, e in p.outputs.items()}
+        init = read(self.routine((), {b.name: b.init for b in p.blocks}, self._like(start)))
         counted = counted or any("k" in r.symbols() for r in (step, *outputs.values()))
         return Lowered(
             self.parameters, self.table, p.blocks, (p.counter or COUNTER) if counted else None, init,
@@ -279,11 +281,22 @@ class Lowering:
                 found[b.name] = names[number]
         return found
 
+    def _like(self, *known: Expr) -> VectorSymbol | None:
+        """The first vector among what is known, if all vectors are of one space."""
+        one = all(number <= 0 for number in self.program.classes)
+        vectors = [s for s in known if isinstance(s, VectorSymbol) and s.kind == "vector"]
+        return vectors[0] if one and vectors else None
+
     def routine(
-        self, instructions: tuple[Instruction, ...], results: Mapping[str, Expr]
+        self,
+        instructions: tuple[Instruction, ...],
+        results: Mapping[str, Expr],
+        like: VectorSymbol | None = None,
     ) -> Routine:
-        """Statements for the instructions and the results."""
-        writer = Writer(self.table, self.arguments, {b.name for b in self.program.blocks})
+        """Statements for the instructions and the results; ``like`` has the shape of a zero that an oracle is given."""
+        writer = Writer(
+            self.table, self.arguments, {b.name for b in self.program.blocks}, like=like
+        )
         if self.kept:
             results = {n: self._drawn(n, e) for n, e in results.items()}
             instructions, read = alive(

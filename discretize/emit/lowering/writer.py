@@ -54,6 +54,7 @@ from .statements import (
     SweepLet,
     VectorLet,
     WindowLet,
+    ZeroLet,
 )
 
 TERMS = 4  # a longer sum is written in two lines
@@ -70,20 +71,24 @@ class Writer(GuardWriter):
         arguments: Mapping[Oracle, str],
         blocks: set[str],
         within: bool = False,
+        like: VectorSymbol | None = None,
     ) -> None:
         self.table, self.arguments, self.blocks = table, arguments, blocks
+        self.like = (
+            like  # of the space of all vectors, where there is one: it has the shape of their zero
+        )
         self.within = within  # in the product of a solve
         self.statements: list[Statement] = []
         self.made: dict[object, Any] = {}  # the names of vectors and scalars
         self.latest: dict[VectorSymbol, VectorSymbol] = {}  # what was pushed last to a window
 
     def inside(self) -> Writer:
-        made = Writer(self.table, self.arguments, self.blocks, True)
+        made = Writer(self.table, self.arguments, self.blocks, True, self.like)
         made.made = dict(self.made)
         return made
 
     def nested(self) -> Writer:
-        made = Writer(self.table, self.arguments, self.blocks, self.within)
+        made = Writer(self.table, self.arguments, self.blocks, self.within, self.like)
         made.made, made.latest = dict(self.made), dict(self.latest)
         return made
 
@@ -186,9 +191,10 @@ class Writer(GuardWriter):
         argument = self.arguments[oracle]
         covectors, directions = covectors_and_directions(directions)
         points = [*points_of(oracle, point), *covectors]
-        if not all(points):
+        if not (all(points) or self.like):
             raise NotCarried(
-                f"emitted code has no argument of {oracle.text} that is zero: zero has no shape."
+                f"emitted code has no argument of {oracle.text} that is zero: zero has no shape where vectors have "
+                "several."
             )
         if directions:
             derived = oracle.form.product
@@ -213,7 +219,8 @@ class Writer(GuardWriter):
             if isinstance(value, VectorSymbol):
                 return value
             target = VectorSymbol(self.table.fresh(name, name))
-            self.statements.append(VectorLet(target, value))
+            none = ZeroLet(target, self.like) if self.like and not value else None
+            self.statements.append(none or VectorLet(target, value))
             self.made[v] = target
         found: VectorSymbol = self.made[v]
         return found
