@@ -1,21 +1,25 @@
-"""Squared lengths found in sums of inner products: what is a square, what is not, and what it is worth."""
+"""Sums of inner products in differences: squared lengths and other forms, what is none, and what it is worth."""
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
+import pytest
 import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
 import odescent as od
-from odescent.discretize.step.builder import with_lengths
-from odescent.dynamics import vanishes
+from odescent.dynamics import start, substitute, vanishes
 from odescent.dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol, inner
+from odescent.dynamics.flows.differences import in_differences
+from odescent.dynamics.flows.evaluate import evaluate
 
-x, y, z = od.blocks("x y z")
-a = od.parameters("a")
+x, y, z, g, p = VECTORS = od.blocks("x y z g p")
+a, b = od.parameters("a b")
+f = od.Objective("f")
 
 
 def found(e: sp.Expr) -> tuple[sp.Expr, list[Vector]]:
@@ -23,10 +27,12 @@ def found(e: sp.Expr) -> tuple[sp.Expr, list[Vector]]:
     vectors: list[Vector] = []
 
     def named(v: Vector) -> Vector:
+        if len(v.terms) < 2:
+            return v
         vectors.append(v)
         return VectorSymbol(f"v{len(vectors)}")
 
-    return with_lengths(e, named), vectors
+    return in_differences(e, named), vectors
 
 
 @given(st.lists(st.integers(-3, 3), min_size=3, max_size=3), st.integers(1, 4), st.integers(-5, 5))
@@ -47,6 +53,7 @@ def test_every_square_is_found(weights: list[int], scale: int, more: int) -> Non
 def test_what_is_no_square_stays() -> None:
     for e in (
         inner(x, x) + inner(y, y), inner(x, y) * 2, inner(x, x) - 2 * inner(x, y) + 2 * inner(y, y),
+        inner(x, x) - inner(y, y), inner(x, x) + 2 * inner(x, y) - inner(y, y), inner(x, x) - a * inner(x, y),
         inner(x, x) + a, inner(x, x) * inner(y, y) + inner(x, y), a, od.Objective("f").value(x) + inner(x, x),
     ):  # fmt: skip
         assert found(e) == (e, [])
@@ -73,3 +80,82 @@ def test_the_program_takes_the_difference_first() -> None:
     kick = machine.step({"x": start}, 0, draw)["x"][0, 0] - 1e8
     gap = start - 1e8
     np.testing.assert_allclose(kick, np.sqrt(np.sum(gap**2)), atol=2e-8)
+
+
+def in_blocks(short: sp.Expr, vectors: list[Vector]) -> sp.Expr:
+    return substitute(short, {VectorSymbol(f"v{i}"): v for i, v in enumerate(vectors, 1)})
+
+
+@pytest.mark.parametrize(
+    ("form", "differences"),
+    [
+        (inner(x - y, g - p), [x - y, g - p]),
+        (inner(g, x - y) * a - a, [x - y]),
+        (inner(x - y, x - y + g), [x - y]),
+        (inner(x - y, x - y) + inner(x - z, x - z), [x - z, y - z]),
+        (inner(g, g) - inner(g, p), [g - p]),
+        (2 * inner(x, x) - 3 * inner(x, y) + inner(y, y), [x - y, 2 * x - y]),
+        (inner(a * g - x, a * g - x), [a * g - x]),
+        (inner(a * x + b * y, a * x + b * y), [a * x + b * y]),
+        (inner(g - p, g - p) + inner(x + y, x + y), [g - p, x + y]),
+    ],
+)
+def test_a_form_in_differences_is_written_in_them(form: sp.Expr, differences: list[Vector]) -> None:
+    short, vectors = found(form)
+    assert len(vectors) == len(differences)
+    assert all(any(v in (d, -d) for v in vectors) for d in differences)
+    assert vanishes(in_blocks(short, vectors) - form)
+    assert not any(sp.denom(c).free_symbols for v in vectors for c in v.terms.values())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_forms_keep_their_values_and_do_not_cancel(seed: int) -> None:
+    """With x and y that agree to ten digits, and g and p, beside the same in 60 digits."""
+    rng = random.Random(seed)
+
+    def drawn() -> Vector:
+        u, v = rng.sample([x - y, g - p], 2)
+        more = rng.choice([0, 1, -2, a]) * v
+        return u * rng.choice([1, 2, b]) + (more if rng.random() < 0.5 else u * 0)
+
+    e = inner(drawn(), drawn()) * rng.choice([1, a]) + inner(drawn(), drawn()) * rng.choice([0, 3])
+    e = rng.choice([e, sp.exp(e), (e + 1) / (inner(x - y, x - y) + 1), sp.sqrt(1 + e**2) - 1])
+    short, vectors = found(e)
+    assert vanishes(in_blocks(short, vectors) - e)
+    e = inner(drawn(), drawn())
+    near = np.random.default_rng(seed)
+    at: dict[Any, Any] = {a: 0.7, b: 1.3}
+    for first, second in ((x, y), (g, p)):
+        at[first] = near.normal(size=3)
+        at[second] = at[first] + 1e-10 * near.normal(size=3)
+    # what each inner product is, in 60 digits
+    exact = {n: exactly(n, at) for n in e.atoms(ScalarNode)}
+    wanted = e.xreplace(exact).xreplace({s: sp.Rational(at[s]) for s in (a, b)})
+    assert abs(evaluate(e, at, {}, np) / float(wanted) - 1) < 1e-9
+
+
+def exactly(node: ScalarNode, at: dict[Any, Any]) -> sp.Rational:
+    left, right = (at[v] for v in node.arguments)
+    return sum(
+        sp.Rational(float(u)) * sp.Rational(float(v)) for u, v in zip(left, right, strict=True)
+    )
+
+
+def test_secant_steps_go_on_to_the_last_digit() -> None:
+    """Barzilai and Borwein's steps with the last point as a block: <x - y, x - y>/<x - y, g - p>, far from zero."""
+    move, change = x - y, f.grad(x) - p
+    step = inner(move, move) / inner(move, change)
+    before = start - f.grad(start) / 100
+    made = {x: x - step * f.grad(x), y: x, p: f.grad(x)}
+    method = od.method(made, output=x, init={y: before, p: f.grad(before)}, name="secant")
+    curvature, center = np.array([1.0, 3.0, 10.0]), np.array([100.0, 200.0, 300.0])
+    slope = lambda q: curvature * (q - center)
+    found = method.run(lambda q: (curvature * (q - center) ** 2).sum() / 2, np.zeros(3), 28).x
+    at = np.zeros(3)
+    last = at - slope(at) / 100
+    for k in range(29):
+        size = np.abs(at - center).max()
+        np.testing.assert_allclose(found[k], at, rtol=0, atol=1e-6 * size + 1e-12)
+        move, change = at - last, slope(at) - slope(last)
+        at, last = at - move @ move / (move @ change) * slope(at), at
+    assert size < 1e-9

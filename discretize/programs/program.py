@@ -240,6 +240,18 @@ class Program(Rendered):
         """The same where there are guards: what stands inside of these is left as it is."""
         return self._inlined(self.instructions)
 
+    @cached_property
+    def asked(self) -> tuple[CallOracle, ...]:
+        """Its calls with what they ask written out, as far as that is not too large."""
+        values = Meanings()
+        kept: list[Instruction] = []
+        for i in self.instructions:
+            if isinstance(i, Assign):
+                values.define(i.target, i.value)
+            else:
+                kept.append(i.changed(values))
+        return replace(self, instructions=tuple(kept)).calls
+
     def _inlined(self, instructions: tuple[Instruction, ...]) -> Program:
         values = Meanings()
         kept: list[Instruction] = []

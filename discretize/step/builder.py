@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -11,10 +11,10 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice, unknown
 from ...dynamics.algebra.calculus import Symbol, change, nothing, substitute, tidy
-from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.oracles import Oracle
-from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol, inner, zero
+from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
 from ...dynamics.algebra.windows import is_window, pushed
+from ...dynamics.flows.differences import in_differences
 from ...dynamics.flows.system import System
 from ...dynamics.implicit.roots import RootScalar, RootVector, roots_of
 from ...dynamics.samples.monomials import with_signs_squared
@@ -24,48 +24,6 @@ from ..programs.meanings import Meanings
 from ..programs.program import Assign, CallOracle, Count, Draw, Instruction
 from ..programs.stages import staged_in
 from ..programs.substeps import PREVIOUS, START, Flow, Let
-
-
-def with_lengths(e: sp.Expr, named: Callable[[Vector], Vector]) -> sp.Expr:
-    """The scalar with each sum c |v|^2 over two or more atoms as c times the inner product of ``named(v)``.
-
-    ``named`` gives the vector a name, for instance by an assignment. Sums that are no such square stay as they are.
-    """
-    if isinstance(e, ScalarNode) or not e.has(ScalarNode):
-        return e
-    if e.is_Add:
-        found = _square(e)
-        if found is not None:
-            factor, v = found
-            short = named(v)  # perhaps a multiple of a name
-            return factor * inner(short, short)
-    return e.func(*[with_lengths(a, named) for a in e.args])
-
-
-def _square(e: sp.Expr) -> tuple[sp.Expr, Vector] | None:
-    """c and v, where a sum of inner products is c |v|^2."""
-    gram: dict[tuple[Vector, Vector], sp.Expr] = {}
-    for term in e.args:
-        nodes = [f for f in sp.Mul.make_args(term) if isinstance(f, ScalarNode)]
-        if len(nodes) != 1 or nodes[0].kind != "inner":
-            return None
-        node = nodes[0]
-        factor = term / node  # other inner products may divide it, as in the square of v/|v|^2 - m
-        a, b = node.arguments
-        for pair in [(a, b)] if a == b else [(a, b), (b, a)]:
-            gram[pair] = gram.get(pair, sp.S.Zero) + (factor if a == b else factor / 2)
-    atoms = list(dict.fromkeys(a for pair in gram for a in pair))
-    first = next((a for a in atoms if not is_zero(gram.get((a, a), sp.S.Zero))), None)
-    if first is None or len(atoms) < 2:
-        return None
-    scale = gram[first, first]
-    weights = {a: canonical(gram.get((first, a), sp.S.Zero) / scale) for a in atoms}
-    for a in atoms:
-        for b in atoms:
-            if not is_zero(gram.get((a, b), sp.S.Zero) - scale * weights[a] * weights[b]):
-                return None
-    return canonical(scale), sum((a * w for a, w in weights.items()), zero)
-
 
 LOOP, CHOICE = "Repeat", "Select"
 Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
@@ -162,7 +120,7 @@ class Builder:
             return self.result(node) if isinstance(node, Call) else None
 
         e = self.rooted(e)
-        return self.named_lengths(with_signs_squared(change(e, rule)))
+        return self.with_gaps(with_signs_squared(change(e, rule)))
 
     def rooted(self, e: Expr) -> Expr:
         """``e`` with its implicit functions by names, those that others need first.
@@ -185,27 +143,26 @@ class Builder:
             named[root] = named[own] = self.roots[own]
         return change(e, named.get) if named else e
 
-    def named_lengths(self, e: Expr) -> Expr:
-        """``e`` with vectors named whose squared length is in it, so that no inner products cancel."""
-
+    def with_gaps(self, e: Expr) -> Expr:
+        """``e`` with vectors named of which it has inner products, so that none cancel."""
         if not isinstance(e, Vector):
-            return with_lengths(e, self.gap)
-        return Vector.of((a, with_lengths(c, self.gap)) for a, c in e.terms.items())
+            return in_differences(e, self.gap)
+        return Vector.of((a, in_differences(c, self.gap)) for a, c in e.terms.items())
 
     def gap(self, v: Vector) -> Vector:
-        """A vector by a name, but for a factor that its terms share; one term stands for itself."""
+        """A vector by a name, but for a number that its terms share; one term stands for itself."""
         if len(v.terms) < 2:
             return v
         own = set(self.state.values())
         first = min(v.terms, key=lambda a: (a not in own, a.key))
-        factor = v.terms[first]
-        plain = tidy(v * (1 / factor))
+        number = v.terms[first].as_coeff_Mul()[0]
+        plain = tidy(v * (1 / number))
         if plain not in self.gaps:
             target = VectorSymbol(self.fresh("gap", first=True))
             self.instructions.append(Assign(target, plain))
             self.gaps[plain] = target
             self.values.define(target, plain)
-        named: Vector = self.gaps[plain] * factor
+        named: Vector = self.gaps[plain] * number
         return named
 
     def result(self, node: Call, implicit: sp.Expr = sp.S.Zero) -> VectorSymbol:

@@ -39,6 +39,7 @@ from ..vector_fields.functions import oracle_of, together
 from ..vector_fields.objective import Objective
 from ..vector_fields.own_functions import along_all
 from ..vector_fields.system import VectorFields
+from .differences import with_differences
 from .quadrature import quadrature
 
 Oracles = Mapping[str, Callable[..., Any]]
@@ -343,6 +344,11 @@ def _scalar(e: sp.Expr, values: _Known, oracles: Oracles, xp: Any) -> Any:
         return value ** (
             int(exponent) if exponent.is_Integer else _value(exponent, values, oracles, xp)
         )
+    if e.is_Add:
+        e, made = with_differences(e)
+        if made:
+            values.update({s: _value(v, values, oracles, xp) for s, v in made})
+            return _value(e, values, oracles, xp)
     parts = [_value(a, values, oracles, xp) for a in e.args]
     if e.is_Add:
         return functools.reduce(operator.add, parts)

@@ -159,9 +159,8 @@ def _averaging(p: Program, gradient: VectorSymbol) -> tuple[Program, dict[str, s
 
 
 def _general(program: Program, explicit: list[CallOracle]) -> Layout:
-    flat = program.opened()
     output = program.outputs["x"]
-    points = [c.point for c in flat.calls if _is_gradient(c)]
+    points = [c.point for c in program.asked if _is_gradient(c)]
     by_symbol = {b.symbol: b for b in program.blocks if b.init == start}
     assert isinstance(output, Vector)
     wanted = [*points[:1], output, *([] if output.calls() else by_symbol)]
@@ -184,7 +183,7 @@ def _general(program: Program, explicit: list[CallOracle]) -> Layout:
         p = replace(p, next=after, outputs={**p.outputs, "x": PARAMS})
         holds = "the algorithm's output"
     p = p.alive(p.next[PARAMS], p.outputs["x"])
-    asked = [c for c in p.opened().calls if _is_gradient(c)]
+    asked = [c for c in p.asked if _is_gradient(c)]
     at_params = bool(asked) and asked[0].point == PARAMS
     p, first = _with_first_gradient(p, asked[0].target if at_params else None)
     if at_params and len(asked) == 1:

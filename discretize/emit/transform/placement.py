@@ -75,7 +75,7 @@ def _vectors(program: Program) -> set[Symbol]:
 
 def _homes(program: Program) -> Iterator[Vector]:
     vectors = _vectors(program)
-    points = [c.point for c in program.opened().calls if plain_gradient(c)]
+    points = [c.point for c in program.asked if plain_gradient(c)]
     yield from [p for p in points if set(p.terms) and set(p.terms) <= vectors][:1]
     output = program.outputs["x"]
     assert isinstance(output, Vector)

@@ -1,0 +1,210 @@
+"""Sums of inner products as forms in fewer vectors, their differences, so that large products do not cancel.
+
+Expressions hold inner products of atoms: |x - y|^2 is |x|^2 - 2 <x, y> + |y|^2, of which nothing is left in rounded
+arithmetic where x and y are close. A sum of inner products is a quadratic form in its atoms. Where its matrix A has a
+lower rank than rows, A = B^T C B with the rows of B independent and C a part of A: it is the form C in the vectors B.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+import sympy as sp
+
+from ..algebra.calculus import tidy
+from ..algebra.exact import canonical, is_zero, sample
+from ..algebra.vectors import ScalarNode, Vector, VectorSymbol, inner
+from ..samples.contraction import ones
+
+_MOST = 8  # vectors of a form
+
+
+def in_differences(e: sp.Expr, named: Callable[[Vector], Vector]) -> sp.Expr:
+    """The scalar with its sums of inner products in fewer vectors, where there are fewer.
+
+    Args:
+        e: a scalar.
+        named: gives a vector a name, for instance by an assignment, or a multiple of one.
+    """
+    if isinstance(e, ScalarNode) or not e.has(ScalarNode):
+        return e
+    if not e.is_Add:
+        return e.func(*[in_differences(a, named) for a in e.args])
+    found, rest = _products(e)
+    terms = [in_differences(a, named) for a in rest]
+    for atoms in _connected(found):
+        own = {pair: c for pair, c in found.items() if pair[0] in atoms}
+        form = _form(tuple(atoms), own)
+        if form is None:
+            terms += [in_differences(c, named) * inner(*pair) for pair, c in own.items()]
+            continue
+        vectors = [named(v) for v in form[0]]
+        for (i, j), c in form[1].items():
+            terms.append(in_differences(c, named) * inner(vectors[i], vectors[j]))
+    return sp.Add(*terms)
+
+
+@lru_cache(maxsize=1 << 12)
+def with_differences(e: sp.Expr) -> tuple[sp.Expr, tuple[tuple[VectorSymbol, Vector], ...]]:
+    """The same for evaluation: the scalar in symbols for its differences, and what these stand for."""
+    made: dict[Vector, VectorSymbol] = {}
+
+    def named(v: Vector) -> Vector:
+        if len(v.terms) < 2:
+            return v
+        number = v.terms[min(v.terms, key=lambda a: a.key)].as_coeff_Mul()[0]
+        plain = tidy(v * (1 / number))
+        return made.setdefault(plain, VectorSymbol(f"({plain})")) * number
+
+    short = in_differences(e, named)
+    return short, tuple((s, v) for v, s in made.items())
+
+
+_Gram = dict[tuple[Vector, Vector], sp.Expr]
+
+
+def _products(e: sp.Expr) -> tuple[_Gram, list[sp.Expr]]:
+    """The coefficients of inner products in a sum, by the pair of their vectors, and its other terms.
+
+    Coefficients may have other inner products in denominators, as in the square of v/|v|^2 - m.
+    """
+    found: _Gram = {}
+    rest: list[sp.Expr] = []
+    for term in e.args:
+        nodes = [f for f in sp.Mul.make_args(term) if type(f) is ScalarNode]
+        node = nodes[0] if len(nodes) == 1 and nodes[0].kind == "inner" else None
+        if node is None or any(a.operates or a == ones for a in node.arguments):
+            rest.append(term)
+            continue
+        pair = (node.arguments[0], node.arguments[1])
+        found[pair] = found.get(pair, sp.S.Zero) + term / node
+    return found, rest
+
+
+def _connected(found: _Gram) -> list[list[Vector]]:
+    """The vectors of a sum, in groups without products between them."""
+    groups: list[list[Vector]] = []
+    for pair in found:
+        touched = [g for g in groups if any(a in g for a in pair)]
+        merged = list(dict.fromkeys([a for g in touched for a in g] + [*pair]))
+        groups = [g for g in groups if g not in touched] + [merged]
+    return groups
+
+
+_Form = tuple[list[Vector], dict[tuple[int, int], sp.Expr]]  # vectors, and coefficients of products
+
+
+def _form(atoms: tuple[Vector, ...], gram: _Gram) -> _Form | None:
+    """A form of atoms in other vectors, fewer or their difference; None where there are none."""
+    if not 2 <= len(atoms) <= _MOST:
+        return None
+    whole = {}
+    for (a, b), c in gram.items():
+        for pair in ((a, b), (b, a)):
+            whole[pair] = c if a == b else c / 2
+    numbers = _numbers(whole)
+    if len(_pivots(atoms, numbers)) < len(atoms):
+        return _shorter(atoms, whole, numbers)
+    if len(atoms) > 2 or not _is_small(sum(numbers.values()), numbers.values()):
+        return None
+    return _factored(*atoms, whole)
+
+
+def _shorter(atoms: tuple[Vector, ...], gram: _Gram, numbers: _Numbers) -> _Form | None:
+    """The form in fewer vectors, without denominators that it does not have."""
+    known = sp.lcm_list([sp.fraction(canonical(c))[1] for c in gram.values()])
+    tried: list[set[Vector]] = []
+    for k in range(len(atoms)):
+        pivots = _pivots(atoms[k:] + atoms[:k], numbers)
+        if {*pivots} in tried:
+            continue
+        tried.append({*pivots})
+        core = sp.Matrix([[gram.get((a, b), sp.S.Zero) for b in pivots] for a in pivots])
+        sides = sp.Matrix([[gram.get((a, b), sp.S.Zero) for b in atoms] for a in pivots])
+        rows, determinant = core.adjugate() * sides, core.det()
+        rows = rows.applyfunc(lambda x, by=determinant: canonical(x / by))
+        scales = [
+            sp.S.One
+            if all(_divides(x, known) for x in rows.row(i))
+            else sp.lcm_list([sp.fraction(x)[1] for x in rows.row(i)])
+            for i in range(len(pivots))
+        ]
+        form = {
+            (i, j): canonical(core[i, j] * (1 if i == j else 2) / (scales[i] * scales[j]))
+            for i in range(len(pivots))
+            for j in range(i, len(pivots))
+            if core[i, j] != 0
+        }
+        fine = all(_divides(c, known**2) for c in form.values())
+        if fine and _is_exact(atoms, pivots, gram, sides, rows):
+            vectors = [
+                Vector.of((a, canonical(rows[i, j] * scale)) for j, a in enumerate(atoms))
+                for i, scale in enumerate(scales)
+            ]
+            return vectors, form
+    return None
+
+
+def _is_exact(
+    atoms: tuple[Vector, ...], pivots: list[Vector], gram: _Gram, sides: sp.Matrix, rows: sp.Matrix
+) -> bool:
+    """Whether the rows of the other atoms follow from those of the pivots, not at some values alone."""
+    others = [(i, a) for i, a in enumerate(atoms) if a not in pivots]
+    return all(
+        is_zero((rows.col(i).T * sides.col(j))[0] - gram.get((a, b), sp.S.Zero))
+        for i, a in others
+        for j, b in others
+        if i <= j
+    )
+
+
+def _factored(u: Vector, v: Vector, gram: _Gram) -> _Form | None:
+    """A form of two vectors that is zero where they are equal: their difference times another; None for others."""
+    if not is_zero(sp.Add(*gram.values())):
+        return None
+    first, last = gram.get((u, u), sp.S.Zero), gram.get((v, v), sp.S.Zero)
+    if 0 in (first, last):
+        return [u - v, v if first == 0 else u], {(0, 1): first - last}
+    return [u - v, u * first - v * last], {(0, 1): sp.S.One}
+
+
+def _divides(c: sp.Expr, denominator: sp.Expr) -> bool:
+    """Whether what a coefficient is divided by is a number, or stands in the sum already."""
+    return bool(sp.fraction(canonical(c * denominator))[1].is_number)
+
+
+_Numbers = dict[tuple[Vector, Vector], Any]
+
+
+def _is_small(x: Any, beside: Iterable[Any]) -> bool:
+    return bool(abs(x) <= sp.Rational(1, 10**25) * max(1, *map(abs, beside)))
+
+
+def _numbers(gram: _Gram) -> _Numbers:
+    """The matrix of a form at some values of all that its coefficients depend on."""
+    inside = {s for c in gram.values() for s in c.free_symbols | c.atoms(ScalarNode)}
+    values = sample(sorted(inside, key=str))
+
+    found = {pair: c.xreplace(values) for pair, c in gram.items()}
+    if all(c.is_Rational for c in found.values()):
+        return {pair: Fraction(int(c.p), int(c.q)) for pair, c in found.items()}
+    return {pair: sp.N(c, 50) for pair, c in found.items()}
+
+
+def _pivots(atoms: Sequence[Vector], numbers: _Numbers) -> list[Vector]:
+    """The first atoms whose rows span the others."""
+    rows = [[numbers.get((a, b), 0) for b in atoms] for a in atoms]
+    kept: list[Vector] = []
+    done: list[tuple[int, list[Any]]] = []
+    for a, row in zip(atoms, rows, strict=True):
+        left = list(row)
+        for place, other in done:
+            left = [x - left[place] / other[place] * y for x, y in zip(left, other, strict=True)]
+        sizes = [abs(x) for x in left]
+        if not _is_small(max(sizes), row):
+            done.append((sizes.index(max(sizes)), left))
+            kept.append(a)
+    return kept
