@@ -14,9 +14,10 @@ from .._support.arguments import checked
 from .._support.errors import NotCarried, NotConsistent, OdescentError
 from .._support.numbers import check_whole
 from ..dynamics.algebra.scalars import check_known, exact_values
-from ..dynamics.algebra.vectors import Expr, VectorSymbol
+from ..dynamics.algebra.vectors import Expr, VectorSymbol, zero
 from ..dynamics.flows.system import System
 from ..dynamics.vector_fields.block import Block, start
+from ..dynamics.vector_fields.spaces import Spaces
 from .equality.verdict import Equivalence
 from .expansion.backward_error import (
     coefficient_drift,
@@ -346,20 +347,23 @@ def method(
     Args:
         updates: the new value of each block, assigned simultaneously, after ``before``.
         output: the iterate, as an expression in the blocks.
-        init: initial values in x0; blocks start at x0 by default.
+        init: initial values in x0; by default blocks start at x0, those in the space of a map's values at zero.
         before: assignments made before ``updates``, such as the point of the gradient.
         tuning: values of parameters in terms of mu and L.
         name: of the algorithm.
         reference: its source, with DOI or arXiv number.
     """
     symbols = list(dict.fromkeys([*(before or {}), *updates]))
+    lets = (*((Let(before),) if before else ()), Let(updates))
+    spaces = Spaces()
+    for s, e in (item for let in lets for item in let.assign.items()):
+        spaces.equate(s, e)
     declared = [
-        Block(s.name, s.kind, "memory", start)
+        Block(s.name, s.kind, "memory", zero if spaces.valued(s, output) else start)
         if isinstance(s, VectorSymbol)
         else Block(s.name, "scalar", "memory", sp.S.Zero)
         for s in symbols
     ]
-    lets = (*((Let(before),) if before else ()), Let(updates))
     system = System({}, blocks=declared, output=output, init=init, name=name)
     return Algorithm(
         system, Scheme(lets, name or "map"), tuning=tuning, name=name, reference=reference

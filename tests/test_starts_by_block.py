@@ -124,3 +124,30 @@ def test_a_guarded_method_begins_with_what_it_keeps_at_its_own_block() -> None:
         fine = float(value(moved)) <= float(value(ahead))
         ahead, times = (moved, 2 * times) if fine else (ahead, times / 2)
         at = at + 0.11 * (ahead - at)
+
+
+def test_a_dual_block_of_a_method_begins_at_zero_in_its_own_space() -> None:
+    """Chambolle and Pock's steps for |K x - b|_1 + |x|^2/2: the dual block began at x0, of another shape."""
+    matrix = np.array([[1.0, 0.5, 0.0], [0.0, 1.0, -1.0], [0.3, 0.0, 1.0], [1.0, 1.0, 1.0]])
+    offset = np.array([1.0, -1.0, 0.5, 2.0])
+    lam, ahead = od.blocks("lam ahead")
+    tau, sigma = od.parameters("tau sigma")
+    apart = od.Map("c")
+    clipped = lambda e: sp.Max(-1, sp.Min(1, e))
+    dual = od.elementwise(clipped, lam + sigma * apart(ahead))
+    moved = od.Objective("g").prox(x - tau * apart.vjp(ahead, dual), tau)
+    updates = {lam: dual, x: moved, ahead: 2 * moved - x}
+    method = od.method(updates, output=x, name="primal_dual")
+    shrunk = od.Objective("g", prox=lambda z, t: z / (1 + t))
+    functions = {"g": shrunk, "c": lambda z: matrix @ z - offset}
+    begin = {x: np.ones(3), lam: np.zeros(4)}
+    found = method.run(functions, begin, 200, tau=0.3, sigma=0.3)
+    p, q, z = np.ones(3), np.zeros(4), np.ones(3)
+    for k in range(201):
+        np.testing.assert_allclose(found.x[k], p, rtol=1e-12, atol=1e-13)
+        q = np.clip(q + 0.3 * (matrix @ z - offset), -1, 1)
+        new = (p - 0.3 * matrix.T @ q) / 1.3
+        p, z = new, 2 * new - p
+    assert np.abs(found.x[-1] - found.x[-2]).max() < 1e-8
+    with pytest.raises(od.OdescentError, match="no start determines the shape of lam"):
+        method.run(functions, {x: np.ones(3)}, 5, tau=0.3, sigma=0.3)

@@ -25,6 +25,8 @@ from ..implicit.roots import RootScalar, RootVector
 from .block import start
 from .system import VectorFields
 
+_OUTPUT = ("sum", "output")
+
 
 class Spaces:
     """Classes of vectors of one shape.
@@ -146,6 +148,12 @@ class Spaces:
         for s, part in rows.items():
             self.equate(("row", operator, s), apply(part, right))
         return self._solutions[operator]
+
+    def valued(self, s: Symbol, output: Expr) -> bool:
+        """Whether a vector is in the space of a map's values, and that is not known to be the one of the output."""
+        self.equate(_OUTPUT, output)
+        images = {self.of(k) for k in self._above if isinstance(k, tuple) and k[0] == "image"}
+        return self.of(s) in images - {self.of(_OUTPUT)}
 
     def apart(self, blocks: Iterable[Symbol]) -> tuple[int, ...]:
         """A number for each block, the same for those of one shape, -1 for a scalar, whatever they start at."""
