@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -314,3 +315,25 @@ def test_what_is_refused() -> None:
         to_ito(od.System(opaque, calculus="stratonovich"))
     with pytest.raises(od.OdescentError, match="cannot be combined"):
         Operator([x], {(1,): 1}) + Operator([y], {(1,): 1})
+
+
+def test_noise_with_a_kink_has_its_density_equation_and_noise_that_jumps_has_none() -> None:
+    """The product of a jump's derivative and a jump stayed in the equation, which is no function."""
+    x, sigma = od.blocks("x"), sp.Symbol("sigma", positive=True)
+
+    def amplified(amplitude: Callable[[sp.Expr], sp.Expr]) -> od.System:
+        noise = {x: od.Diffusion(sigma * od.elementwise(amplitude, x))}
+        return od.System({"all": od.Field({x: -x}, noise)}, output=x)
+
+    y = sp.Symbol("x", real=True)
+    kinked = fokker_planck(amplified(lambda e: sp.Max(0, e)), sp.exp(-(y**2) / 2), 1)
+    assert not kinked.has(sp.DiracDelta, sp.Derivative)
+    for point in (-0.7, 0.4):  # (x p)' + sigma^2/2 (x^2 p)'' where x > 0
+        p = sp.exp(-(y**2) / 2)
+        wanted = sp.diff(y * p, y) + (sigma**2 / 2 * sp.diff(y**2 * p, y, 2) if point > 0 else 0)
+        assert abs((kinked - wanted).subs({y: point, sigma: 0.8})) < 1e-12
+    for jumping in (sp.sign, lambda e: sp.Piecewise((1, e > 0), (2, True))):
+        with pytest.raises(od.OdescentError, match="jumps, so it has no derivative"):
+            fokker_planck(amplified(jumping), sp.exp(-(y**2) / 2), 1)
+    with pytest.raises(od.OdescentError, match="jumps, so it has no derivative"):
+        generator(od.system("overdamped_langevin"), sp.Abs(y), 1)

@@ -99,7 +99,7 @@ def _scalar_derivative(e: sp.Expr, direction: Directions) -> sp.Expr:
 @functools.lru_cache(maxsize=1 << 12)
 def slope(e: sp.Expr, s: sp.Symbol) -> sp.Expr:
     """The derivative of a scalar in one of its symbols; OdescentError where the scalar jumps."""
-    rate = sp.diff(e, s)
+    rate = sp.diff(by_signs(e), s)
     for jump in rate.atoms(sp.DiracDelta):
         if _vanishes_at(rate, jump):
             rate = rate.xreplace({jump: sp.S.Zero})

@@ -15,6 +15,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
+from ..algebra.calculus import slope
 from ..algebra.scalars import as_scalar
 from ..algebra.series import taylor
 from ..algebra.vectors import Call, Expr, Vector, VectorSymbol, scalar_calls, zero
@@ -55,8 +56,8 @@ class Consensus(Rendered):
     def by_particle(self, i: int) -> sp.Matrix:
         """dm/dx_i = w_i (I - alpha (x_i - m) grad f(x_i)^T), a d x d matrix."""
         x = self.particles[i]
-        slope = sp.Matrix([[sp.diff(self.values[i], c) for c in x]])
-        return self.weights[i] * (sp.eye(len(x)) - self.alpha * (sp.Matrix(x) - self.point) * slope)
+        rise = sp.Matrix([[slope(self.values[i], c) for c in x]])
+        return self.weights[i] * (sp.eye(len(x)) - self.alpha * (sp.Matrix(x) - self.point) * rise)
 
     def by_alpha(self) -> sp.Matrix:
         """dm/dalpha = -Cov_w(x, f), d coordinates."""
@@ -208,11 +209,11 @@ def laplace_mean(potential: object, at: Sequence[sp.Symbol], order: int = 1) -> 
     terms = [sp.S.Zero] * (top + 1)
     for k in range(3, top + 3):
         for i in indices(n, k):
-            slope = sp.diff(phi, *[(s, p) for s, p in zip(coordinates, i, strict=True) if p])
-            if slope == 0:
+            rate = sp.diff(phi, *[(s, p) for s, p in zip(coordinates, i, strict=True) if p])
+            if rate == 0:
                 continue
             symbol = sp.Dummy("d")
-            known[symbol] = slope
+            known[symbol] = rate
             terms[k - 2] -= symbol * monomial(z, i) / index_factorial(i)
     weight = _exponential_series(terms)
     covariance, inverse = sp.zeros(n, n), curved.inv()

@@ -15,7 +15,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
-from ..algebra.calculus import Symbol
+from ..algebra.calculus import Symbol, slope
 from ..algebra.products import Elementwise, Product, slots
 from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
@@ -168,7 +168,7 @@ class Coordinates(Rendered):
         dummies = [sp.Dummy(f"u{i + 1}", real=True) for i in range(self.dimension)]
         if oracle.kind == "grad":
             potential = self.value(oracle.of, dummies)
-            found = [sp.diff(potential, u) for u in dummies]
+            found = [slope(potential, u) for u in dummies]
         else:
             found = self._map(
                 oracle.of if oracle.kind != "prox" else oracle.name, dummies, atom.parameters
@@ -176,7 +176,7 @@ class Coordinates(Rendered):
         for direction in atom.directions:
             parts = self.vector(direction)
             found = [
-                sp.Add(*[sp.diff(e, u) * c for u, c in zip(dummies, parts, strict=True)])
+                sp.Add(*[slope(e, u) * c for u, c in zip(dummies, parts, strict=True)])
                 for e in found
             ]
         here = dict(zip(dummies, point, strict=True))

@@ -15,6 +15,7 @@ import sympy as sp
 
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
+from ..algebra.calculus import slope
 from ..algebra.scalars import as_scalar
 
 Index = tuple[int, ...]  # how often each coordinate is differentiated
@@ -128,8 +129,10 @@ class Operator(Rendered):
 
 
 def _differentiated(e: sp.Expr, over: tuple[sp.Symbol, ...], index: Index) -> sp.Expr:
-    repeated = [(s, n) for s, n in zip(over, index, strict=True) if n]
-    return sp.diff(e, *repeated) if repeated else e
+    for s, n in zip(over, index, strict=True):
+        for _ in range(n):
+            e = slope(e, s)
+    return e
 
 
 def indices(dimension: int, order: int) -> list[Index]:

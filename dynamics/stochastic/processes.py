@@ -15,6 +15,7 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
+from ..algebra.calculus import slope
 from ..algebra.scalars import as_scalar
 from ..algebra.vectors import Vector, VectorSymbol
 from ..flows.system import System
@@ -121,7 +122,7 @@ class SDE(Rendered):
             half
             * sp.Add(
                 *[
-                    self.noise[j, k] * sp.diff(self.noise[i, k], s)
+                    self.noise[j, k] * slope(self.noise[i, k], s)
                     for k in range(self.noise.cols)
                     for j, s in enumerate(self.state)
                 ]
@@ -313,9 +314,8 @@ def ito_formula(
         raise OdescentError(
             "Ito's formula for this process has jump terms; use generator for its mean."
         )
-    rate = generator(sde, value) + (sp.diff(value, sde.time) if sde.time is not None else 0)
-    slope = sp.Matrix([[sp.diff(value, s) for s in sde.state]])
-    return rate, list(slope * sde.noise)
+    rate = generator(sde, value) + (slope(value, sde.time) if sde.time is not None else 0)
+    return rate, list(sp.Matrix([[slope(value, s) for s in sde.state]]) * sde.noise)
 
 
 def sde(
