@@ -15,7 +15,7 @@ import odescent as od
 from odescent.dynamics import start, substitute, vanishes
 from odescent.dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol, inner
 from odescent.dynamics.flows.differences import in_differences
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.flows.evaluate import evaluate, vector_field
 
 x, y, z, g, p = VECTORS = od.blocks("x y z g p")
 a, b = od.parameters("a b")
@@ -159,3 +159,32 @@ def test_secant_steps_go_on_to_the_last_digit() -> None:
         move, change = at - last, slope(at) - slope(last)
         at, last = at - move @ move / (move @ change) * slope(at), at
     assert size < 1e-9
+
+
+def test_products_of_entries_are_taken_of_differences() -> None:
+    """(g - m)^2 of nearly equal entries fell below zero, and its root was no number."""
+    m = od.blocks("m")
+    spread = od.elementwise(sp.sqrt, od.hadamard(f.grad(x) - m, f.grad(x) - m))
+    method = od.method({x: x - a * spread, m: f.grad(x)}, output=x, name="spread")
+    entries = np.array([0.1, 0.7, 1.3, 2.9])
+    near = entries * (1 + 1e-12)
+    moved = {x: entries, m: near}
+    found = method.run(lambda q: (q**2).sum() / 2, moved, 1, a=1.0).x[1]
+    np.testing.assert_array_equal(found, entries - np.abs(entries - near))
+    flow = od.System({"all": {x: -spread, m: f.grad(x) - m}}, output=x)
+    rates = vector_field(flow, {"grad": lambda q: q}, {}, np)(0.0, (entries, near))
+    np.testing.assert_array_equal(rates[0], -np.abs(entries - near))
+
+
+@pytest.mark.parametrize("at", ["point", "parameter", "operator", "entries"])
+def test_scalars_inside_of_vectors_are_taken_of_differences(at: str) -> None:
+    """At the point of a gradient, as the step of a prox, in a solve, and in a function of entries."""
+    size = inner(x - y, x - y)
+    made = {
+        "point": f.grad(x - size * y),
+        "parameter": f.prox(x, size),
+        "operator": od.linear_solve(f.hessian(x) + size * od.identity, y),
+        "entries": od.elementwise(lambda e: sp.exp(e * size), x),
+    }[at]
+    text = od.method({x: made, y: x}, output=x, name="inside").source("numpy")
+    assert "gap_dot_gap" in text and "x_dot_y" not in text

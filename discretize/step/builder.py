@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import replace
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice, unknown
+from ..._support.work import rewriting
 from ...dynamics.algebra.calculus import Symbol, change, nothing, substitute, tidy
 from ...dynamics.algebra.oracles import Oracle
-from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol
+from ...dynamics.algebra.scalars import nodes_of
+from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol, unchanged
 from ...dynamics.algebra.windows import is_window, pushed
 from ...dynamics.flows.differences import in_differences
 from ...dynamics.flows.system import System
@@ -144,10 +146,17 @@ class Builder:
         return change(e, named.get) if named else e
 
     def with_gaps(self, e: Expr) -> Expr:
-        """``e`` with vectors named of which it has inner products, so that none cancel."""
+        """``e`` with vectors named of which it has products, so that none cancel."""
+        return rewriting(self._with_gaps)(e)
+
+    def _with_gaps(self, e: Expr, changed: Callable[[Any], Any]) -> Expr:
         if not isinstance(e, Vector):
-            return in_differences(e, self.gap)
-        return Vector.of((a, in_differences(c, self.gap)) for a, c in e.terms.items())
+            nodes = {n: n.rebuild(changed) for n in nodes_of(e, ScalarNode)}
+            return in_differences(e.xreplace(nodes) if nodes else e, self.gap)
+        parts = [(a.changed(changed), changed(c)) for a, c in e.terms.items()]
+        if not unchanged(e, parts):
+            e = Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
+        return in_differences(e, self.gap)
 
     def gap(self, v: Vector) -> Vector:
         """A vector by a name, but for a number that its terms share; one term stands for itself."""
@@ -185,9 +194,11 @@ class Builder:
     def _asked(self, node: Call, implicit: sp.Expr) -> VectorSymbol:
         """Append a call to the program; returns the name of its result."""
         target = VectorSymbol(self.fresh(node.oracle.form.stem or node.oracle.kind, first=True))
-        directions, parameters = tuple(node.directions), node.parameters
+        directions = tuple(map(self.with_gaps, node.directions))
+        parameters = tuple(map(self.with_gaps, node.parameters))
+        point = self.with_gaps(node.point)
         self.instructions.append(
-            CallOracle(target, node.oracle, node.point, directions, parameters, implicit)
+            CallOracle(target, node.oracle, point, directions, parameters, implicit)
         )
         return target
 

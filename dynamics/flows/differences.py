@@ -1,8 +1,9 @@
-"""Sums of inner products as forms in fewer vectors, their differences, so that large products do not cancel.
+"""Sums of products of vectors as forms in fewer vectors, their differences, so that large products do not cancel.
 
-Expressions hold inner products of atoms: |x - y|^2 is |x|^2 - 2 <x, y> + |y|^2, of which nothing is left in rounded
-arithmetic where x and y are close. A sum of inner products is a quadratic form in its atoms. Where its matrix A has a
-lower rank than rows, A = B^T C B with the rows of B independent and C a part of A: it is the form C in the vectors B.
+Expressions hold products of atoms: |x - y|^2 is |x|^2 - 2 <x, y> + |y|^2, of which nothing is left in rounded
+arithmetic where x and y are close, and element by element (x - y)^2 may fall below zero. A sum of products is a
+quadratic form in its atoms. Where its matrix A has a lower rank than rows, A = B^T C B with the rows of B independent
+and C a part of A: it is the form C in the vectors B.
 """
 
 from __future__ import annotations
@@ -16,40 +17,74 @@ import sympy as sp
 
 from ..algebra.calculus import tidy
 from ..algebra.exact import canonical, is_zero, sample
-from ..algebra.vectors import ScalarNode, Vector, VectorSymbol, inner
+from ..algebra.products import Product, hadamard
+from ..algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, inner, unchanged
 from ..samples.contraction import ones
 
 _MOST = 8  # vectors of a form
 
 
-def in_differences(e: sp.Expr, named: Callable[[Vector], Vector]) -> sp.Expr:
-    """The scalar with its sums of inner products in fewer vectors, where there are fewer.
+def in_differences(e: Expr, named: Callable[[Vector], Vector]) -> Expr:
+    """The expression with its sums of products in fewer vectors, where there are fewer.
+
+    Sums inside of its vectors and scalar nodes stay as they are.
 
     Args:
-        e: a scalar.
+        e: a vector, whose element-wise products are read, or a scalar, whose inner products are.
         named: gives a vector a name, for instance by an assignment, or a multiple of one.
     """
+    if isinstance(e, Vector):
+        return _vector(e, named)
+    return _scalar(e, named)
+
+
+def _vector(e: Vector, named: Callable[[Vector], Vector]) -> Vector:
+    parts: list[tuple[Vector, sp.Expr]] = []
+    found: _Gram = {}
+    for a, c in e.terms.items():
+        c = _scalar(c, named)
+        if isinstance(a, Product) and a.kind == "hadamard" and not a.operates:
+            found[a.left, a.right] = c
+        else:
+            parts.append((a, c))
+    parts += _terms(found, named, hadamard)
+    return (
+        e
+        if unchanged(e, parts)
+        else Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
+    )
+
+
+def _scalar(e: sp.Expr, named: Callable[[Vector], Vector]) -> sp.Expr:
     if isinstance(e, ScalarNode) or not e.has(ScalarNode):
         return e
     if not e.is_Add:
-        return e.func(*[in_differences(a, named) for a in e.args])
-    found, rest = _products(e)
-    terms = [in_differences(a, named) for a in rest]
+        return e.func(*[_scalar(a, named) for a in e.args])
+    found, rest = _inner_products(e)
+    found = {pair: _scalar(c, named) for pair, c in found.items()}
+    terms = [_scalar(a, named) for a in rest]
+    return sp.Add(*terms, *[c * node for node, c in _terms(found, named, inner)])
+
+
+def _terms(
+    found: _Gram, named: Callable[[Vector], Vector], product: Callable[[Vector, Vector], Any]
+) -> list[tuple[Any, sp.Expr]]:
+    """Products with their coefficients, of fewer vectors where there are fewer."""
+    terms: list[tuple[Any, sp.Expr]] = []
     for atoms in _connected(found):
         own = {pair: c for pair, c in found.items() if pair[0] in atoms}
         form = _form(tuple(atoms), own)
         if form is None:
-            terms += [in_differences(c, named) * inner(*pair) for pair, c in own.items()]
+            terms += [(product(*pair), c) for pair, c in own.items()]
             continue
         vectors = [named(v) for v in form[0]]
-        for (i, j), c in form[1].items():
-            terms.append(in_differences(c, named) * inner(vectors[i], vectors[j]))
-    return sp.Add(*terms)
+        terms += [(product(vectors[i], vectors[j]), c) for (i, j), c in form[1].items()]
+    return terms
 
 
 @lru_cache(maxsize=1 << 12)
-def with_differences(e: sp.Expr) -> tuple[sp.Expr, tuple[tuple[VectorSymbol, Vector], ...]]:
-    """The same for evaluation: the scalar in symbols for its differences, and what these stand for."""
+def with_differences(e: Expr) -> tuple[Expr, tuple[tuple[VectorSymbol, Vector], ...]]:
+    """The same for evaluation: the expression in symbols for its differences, and what these stand for."""
     made: dict[Vector, VectorSymbol] = {}
 
     def named(v: Vector) -> Vector:
@@ -66,7 +101,7 @@ def with_differences(e: sp.Expr) -> tuple[sp.Expr, tuple[tuple[VectorSymbol, Vec
 _Gram = dict[tuple[Vector, Vector], sp.Expr]
 
 
-def _products(e: sp.Expr) -> tuple[_Gram, list[sp.Expr]]:
+def _inner_products(e: sp.Expr) -> tuple[_Gram, list[sp.Expr]]:
     """The coefficients of inner products in a sum, by the pair of their vectors, and its other terms.
 
     Coefficients may have other inner products in denominators, as in the square of v/|v|^2 - m.

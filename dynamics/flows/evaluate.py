@@ -90,6 +90,10 @@ def _vector(e: Vector, values: _Known, oracles: Oracles, xp: Any) -> Any:
     if (found := pushed(e)) is not None:  # the columns are from the newest to the oldest
         window, value = (xp.asarray(_value(v, values, oracles, xp)) for v in found)
         return xp.concatenate([value.reshape(-1, 1), window[:, :-1]], axis=1)
+    e, made = with_differences(e)
+    if made:
+        values.update({s: _value(v, values, oracles, xp) for s, v in made})
+        return _value(e, values, oracles, xp)
     parts, multiple = [], None
     for atom, coefficient in e.terms.items():
         if atom == identity:  # it has the size of what it is added to
