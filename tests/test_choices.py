@@ -341,3 +341,19 @@ def test_a_tangent_of_large_numbers_does_not_overflow(chosen: sp.Expr) -> None:
         params = optax.apply_updates(params, updates)
     np.testing.assert_allclose(params, wanted, rtol=1e-12)
     assert ".exp(" not in method.source("torch")
+
+
+def test_an_exponential_less_one_keeps_its_digits() -> None:
+    """In scalars of the step and in functions of entries: exp(u) - 1 of u = 1e-12 had four digits."""
+    x, k = od.blocks("x"), od.blocks("k", kind="scalar")
+    f = od.Objective("f")
+    entries = od.elementwise(lambda e: 1 - sp.exp(-e), f.grad(x))
+    grown = (sp.exp(k) - 1) * f.grad(x)
+    method = od.method({x: x + entries + grown, k: k / 2}, output=x, init={k: 2e-12}, name="grown")
+    at = np.array([3e-13, -2e-12])
+    found = method.run(lambda z: (z**2).sum() / 2 + (z**4).sum(), at, 1).x[1]
+    np.testing.assert_allclose(found, at - np.expm1(-at) + np.expm1(2e-12) * at, rtol=1e-14)
+    made = load(method, "numpy").run(lambda z: z + 4 * z**3, at, 1)
+    np.testing.assert_allclose(made[1], found, rtol=1e-14)
+    for target in ("optax", "torch"):
+        assert method.source(target).count("expm1") >= 2

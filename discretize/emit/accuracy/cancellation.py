@@ -49,7 +49,7 @@ def _accurate(e: sp.Expr) -> sp.Expr:
 def accurate_step(e: sp.Expr) -> sp.Expr:
     """The same for a scalar of the step: 1 - b**(k + 1) as -expm1((k + 1) log(b)), where b is close to one.
 
-    Quotients that hyperbolic tangents were written as are such again, since their exponentials overflow.
+    Exponentials less one are expm1. Quotients that hyperbolic tangents were written as are such again, since their exponentials overflow.
     """
     if any(p.exp.is_negative and p.base.has(sp.exp) for p in e.atoms(sp.Pow)):
         e = _tangents(e)
@@ -57,7 +57,24 @@ def accurate_step(e: sp.Expr) -> sp.Expr:
         powers = [p for p in total.atoms(sp.Pow) if not p.exp.is_number and p.base.is_positive]
         if powers and not total.has(ScalarNode) and _may_cancel(total):
             e = e.xreplace({total: next(_powers(total), total)})
-    return e
+    return less_one(e)
+
+
+def less_one(e: sp.Expr) -> sp.Expr:
+    """The scalar with differences such as exp(b) - 1 as expm1(b)."""
+    return e.replace(lambda n: n.is_Add and n.has(sp.exp), _less_one)
+
+
+def _less_one(total: sp.Expr) -> sp.Expr:
+    """A sum with c exp(b) - c as c expm1(b)."""
+    terms = list(sp.Add.make_args(total))
+    for term in total.args:
+        c, b = _power(term)
+        if b != 0 and -c in terms:
+            terms.remove(term)
+            terms.remove(-c)
+            terms.append(c * expm1(b))
+    return sp.Add(*terms)
 
 
 def _tangents(e: sp.Expr) -> sp.Expr:

@@ -37,7 +37,7 @@ from ....dynamics.solves.routes import (
     solve_of,
 )
 from ...programs.program import Assign, Choose, Count, Draw, Instruction, Loop, SweepCoordinates
-from ..accuracy.cancellation import accurate_step
+from ..accuracy.cancellation import accurate_step, less_one
 from ..printing.language import JNP
 from ..printing.lines import WIDTH, width
 from ..printing.printer import Printer, ones_like
@@ -311,7 +311,7 @@ class Writer(GuardWriter):
     def elementwise(self, body: sp.Expr, arguments: tuple[VectorSymbol, ...]) -> Elementwise:
         """An element-wise expression; what is too long for one line is named first."""
         places = dict(zip(slots(len(arguments)), arguments, strict=True))
-        done = self.array(presentable_body(body), set(places))
+        done = self.array(less_one(presentable_body(body)), set(places))
         while sp.count_ops(done) > OPERATIONS:
             parts = [n for n in sp.preorder_traversal(done) if n.free_symbols & set(places)]
             small = [n for n in parts if 0 < sp.count_ops(n) <= OPERATIONS and n != done]
