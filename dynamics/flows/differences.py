@@ -9,9 +9,10 @@ and C a part of A: it is the form C in the vectors B.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy as sp
 
@@ -22,6 +23,12 @@ from ..algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, inner, unc
 from ..samples.contraction import ones
 
 _MOST = 8  # vectors of a form
+_MOST_IN_PARAMETERS = 4  # in which it is written, where its coefficients are no numbers
+_Gram: TypeAlias = dict[tuple[Vector, Vector], sp.Expr]  # coefficients of products
+_Numbers: TypeAlias = dict[tuple[Vector, Vector], Any]
+_Form: TypeAlias = tuple[
+    list[Vector], dict[tuple[int, int], sp.Expr]
+]  # vectors, and their products
 
 
 def in_differences(e: Expr, named: Callable[[Vector], Vector]) -> Expr:
@@ -98,9 +105,6 @@ def with_differences(e: Expr) -> tuple[Expr, tuple[tuple[VectorSymbol, Vector], 
     return short, tuple((s, v) for v, s in made.items())
 
 
-_Gram = dict[tuple[Vector, Vector], sp.Expr]
-
-
 def _inner_products(e: sp.Expr) -> tuple[_Gram, list[sp.Expr]]:
     """The coefficients of inner products in a sum, by the pair of their vectors, and its other terms.
 
@@ -129,9 +133,6 @@ def _connected(found: _Gram) -> list[list[Vector]]:
     return groups
 
 
-_Form = tuple[list[Vector], dict[tuple[int, int], sp.Expr]]  # vectors, and coefficients of products
-
-
 def _form(atoms: tuple[Vector, ...], gram: _Gram) -> _Form | None:
     """A form of atoms in other vectors, fewer or their difference; None where there are none."""
     if not 2 <= len(atoms) <= _MOST:
@@ -141,11 +142,12 @@ def _form(atoms: tuple[Vector, ...], gram: _Gram) -> _Form | None:
         for pair in ((a, b), (b, a)):
             whole[pair] = c if a == b else c / 2
     numbers = _numbers(whole)
-    if len(_pivots(atoms, numbers)) < len(atoms):
-        return _shorter(atoms, whole, numbers)
-    if len(atoms) > 2 or not _is_small(sum(numbers.values()), numbers.values()):
-        return None
-    return _factored(*atoms, whole)
+    with suppress(ArithmeticError):  # undecided
+        if len(_pivots(atoms, numbers)) < len(atoms):
+            return _shorter(atoms, whole, numbers)
+        if len(atoms) == 2 and _is_small(sum(numbers.values()), numbers.values()):
+            return _factored(*atoms, whole)
+    return None
 
 
 def _shorter(atoms: tuple[Vector, ...], gram: _Gram, numbers: _Numbers) -> _Form | None:
@@ -159,6 +161,9 @@ def _shorter(atoms: tuple[Vector, ...], gram: _Gram, numbers: _Numbers) -> _Form
         tried.append({*pivots})
         core = sp.Matrix([[gram.get((a, b), sp.S.Zero) for b in pivots] for a in pivots])
         sides = sp.Matrix([[gram.get((a, b), sp.S.Zero) for b in atoms] for a in pivots])
+        if len(pivots) > _MOST_IN_PARAMETERS and not all(c.is_Rational for c in core):
+            return None
+        # all atoms in the pivots: the rows of B, cleared of denominators that the sum does not have
         rows, determinant = core.adjugate() * sides, core.det()
         rows = rows.applyfunc(lambda x, by=determinant: canonical(x / by))
         scales = [
@@ -167,6 +172,7 @@ def _shorter(atoms: tuple[Vector, ...], gram: _Gram, numbers: _Numbers) -> _Form
             else sp.lcm_list([sp.fraction(x)[1] for x in rows.row(i)])
             for i in range(len(pivots))
         ]
+        # what is left in front of the products of these vectors
         form = {
             (i, j): canonical(core[i, j] * (1 if i == j else 2) / (scales[i] * scales[j]))
             for i in range(len(pivots))
@@ -211,9 +217,6 @@ def _divides(c: sp.Expr, denominator: sp.Expr) -> bool:
     return bool(sp.fraction(canonical(c * denominator))[1].is_number)
 
 
-_Numbers = dict[tuple[Vector, Vector], Any]
-
-
 def _is_small(x: Any, beside: Iterable[Any]) -> bool:
     return bool(abs(x) <= sp.Rational(1, 10**25) * max(1, *map(abs, beside)))
 
@@ -222,7 +225,6 @@ def _numbers(gram: _Gram) -> _Numbers:
     """The matrix of a form at some values of all that its coefficients depend on."""
     inside = {s for c in gram.values() for s in c.free_symbols | c.atoms(ScalarNode)}
     values = sample(sorted(inside, key=str))
-
     found = {pair: c.xreplace(values) for pair, c in gram.items()}
     if all(c.is_Rational for c in found.values()):
         return {pair: Fraction(int(c.p), int(c.q)) for pair, c in found.items()}
