@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -80,6 +82,30 @@ def test_points_of_flows_on_the_line() -> None:
     c = c.switch(c.special[0])
     assert [s.label for s in c.special] == ["pitchfork, subcritical", "fold", "fold"]
     np.testing.assert_allclose([s.value for s in c.special], [0, -0.25, -0.25], atol=1e-14)
+
+
+def test_a_branch_that_closes() -> None:
+    """A circle of equilibria has two folds; a figure eight four, and a crossing through which it passes twice.
+
+    Next to the crossing a point of the other branch was taken for one between two neighbours, and a fold seen there.
+    """
+
+    def circle(s, p):
+        return jnp.array([1 - s[0] ** 2 - (p - 3) ** 2])
+
+    def eight(s, p):
+        return jnp.array([s[0] ** 2 - s[0] ** 4 - (p - 3) ** 2])
+
+    for field, begin, at, wanted in (
+        (circle, 0.9, 3.1, {(2.0, "fold"): 1, (4.0, "fold"): 1}),
+        (eight, 0.8, 3.3, {(2.5, "fold"): 2, (3.0, "transcritical"): 1, (3.5, "fold"): 2}),
+    ):
+        found = od.analysis.continuation(
+            field, parameter="p", interval=(0, 6), x0=np.array([begin]), at=at, flow=True
+        )
+        (branch,) = found.branches
+        assert set(branch.ends) == {"the branch closes"}
+        assert Counter((round(s.value, 9), s.kind) for s in branch.special) == wanted
 
 
 def test_hopf_points_and_their_coefficients() -> None:
