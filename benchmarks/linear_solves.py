@@ -21,7 +21,7 @@ import numpy as np
 from alternating import alternate, processor
 
 import odescent as od
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 
 jax.config.update("jax_enable_x64", True)
 

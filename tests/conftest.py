@@ -106,7 +106,7 @@ jaxtyping.install_import_hook(
         "odescent.analysis",
         "odescent.dynamics.problems",
         "odescent.dynamics.flows.simulate",
-        "odescent.dynamics.flows.evaluate",
+        "odescent.dynamics.evaluation.evaluate",
         "odescent.dynamics.vector_fields.objective",
         "odescent.discretize.runs.run",
         "odescent.discretize.emit",

@@ -13,8 +13,8 @@ import sympy as sp
 
 import odescent as od
 from odescent.dynamics.algebra.calculus import derivative, symbols_of
-from odescent.dynamics.flows.evaluate import evaluate
-from odescent.dynamics.flows.quadrature import quadrature
+from odescent.dynamics.evaluation.evaluate import evaluate
+from odescent.dynamics.evaluation.quadrature import quadrature
 from odescent.dynamics.samples.sample import dimension_of
 
 LAWS = ("normal", "rademacher", "sphere", "uniform", "coordinate")

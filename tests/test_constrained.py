@@ -13,7 +13,7 @@ import odescent as od
 from odescent.discretize.emit import load
 from odescent.dynamics import derivative, vanishes
 from odescent.dynamics.algebra.trees import from_tree, tree
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 from odescent.dynamics.grammar.write import to_text
 
 x, lam, u, v, w = od.blocks("x lam u v w")

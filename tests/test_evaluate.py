@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 import odescent as od
-from odescent.dynamics.flows.evaluate import evaluate, initial_state, vector_field
+from odescent.dynamics.evaluation.evaluate import evaluate, initial_state, vector_field
 
 x, v = od.blocks("x v")
 c, t = od.parameters("c t")

@@ -10,7 +10,7 @@ from scipy.integrate import solve_ivp
 import odescent as od
 from odescent import OdescentError
 from odescent.dynamics import derivative, substitute, vanishes
-from odescent.dynamics.flows.evaluate import evaluate, oracles_of
+from odescent.dynamics.evaluation.evaluate import evaluate, oracles_of
 from odescent.dynamics.vector_fields.functions import together
 
 x, y, z, v, u = od.blocks("x y z v u")

@@ -12,7 +12,7 @@ import sympy as sp
 import odescent as od
 from odescent import OdescentError
 from odescent.dynamics import derivative, substitute, taylor, vanishes
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 from odescent.dynamics.implicit.roots import roots_of
 
 x, y, z, u, w, p = od.blocks("x y z u w p")

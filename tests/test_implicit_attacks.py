@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent import OdescentError
 from odescent.dynamics import derivative, vanishes
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 from odescent.dynamics.solves.jax_roots import _curves_down
 from odescent.replay import digest, replay
 

@@ -14,7 +14,7 @@ import odescent as od
 from odescent import OdescentError
 from odescent.analysis.bilevel.levels import Reduced, levels_of
 from odescent.dynamics.algebra.trees import from_tree, tree
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 from odescent.dynamics.solves import jax_roots
 
 METHODS = {

@@ -10,7 +10,7 @@ import pytest
 import odescent as od
 from odescent.dynamics import derivative, vanishes
 from odescent.dynamics.algebra.trees import from_tree, tree
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 from odescent.dynamics.grammar.write import to_text
 
 A, B, C, D = od.blocks("A B C D", kind="matrix")

@@ -26,6 +26,7 @@ LAYERS = (
     "dynamics.solves",
     "dynamics.vector_fields",
     "dynamics.fast_slow",
+    "dynamics.evaluation",
     "dynamics.random",
     "dynamics.flows",
     "dynamics",

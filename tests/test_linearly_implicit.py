@@ -14,7 +14,7 @@ from odescent.discretize.proof.exact_data import exact_algorithm
 from odescent.discretize.reading.exact_reading import scheme_from
 from odescent.dynamics import vanishes
 from odescent.dynamics.algebra.gradients import jacobian_of
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 
 x, v = od.blocks("x v")
 s = od.blocks("s", kind="scalar")

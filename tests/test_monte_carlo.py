@@ -7,7 +7,7 @@ import sympy as sp
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 from odescent.dynamics.samples.sample import dimension_of
 
 x, c = od.blocks("x c")

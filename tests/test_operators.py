@@ -15,7 +15,7 @@ from odescent.dynamics import derivative, vanishes
 from odescent.dynamics.algebra.operators import inverse, jacobian
 from odescent.dynamics.algebra.oracles import Oracle
 from odescent.dynamics.algebra.trees import from_tree, tree
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 from odescent.dynamics.grammar.write import to_text
 
 x, b, u, v = od.blocks("x b u v")

@@ -55,7 +55,7 @@ def test_other_plants(plant, manifold):
 
 def test_the_loop_does_what_it_promises_in_numbers():
     """psi decays at the rate K along the plant under the law, on a function that is not quadratic."""
-    from odescent.dynamics.flows.evaluate import evaluate
+    from odescent.dynamics.evaluation.evaluate import evaluate
     from odescent.dynamics.passivity import PassivityImmersion, external
 
     loop = PassivityImmersion(

@@ -8,7 +8,7 @@ import sympy as sp
 
 import odescent as od
 from odescent.dynamics import vanishes
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 
 x, v, w = od.blocks("x v w")
 P, S = od.blocks("P S", kind="symmetric")

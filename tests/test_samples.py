@@ -19,8 +19,8 @@ from odescent.dynamics.algebra.operators import diagonal
 from odescent.dynamics.algebra.series import taylor
 from odescent.dynamics.algebra.trees import from_tree, tree
 from odescent.dynamics.algebra.vectors import Vector
-from odescent.dynamics.flows.evaluate import evaluate
-from odescent.dynamics.flows.quadrature import quadrature
+from odescent.dynamics.evaluation.evaluate import evaluate
+from odescent.dynamics.evaluation.quadrature import quadrature
 from odescent.dynamics.samples.laws import LAWS, even_partitions, law_of
 from odescent.dynamics.samples.mean import means_in
 from odescent.dynamics.samples.sample import VectorSample, dimension_of

@@ -9,7 +9,7 @@ import sympy as sp
 import odescent as od
 from odescent import OdescentError
 from odescent.dynamics import vanishes
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 
 X0 = np.array([1.0, 0.5, -0.3])
 

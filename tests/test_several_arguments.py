@@ -13,7 +13,7 @@ import sympy as sp
 import odescent as od
 from odescent.dynamics import taylor, vanishes
 from odescent.dynamics.algebra.trees import from_tree, tree
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 from odescent.dynamics.grammar.write import to_text
 
 x, y, u, w, lam, nu = od.blocks("x y u w lam nu")

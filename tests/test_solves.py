@@ -11,7 +11,7 @@ import odescent as od
 from odescent.discretize.emit import load, source
 from odescent.dynamics.algebra.operators import METHODS, inverse
 from odescent.dynamics.algebra.trees import from_tree, tree
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 from odescent.dynamics.grammar.write import to_text
 from odescent.dynamics.solves.routes import ROUTES, RULES, Structure, check_solves, solve_of
 

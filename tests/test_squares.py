@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent.dynamics import start, substitute, vanishes
 from odescent.dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol, inner
-from odescent.dynamics.flows.differences import in_differences
-from odescent.dynamics.flows.evaluate import evaluate, vector_field
+from odescent.dynamics.evaluation.differences import in_differences
+from odescent.dynamics.evaluation.evaluate import evaluate, vector_field
 
 x, y, z, g, p = VECTORS = od.blocks("x y z g p")
 a, b = od.parameters("a b")

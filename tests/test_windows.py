@@ -20,7 +20,7 @@ from odescent.discretize.expansion.backward_error import settled
 from odescent.dynamics import vanishes
 from odescent.dynamics.algebra.trees import from_tree, tree
 from odescent.dynamics.algebra.windows import Delay, Powers, UnitPlace
-from odescent.dynamics.flows.evaluate import evaluate
+from odescent.dynamics.evaluation.evaluate import evaluate
 
 m, delta, h, c = od.parameters("m delta h c")
 x, u, v = od.blocks("x u v")

@@ -15,7 +15,7 @@ from jax.flatten_util import ravel_pytree
 
 from ..._support.errors import OdescentError, expected
 from ...dynamics.algebra.calculus import substitute
-from ...dynamics.flows.evaluate import evaluate, with_roots
+from ...dynamics.evaluation.evaluate import evaluate, with_roots
 from ...dynamics.implicit.roots import roots_of
 from ...dynamics.library import system
 from ...dynamics.library.bilevel import F, G

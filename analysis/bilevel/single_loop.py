@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._support.errors import OdescentError
-from ...dynamics.flows.evaluate import evaluate
+from ...dynamics.evaluation.evaluate import evaluate
 from ...dynamics.library import system
 from ...dynamics.random.sources import source
 from .levels import Levels, Projection

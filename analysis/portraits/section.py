@@ -17,7 +17,13 @@ from ..._support.numbers import reals
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
 from ...dynamics.algebra.vectors import Expr
-from ...dynamics.flows.evaluate import Oracles, evaluate, initial_state, oracles_of, vector_field
+from ...dynamics.evaluation.evaluate import (
+    Oracles,
+    evaluate,
+    initial_state,
+    oracles_of,
+    vector_field,
+)
 from ...dynamics.vector_fields.block import start as starting_point
 from ..noise.noisy_field import parted
 from .field import FixedPoint, Points, Window, points_at_rest

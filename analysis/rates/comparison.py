@@ -16,7 +16,7 @@ from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm
 from ...dynamics import Objective
 from ...dynamics.algebra.vectors import Expr, Vector
-from ...dynamics.flows.evaluate import evaluate, oracles_of
+from ...dynamics.evaluation.evaluate import evaluate, oracles_of
 from ...dynamics.flows.parameters import constants
 from .gaps import Contraction, Convergence, compute_convergence
 from .modal_spectrum import ModalMatrix

@@ -22,7 +22,7 @@ from ..._support.rendering.brief import short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm
-from ...dynamics.flows.evaluate import evaluate
+from ...dynamics.evaluation.evaluate import evaluate
 from ...dynamics.flows.parameters import check_domain
 from ..attraction.grid import axis_values
 

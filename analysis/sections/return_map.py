@@ -20,7 +20,7 @@ from ..._support.numbers import check_whole, real, reals
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
-from ...dynamics.flows.evaluate import evaluate
+from ...dynamics.evaluation.evaluate import evaluate
 from ...dynamics.flows.exchange import with_kernels
 from ...dynamics.flows.parameters import check_domain, constants, parameter_values
 from ...dynamics.flows.solution import Problem, objective_for, problem_of

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import sympy as sp
 
-from ...dynamics.flows.evaluate import evaluate
+from ...dynamics.evaluation.evaluate import evaluate
 from ..step.compile import COUNTER
 from ..step.iteration import Iteration
 

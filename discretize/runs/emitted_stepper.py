@@ -16,7 +16,7 @@ from ..._support.errors import OdescentError
 from ...dynamics.algebra.calculus import Symbol, oracles_in, symbols_of
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.vectors import Call, Expr, VectorSymbol
-from ...dynamics.flows.evaluate import evaluate
+from ...dynamics.evaluation.evaluate import evaluate
 from ...dynamics.flows.parameters import check_domain, constants
 from ...dynamics.flows.starts import Starts, begun, check_entries, remade
 from ...dynamics.flows.stepper import PointStepper

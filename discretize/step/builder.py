@@ -16,7 +16,7 @@ from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.scalars import nodes_of
 from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol, unchanged
 from ...dynamics.algebra.windows import is_window, pushed
-from ...dynamics.flows.differences import in_differences
+from ...dynamics.evaluation.differences import in_differences
 from ...dynamics.flows.system import System
 from ...dynamics.implicit.roots import RootScalar, RootVector, roots_of
 from ...dynamics.samples.monomials import with_signs_squared

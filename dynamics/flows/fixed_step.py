@@ -17,6 +17,7 @@ from jaxtyping import Array
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ..algebra.calculus import symbols_of
+from ..evaluation.evaluate import evaluate, oracles_of
 from ..random.normals import jax_normals, normals
 from ..random.poisson import jax_poisson, poisson
 from ..random.sources import Given, seed_of, source
@@ -24,7 +25,6 @@ from ..vector_fields.objective import Objective
 from ..vector_fields.processes import Jumps
 from ..vector_fields.processes import Noise as Noisy
 from ..vector_fields.system import VectorFields
-from .evaluate import evaluate, oracles_of
 from .tableaux import TABLEAUX, Rates, State, runge_kutta
 
 

@@ -11,11 +11,11 @@ from ..._support.errors import OdescentError
 from ..algebra.calculus import symbols_of
 from ..algebra.scalars import exact_values
 from ..algebra.vectors import VectorSymbol
+from ..evaluation.evaluate import evaluate, oracles_of, with_roots
 from ..fast_slow.manifold import expand
 from ..fast_slow.reduction import reduced
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import VectorFields
-from .evaluate import evaluate, oracles_of, with_roots
 from .solution import objective_for
 
 

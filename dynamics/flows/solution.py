@@ -18,12 +18,12 @@ from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
+from ..evaluation.evaluate import evaluate, initial_state, oracles_of, vector_field
 from ..vector_fields.block import start
 from ..vector_fields.functions import Functions, together
 from ..vector_fields.objective import Objective
 from ..vector_fields.spaces import classes_of
 from ..vector_fields.system import VectorFields
-from .evaluate import evaluate, initial_state, oracles_of, vector_field
 from .starts import Starts, begun, check_entries
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ..._support.arguments import checked
-from ..flows.evaluate import evaluate
+from ..evaluation.evaluate import evaluate
 from ..vector_fields.objective import Objective
 from .calls import Evaluator
 from .errors import Source

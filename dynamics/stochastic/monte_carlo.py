@@ -19,7 +19,7 @@ from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol, oracles_in, substitute, symbols_of
 from ..algebra.vectors import Vector, VectorSymbol
-from ..flows.evaluate import evaluate
+from ..evaluation.evaluate import evaluate
 from ..samples.estimate import Estimator
 from ..samples.sample import VectorSample, dimension_of, samples_in
 from ..vector_fields.functions import oracle_of, together

@@ -18,7 +18,7 @@ from ..discretize import Algorithm, Scheme
 from ..discretize.programs.program import CallOracle
 from ..dynamics import Objective, System
 from ..dynamics.algebra.calculus import symbols_of
-from ..dynamics.flows.evaluate import evaluate
+from ..dynamics.evaluation.evaluate import evaluate
 from ..dynamics.grammar import read_text
 from ..dynamics.vector_fields.system import Field
 

@@ -23,7 +23,7 @@ from ..discretize.emit import called, load
 from ..discretize.programs import draws
 from ..discretize.runs.emitted_stepper import algorithm_stepper, module_of, oracles_for
 from ..dynamics import Objective
-from ..dynamics.flows.evaluate import evaluate, oracles_of
+from ..dynamics.evaluation.evaluate import evaluate, oracles_of
 from ..dynamics.flows.solution import Problem, problem
 from ..dynamics.flows.stepper import orbit
 from ..dynamics.flows.tableaux import runge_kutta

@@ -167,7 +167,7 @@ def draw_manifold(data: Mapping[str, Any]) -> Figure:
 
 def compute_slow_graph(smallest: float, points: int) -> Result:
     """How well the expansion in 1/K follows the slow eigenvector of a mode, and which modes have one at all."""
-    from ...dynamics.flows.evaluate import evaluate, oracles_of
+    from ...dynamics.evaluation.evaluate import evaluate, oracles_of
 
     passive = od.system("passive")
     K, a, b, eps = od.parameters("K a b epsilon")

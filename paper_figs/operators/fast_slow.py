@@ -30,7 +30,7 @@ def fast_and_slow() -> Any:
 
 def graphs(system: Any, at: np.ndarray, eps: float, order: int) -> np.ndarray:
     """The graph of y over x to each order, by row."""
-    from ...dynamics.flows.evaluate import evaluate
+    from ...dynamics.evaluation.evaluate import evaluate
 
     terms = system.slow_manifold(order)["y"]
     named = {b.name: b.symbol for b in system.blocks}
@@ -120,7 +120,7 @@ def compute_fast_slow(
 
 def _defect(system: Any, at: float, eps: float, order: int) -> Any:
     """The length of what the graph leaves of its equation at a point."""
-    from ...dynamics.flows.evaluate import evaluate
+    from ...dynamics.evaluation.evaluate import evaluate
 
     named = {b.name: b.symbol for b in system.blocks}
     (left,) = system.slow_manifold(order).defect().values()

@@ -23,7 +23,7 @@ from ...discretize.faces import Algorithm
 from ...discretize.programs.program import Assign, CallOracle, Count, Draw, Program
 from ...dynamics.algebra.calculus import Symbol, symbols_of
 from ...dynamics.algebra.vectors import Expr, VectorSymbol
-from ...dynamics.flows.evaluate import evaluate
+from ...dynamics.evaluation.evaluate import evaluate
 from ...dynamics.random import elementary as kernels
 from .consensus import Crowd, polarized
 
