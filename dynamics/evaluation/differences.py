@@ -19,13 +19,13 @@ import sympy as sp
 from ..algebra.calculus import tidy
 from ..algebra.exact import canonical, is_zero, sample
 from ..algebra.products import Product, hadamard
-from ..algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, inner, unchanged
+from ..algebra.vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol, inner, unchanged
 from ..samples.contraction import ones
 
 _MOST = 8  # vectors of a form
 _MOST_IN_PARAMETERS = 4  # in which it is written, where its coefficients are no numbers
-_Gram: TypeAlias = dict[tuple[Vector, Vector], sp.Expr]  # coefficients of products
-_Numbers: TypeAlias = dict[tuple[Vector, Vector], Any]
+_Gram: TypeAlias = dict[tuple[Atom, Atom], sp.Expr]  # coefficients of products
+_Numbers: TypeAlias = dict[tuple[Atom, Atom], Any]
 _Form: TypeAlias = tuple[
     list[Vector], dict[tuple[int, int], sp.Expr]
 ]  # vectors, and their products
@@ -99,7 +99,8 @@ def with_differences(e: Expr) -> tuple[Expr, tuple[tuple[VectorSymbol, Vector], 
             return v
         number = v.terms[min(v.terms, key=lambda a: a.key)].as_coeff_Mul()[0]
         plain = tidy(v * (1 / number))
-        return made.setdefault(plain, VectorSymbol(f"({plain})")) * number
+        name: Vector = made.setdefault(plain, VectorSymbol(f"({plain})")) * number
+        return name
 
     short = in_differences(e, named)
     return short, tuple((s, v) for v, s in made.items())
@@ -115,17 +116,17 @@ def _inner_products(e: sp.Expr) -> tuple[_Gram, list[sp.Expr]]:
     for term in e.args:
         nodes = [f for f in sp.Mul.make_args(term) if type(f) is ScalarNode]
         node = nodes[0] if len(nodes) == 1 and nodes[0].kind == "inner" else None
-        if node is None or any(a.operates or a == ones for a in node.arguments):
+        pair: Any = () if node is None else node.arguments
+        if node is None or any(a.operates or a == ones for a in pair):
             rest.append(term)
             continue
-        pair = (node.arguments[0], node.arguments[1])
         found[pair] = found.get(pair, sp.S.Zero) + term / node
     return found, rest
 
 
-def _connected(found: _Gram) -> list[list[Vector]]:
+def _connected(found: _Gram) -> list[list[Atom]]:
     """The vectors of a sum, in groups without products between them."""
-    groups: list[list[Vector]] = []
+    groups: list[list[Atom]] = []
     for pair in found:
         touched = [g for g in groups if any(a in g for a in pair)]
         merged = list(dict.fromkeys([a for g in touched for a in g] + [*pair]))
@@ -133,7 +134,7 @@ def _connected(found: _Gram) -> list[list[Vector]]:
     return groups
 
 
-def _form(atoms: tuple[Vector, ...], gram: _Gram) -> _Form | None:
+def _form(atoms: tuple[Atom, ...], gram: _Gram) -> _Form | None:
     """A form of atoms in other vectors, fewer or their difference; None where there are none."""
     if not 2 <= len(atoms) <= _MOST:
         return None
@@ -150,10 +151,10 @@ def _form(atoms: tuple[Vector, ...], gram: _Gram) -> _Form | None:
     return None
 
 
-def _shorter(atoms: tuple[Vector, ...], gram: _Gram, numbers: _Numbers) -> _Form | None:
+def _shorter(atoms: tuple[Atom, ...], gram: _Gram, numbers: _Numbers) -> _Form | None:
     """The form in fewer vectors, without denominators that it does not have."""
     known = sp.lcm_list([sp.fraction(canonical(c))[1] for c in gram.values()])
-    tried: list[set[Vector]] = []
+    tried: list[set[Atom]] = []
     for k in range(len(atoms)):
         pivots = _pivots(atoms[k:] + atoms[:k], numbers)
         if {*pivots} in tried:
@@ -190,7 +191,7 @@ def _shorter(atoms: tuple[Vector, ...], gram: _Gram, numbers: _Numbers) -> _Form
 
 
 def _is_exact(
-    atoms: tuple[Vector, ...], pivots: list[Vector], gram: _Gram, sides: sp.Matrix, rows: sp.Matrix
+    atoms: tuple[Atom, ...], pivots: list[Atom], gram: _Gram, sides: sp.Matrix, rows: sp.Matrix
 ) -> bool:
     """Whether the rows of the other atoms follow from those of the pivots, not at some values alone."""
     others = [(i, a) for i, a in enumerate(atoms) if a not in pivots]
@@ -202,7 +203,7 @@ def _is_exact(
     )
 
 
-def _factored(u: Vector, v: Vector, gram: _Gram) -> _Form | None:
+def _factored(u: Atom, v: Atom, gram: _Gram) -> _Form | None:
     """A form of two vectors that is zero where they are equal: their difference times another; None for others."""
     if not is_zero(sp.Add(*gram.values())):
         return None
@@ -231,10 +232,10 @@ def _numbers(gram: _Gram) -> _Numbers:
     return {pair: sp.N(c, 50) for pair, c in found.items()}
 
 
-def _pivots(atoms: Sequence[Vector], numbers: _Numbers) -> list[Vector]:
+def _pivots(atoms: Sequence[Atom], numbers: _Numbers) -> list[Atom]:
     """The first atoms whose rows span the others."""
     rows = [[numbers.get((a, b), 0) for b in atoms] for a in atoms]
-    kept: list[Vector] = []
+    kept: list[Atom] = []
     done: list[tuple[int, list[Any]]] = []
     for a, row in zip(atoms, rows, strict=True):
         left = list(row)

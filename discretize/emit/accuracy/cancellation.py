@@ -49,7 +49,8 @@ def _accurate(e: sp.Expr) -> sp.Expr:
 def accurate_step(e: sp.Expr) -> sp.Expr:
     """The same for a scalar of the step: 1 - b**(k + 1) as -expm1((k + 1) log(b)), where b is close to one.
 
-    Exponentials less one are expm1. Quotients that hyperbolic tangents were written as are such again, since their exponentials overflow.
+    Exponentials less one are expm1. Quotients that hyperbolic tangents were written as are such again, since their
+    exponentials overflow.
     """
     if any(p.exp.is_negative and p.base.has(sp.exp) for p in e.atoms(sp.Pow)):
         e = _tangents(e)
