@@ -188,3 +188,20 @@ def test_scalars_inside_of_vectors_are_taken_of_differences(at: str) -> None:
     }[at]
     text = od.method({x: made, y: x}, output=x, name="inside").source("numpy")
     assert "gap_dot_gap" in text and "x_dot_y" not in text
+
+
+def test_a_large_multiple_of_a_difference_is_taken_of_the_difference() -> None:
+    """x + q (x - y) with q = 1e9 was (1 + q) x - q y, in which nine digits are lost."""
+    q = 1 / inner(x - y, x - y)
+    made = {x: x + q * (x - y) / 10**6 - a * f.grad(x), y: y}
+    method = od.method(made, output=x, name="far")
+    at, before = np.array([3.0, -2.0, 1.0]), np.array([3.0, -2.0, 1.0]) + 1e-6 * np.array([1, 2, 2])
+    near = before - at
+    begin = {x: at, y: before}
+    found = method.run(lambda z: (z**2).sum() / 2, begin, 1, a=0.5).x[1]
+    wanted = at - near / (near @ near) / 1e6 - 0.5 * at
+    np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    numbers = {x: at, y: before, a: 0.5}
+    again = evaluate(made[x], numbers, {"grad": lambda z: z}, np)
+    np.testing.assert_allclose(again, wanted, rtol=1e-14)
+    assert np.abs(found - at).max() > 0.1

@@ -70,7 +70,8 @@ class CriticalCurve(Rendered):
 
     def __str__(self) -> str:
         p, q = self.parameters
-        rows = [f"{self.name}: {self.kind} curve in ({p}, {q}), {len(self.values)} points"]
+        n = len(self.values)
+        rows = [f"{self.name}: {self.kind} curve in ({p}, {q}), {n} point{'s' * (n != 1)}"]
         for s in self.special:
             rows.append(f"  {p} = {s.values[0]:.12g}, {q} = {s.values[1]:.12g}  {s.kind}")
         rows += [f"  ends: {said}" for said in dict.fromkeys(self.ends)]

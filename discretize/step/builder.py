@@ -159,19 +159,22 @@ class Builder:
         return in_differences(e, self.gap)
 
     def gap(self, v: Vector) -> Vector:
-        """A vector by a name, but for a number that its terms share; one term stands for itself."""
+        """A vector by a name, but for a factor that its terms share; one term stands for itself."""
         if len(v.terms) < 2:
             return v
         own = set(self.state.values())
         first = min(v.terms, key=lambda a: (a not in own, a.key))
-        number = v.terms[first].as_coeff_Mul()[0]
-        plain = tidy(v * (1 / number))
+        factor = v.terms[first]
+        plain = tidy(v * (1 / factor))
+        if not all(sp.fraction(c)[1].is_number for c in plain.terms.values()):  # it may be zero
+            factor = factor.as_coeff_Mul()[0]
+            plain = tidy(v * (1 / factor))
         if plain not in self.gaps:
             target = VectorSymbol(self.fresh("gap", first=True))
             self.instructions.append(Assign(target, plain))
             self.gaps[plain] = target
             self.values.define(target, plain)
-        named: Vector = self.gaps[plain] * number
+        named: Vector = self.gaps[plain] * factor
         return named
 
     def result(self, node: Call, implicit: sp.Expr = sp.S.Zero) -> VectorSymbol:

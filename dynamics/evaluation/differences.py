@@ -54,12 +54,50 @@ def _vector(e: Vector, named: Callable[[Vector], Vector]) -> Vector:
             found[a.left, a.right] = c
         else:
             parts.append((a, c))
-    parts += _terms(found, named, hadamard)
+    parts = _by_factor([*parts, *_terms(found, named, hadamard)], named)
     return (
         e
         if unchanged(e, parts)
         else Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
     )
+
+
+def _by_factor(
+    parts: list[tuple[Vector, sp.Expr]], named: Callable[[Vector], Vector]
+) -> list[tuple[Vector, sp.Expr]]:
+    """Terms such as (1 + q) x - q y as x + q (x - y), for a scalar q of vectors, which may be large."""
+    fixed: list[sp.Expr] = []
+    groups: dict[sp.Expr, list[tuple[int, sp.Expr]]] = {}
+    for i, (_, c) in enumerate(parts):
+        fixed.append(sp.Add(*[t for t in sp.Add.make_args(c) if not t.has(ScalarNode)]))
+        ratio, factor = (c - fixed[-1]).as_coeff_Mul()
+        sign, factor = _unsigned(factor)
+        groups.setdefault(factor, []).append((i, sign * ratio))
+    apart = {
+        q: same
+        for q, same in groups.items()
+        if q.has(ScalarNode) and min(r for _, r in same) < 0 < max(r for _, r in same)
+    }
+    if not apart:
+        return parts
+    moved = {i for same in apart.values() for i, _ in same}
+    kept = [(v, fixed[i] if i in moved else c) for i, (v, c) in enumerate(parts)]
+    gaps = (
+        (Vector.of((a, c * r) for i, r in same for a, c in parts[i][0].terms.items()), q)
+        for q, same in apart.items()
+    )
+    return [*((v, c) for v, c in kept if c != 0), *((named(gap), q) for gap, q in gaps)]
+
+
+def _unsigned(e: sp.Expr) -> tuple[int, sp.Expr]:
+    """A product as 1 or -1 times one in which no sum begins with a minus sign."""
+    sign, factors = 1, []
+    for f in sp.Mul.make_args(e):
+        base, n = f.as_base_exp()
+        if n.is_Integer and base.could_extract_minus_sign():
+            base, sign = -base, sign * (-1) ** int(n)
+        factors.append(base**n)
+    return sign, sp.Mul(*factors)
 
 
 def _scalar(e: sp.Expr, named: Callable[[Vector], Vector]) -> sp.Expr:

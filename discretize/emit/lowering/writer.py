@@ -411,10 +411,11 @@ class Writer(GuardWriter):
             part = _part(e)
             if part is None:
                 break
-            hint = _hint(e, part, target)
-            symbol = sp.Symbol(self.table.fresh(hint), real=True)
-            self.statements.append(ScalarLet(symbol, self.short(part, symbol.name)))
-            e = _without(e, part, symbol)
+            if part not in self.made:
+                symbol = sp.Symbol(self.table.fresh(_hint(e, part, target)), real=True)
+                self.statements.append(ScalarLet(symbol, self.short(part, symbol.name)))
+                self.made[part] = symbol
+            e = _without(e, part, self.made[part])
         return e
 
     def length(self, e: sp.Expr) -> int:
