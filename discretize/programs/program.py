@@ -241,16 +241,20 @@ class Program(Rendered):
         return self._inlined(self.instructions)
 
     @cached_property
-    def asked(self) -> tuple[CallOracle, ...]:
-        """Its calls with what they ask written out, as far as that is not too large."""
+    def meanings(self) -> Meanings:
+        """What the names that it assigns stand for, but for those inside of choices and loops."""
         values = Meanings()
-        kept: list[Instruction] = []
         for i in self.instructions:
             if isinstance(i, Assign):
                 values.define(i.target, i.value)
-            else:
-                kept.append(i.changed(values))
-        return replace(self, instructions=tuple(kept)).calls
+        return values
+
+    @cached_property
+    def asked(self) -> tuple[CallOracle, ...]:
+        """Its calls with what they ask written out, as far as that is not too large."""
+        others = (i for i in self.instructions if not isinstance(i, Assign))
+        written = tuple(i.changed(self.meanings) for i in others)
+        return replace(self, instructions=written).calls
 
     def _inlined(self, instructions: tuple[Instruction, ...]) -> Program:
         values = Meanings()

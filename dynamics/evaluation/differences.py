@@ -66,6 +66,8 @@ def _by_factor(
     parts: list[tuple[Vector, sp.Expr]], named: Callable[[Vector], Vector]
 ) -> list[tuple[Vector, sp.Expr]]:
     """Terms such as (1 + q) x - q y as x + q (x - y), for a scalar q of vectors, which may be large."""
+    if any(v.operates for v, _ in parts):
+        return parts
     fixed: list[sp.Expr] = []
     groups: dict[sp.Expr, list[tuple[int, sp.Expr]]] = {}
     for i, (_, c) in enumerate(parts):

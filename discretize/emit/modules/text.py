@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from ...._support.rendering.brief import capital
+from ....dynamics.algebra.calculus import oracles_in
 from ....dynamics.algebra.vectors import Vector
 from ....dynamics.maps import form_of
 from ....dynamics.solves.routes import Solve, inverses, solve_of
 from ...programs.control import Repeat
+from ...programs.substeps import Let
 from ..lowering.coefficients import presentable
 from ..lowering.statements import Lowered, Routine
 from ..printing.language import Syntax
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from ....dynamics.maps.form import MapForm
     from ...programs.program import Program
     from ...step.iteration import Iteration
+
+_MAP = "Map:"
 
 
 def heading(algorithm: Iteration) -> str:
@@ -47,12 +51,14 @@ def description(algorithm: Iteration, target: str, language: str, notes: str = "
 
     lines = [f"{heading(algorithm)}: one step of the algorithm, as plain {language}", ""]
     lines += [*paragraph(notes), ""] if notes else []
-    lines += ["System:"]
-    for row in str(algorithm.system).splitlines():
+    title, rows = _origin(algorithm)
+    lines += [title] if title else []
+    for row in rows:
         lines += paragraph(row, "    ", "    ")
-    facts = [*_consensus(algorithm.system), *_named_maps(algorithm.system)]
+    facts = [*_consensus(algorithm.system), *_named_maps(algorithm.program)]
     facts += [f"Solve with {how}." for how in solves_of(algorithm.tuned)]
-    facts.append(f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}.")
+    if title != _MAP:
+        facts.append(f"Scheme: {algorithm.scheme.name or 'unnamed'}: {algorithm.scheme}.")
     guarded = any(isinstance(s, Repeat) and s.until is not None for s in algorithm.scheme.every)
     if guarded and target in ("jax", "optax"):
         facts.append("If a loop reaches its limit before its condition holds, what it sets is NaN.")
@@ -72,6 +78,17 @@ def description(algorithm: Iteration, target: str, language: str, notes: str = "
         facts.append(f"Provenance: {algorithm.provenance}")
     facts.append(f"Made by odescent {__version__}: {_command(algorithm, target)}")
     return [*lines, *(line for fact in facts for line in paragraph(fact))]
+
+
+def _origin(algorithm: Iteration) -> tuple[str, list[str]]:
+    """What a step was made of, under a title: a system, or the map itself if that is short; else the scheme is all."""
+    if algorithm.system.fields:
+        return "System:", str(algorithm.system).splitlines()
+    steps = algorithm.scheme.steps
+    lets = [s for s in steps if isinstance(s, Let)]
+    rows = [f"{s} <- {e}" for let in lets for s, e in let.assign.items()]
+    short = len(lets) == len(steps) and max(map(len, rows)) <= 2 * WIDTH
+    return (_MAP, rows) if short else ("", [])
 
 
 def solves_of(program: Program) -> list[Solve]:
@@ -94,12 +111,11 @@ def _consensus(system: System) -> list[str]:
     return found
 
 
-def _named_maps(system: System) -> list[str]:
+def _named_maps(program: Program) -> list[str]:
     """What each named map is, which a formula alone does not show."""
-    forms: dict[str, MapForm] = {}
-    for e in (*system.drift.values(), system.output):
-        for o in (c.oracle for c in (e.calls() if isinstance(e, Vector) else ())):
-            forms |= {o.of: form_of(o.of)} if o.form.registered else {}
+    asked = {c.oracle for c in program.calls}
+    asked |= {o for e in program.expressions() for o in oracles_in(e)}
+    forms: dict[str, MapForm] = {o.of: form_of(o.of) for o in asked if o.form.registered}
     return [f"The map {form.call}. {form.summary}" for _, form in sorted(forms.items())]
 
 

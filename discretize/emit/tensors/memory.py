@@ -218,7 +218,7 @@ def _with_first_gradient(p: Program, gradient: VectorSymbol | None) -> tuple[Pro
     asked = [c for c in begun if _is_gradient(c)]
     if any(c.point != start for c in asked):
         raise NotCarried(
-            "the torch backend supports gradients at the starting point only in the initial memory."
+            "in the initial memory the torch backend supports gradients at the starting point only."
         )
     if not asked:
         return p, False

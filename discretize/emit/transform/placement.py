@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import sympy as sp
 
-from ...._support.errors import NotCarried
+from ...._support.errors import NotCarried, TooLarge
 from ....dynamics.algebra.calculus import (
     Symbol,
     coefficient,
@@ -91,8 +91,7 @@ class _Home:
 
     def __init__(self, program: Program, home: Vector) -> None:
         self.program, self.home = program, home
-        self.flat = program.opened()
-        self.point = {c.target: c.point for c in self.flat.calls}
+        self.point = {c.target: c.point for c in program.asked}
         self.gradient: VectorSymbol | None = None
         self.source: Oracle | None = None
         self.rename: dict[Symbol, Expr] = {}
@@ -137,10 +136,11 @@ class _Home:
 
     def _kept_gradients(self) -> None:
         """A block that keeps the gradient at home is the gradient that comes in."""
-        ahead = tidy(substitute(self.home, self.flat.next))
+        written = self.program.meanings
+        ahead = written(tidy(substitute(self.home, self.program.next)))
         for b in self.program.blocks:
-            made = self.flat.next[b.symbol]
-            asked = [c for c in self.flat.calls if c.target == made and plain_gradient(c)]
+            made = written(self.program.next[b.symbol])
+            asked = [c for c in self.program.asked if c.target == made and plain_gradient(c)]
             for c in asked if not self.assumes else []:
                 if c.point == ahead and b.init == call(c.oracle, start):
                     self.rename[b.symbol] = self.take(c.oracle)
@@ -268,8 +268,11 @@ def deferred(program: Program) -> Program:
     What such a step adds at its end, c g, waits until the next step brings g: a block s holds s - c g
     in between, from its own start on. A program of another form is returned as it is.
     """
-    flat = program.inlined()
-    if len(flat.calls) != 1 or program.draws or not plain_gradient(flat.calls[0]):
+    if len(program.calls) != 1 or program.draws or not plain_gradient(program.calls[0]):
+        return program
+    try:
+        flat = program.inlined()
+    except TooLarge:
         return program
     # The block that keeps the gradient, and the one whose next value is where it is taken.
     (last,) = flat.calls

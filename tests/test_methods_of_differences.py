@@ -1,0 +1,177 @@
+"""Methods of users that compare two steps, secant updates and corrected averages, against loops by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import sympy as sp
+from methods_by_hand import START, Methods, slope, value
+
+import odescent as od
+from odescent import Algorithm
+from odescent.dynamics import start
+
+METHODS = Methods()
+REFUSED = {  # matrices, and a gradient in the initial memory that is not at the start
+    "broyden": ("optax", "torch"), "symmetric_rank_one": ("optax", "torch"), "memoryless": ("torch",)
+}  # fmt: skip
+TARGETS = ("numpy", "jax", "optax", "torch", "latex", "markdown")
+x, y, p, m, v, w = od.blocks("x y p m v w")
+B, J = od.blocks("B", kind="symmetric"), od.blocks("J", kind="matrix")
+h, a, b, c, eps = od.parameters("h a b c eps")
+f = od.Objective("f")
+g = f.grad(x)
+move, change = x - y, g - p
+BEFORE = start * sp.Rational(9, 10)
+KEPT = {y: BEFORE, p: f.grad(BEFORE)}
+RATES = {"a": 0.9, "b": 0.99}
+
+
+def _last(z: Any, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The gradient, the last move, and the change of the gradient."""
+    if k == 0:
+        z.y, z.p, z.B = 0.9 * START, slope(0.9 * START), np.eye(2)
+    now = slope(z.x)
+    found = now, z.x - z.y, now - z.p
+    z.y, z.p = z.x, now
+    return found
+
+
+def _symmetric_rank_one(z: Any, k: int) -> None:
+    now, s, d = _last(z, k)
+    r = s - z.B @ d
+    z.B = z.B + np.outer(r, r) / (r @ d)
+    z.x = z.x - 0.3 * z.B @ now
+
+
+@METHODS.method(_symmetric_rank_one, h=0.3)
+def symmetric_rank_one() -> Algorithm:
+    rest = move - od.apply(B, change)
+    made = B + od.outer(rest, rest) / od.inner(rest, change)
+    updates = {x: x - h * od.apply(made, g), y: x, p: g, B: made}
+    return od.method(updates, output=x, init={**KEPT, B: od.identity}, name="symmetric_rank_one")
+
+
+def _broyden(z: Any, k: int) -> None:
+    now, s, d = _last(z, k)
+    z.B = z.B + np.outer(d - z.B @ s, s) / (s @ s)
+    z.x = z.x - 0.3 * np.linalg.solve(z.B, now)
+
+
+@METHODS.method(_broyden, h=0.3)
+def broyden() -> Algorithm:
+    """Its matrix has two terms with the same large factor, which are no difference of vectors."""
+    made = J + od.outer(change - od.apply(J, move), move) / od.inner(move, move)
+    updates = {x: x - h * od.linear_solve(made, g), y: x, p: g, J: made}
+    return od.method(updates, output=x, init={**KEPT, J: od.identity}, name="broyden")
+
+
+def _memoryless(z: Any, k: int) -> None:
+    now, s, d = _last(z, k)
+    rho, scale = 1 / (s @ d), s @ d / (d @ d)
+    first = rho * (s @ now)
+    r = scale * (now - first * d)
+    z.x = z.x - 0.3 * (r + (first - rho * (d @ r)) * s)
+
+
+@METHODS.method(_memoryless, h=0.3)
+def memoryless() -> Algorithm:
+    """BFGS that forgets all but the last move (Shanno, doi:10.1287/moor.3.3.244)."""
+    rho = 1 / od.inner(move, change)
+    scale = od.inner(move, change) / od.inner(change, change)
+    first = rho * od.inner(move, g)
+    r = scale * (g - first * change)
+    direction = r + (first - rho * od.inner(change, r)) * move
+    return od.method({x: x - h * direction, y: x, p: g}, output=x, init=KEPT, name="memoryless")
+
+
+def _polak_ribiere(z: Any, k: int) -> None:
+    if k == 0:
+        z.p, z.w = slope(z.x), -slope(z.x)
+    now = slope(z.x)
+    z.w = max(0, now @ (now - z.p) / (z.p @ z.p)) * z.w - now
+    z.x, z.p = z.x + 0.05 * z.w, now
+
+
+@METHODS.method(_polak_ribiere, h=0.05)
+def polak_ribiere() -> Algorithm:
+    weight = sp.Max(0, od.inner(g, g - p) / od.inner(p, p))
+    init = {w: -f.grad(start), p: f.grad(start)}
+    along = weight * w - g
+    return od.method({x: x + h * along, w: along, p: g}, output=x, init=init, name="polak_ribiere")
+
+
+def _mars(z: Any, k: int) -> None:
+    now = slope(z.x)
+    seen = now + 0.025 * 0.9 / 0.1 * (now - (now if k == 0 else z.p))
+    seen = seen / max(1, np.linalg.norm(seen))
+    z.m, z.v, z.p = 0.9 * z.m + 0.1 * seen, 0.99 * z.v + 0.01 * seen**2, now
+    z.x = z.x - 0.05 * z.m / (np.sqrt(z.v) + 1e-8)
+
+
+@METHODS.method(_mars, more=("m", "v"), h=0.05, c=0.025, eps=1e-8, **RATES)
+def mars() -> Algorithm:
+    """Corrected and clipped averages (arXiv:2411.10438); written out in the state a step has 50,000 terms."""
+    seen = g + c * a / (1 - a) * (g - p)
+    seen = seen * (1 / sp.Max(1, sp.sqrt(od.inner(seen, seen))))
+    average, spread = a * m + (1 - a) * seen, b * v + (1 - b) * od.hadamard(seen, seen)
+    step = od.elementwise(lambda e, n: e / (sp.sqrt(n) + eps), average, spread)
+    init = {m: 0 * start, v: 0 * start, p: f.grad(start)}
+    return od.method(
+        {x: x - h * step, m: average, v: spread, p: g}, output=x, init=init, name="mars"
+    )
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_of_two_steps_is_the_textbook_s(name: str) -> None:
+    METHODS.agrees(name, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_it_is_emitted(name: str) -> None:
+    METHODS.emitted(name, *(t for t in TARGETS if t not in REFUSED.get(name, ())))
+
+
+@pytest.mark.parametrize("name", ["memoryless", "polak_ribiere", "mars"])
+def test_its_transformation_of_optax_goes_as_its_run(name: str) -> None:
+    it = METHODS[name]
+    wanted = it.made().run(od.Objective(value), START, 6, **it.given).x[-1]
+    gradient = jax.grad(value)
+    params, transformation = jnp.asarray(START), it.made().to_optax(**it.given)
+    state = transformation.init(params)
+    asked = {"grad_fn": gradient} if name == "memoryless" else {}
+    for _ in range(6):
+        updates, state = transformation.update(gradient(params), state, params, **asked)
+        params = optax.apply_updates(params, updates)
+    np.testing.assert_allclose(params, wanted, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["polak_ribiere", "mars"])
+def test_its_optimizer_of_pytorch_goes_as_its_run(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    it = METHODS[name]
+    wanted = it.made().run(od.Objective(value), START, 6, **it.given).x[-1]
+    tensor = torch.tensor(START, requires_grad=True)
+    optimizer = it.made().to_torch([tensor], **it.given)
+    for _ in range(6):
+        optimizer.zero_grad()
+        value(tensor).backward()
+        optimizer.step()
+    np.testing.assert_allclose(tensor.detach().numpy(), wanted, rtol=1e-9)
+
+
+def test_emitted_code_says_which_map_it_is() -> None:
+    """It said that the system is x' = 0; what is too long to read is not repeated above the code."""
+    method = od.method({x: x - h * g, p: g}, output=x, name="plain")
+    text = method.source("numpy")
+    assert "Map:\n    x <- x - h*grad f(x)\n    p <- grad f(x)\nMade by" in text.replace(
+        "-h*grad f(x) + x", "x - h*grad f(x)"
+    )
+    assert "x' = 0" not in text and "Scheme" not in text
+    long = METHODS["mars"].made().source("numpy")
+    assert "Scheme: mars: let x, m, v, p." in long and "Map:" not in long and "x' = 0" not in long
