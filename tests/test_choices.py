@@ -357,3 +357,48 @@ def test_an_exponential_less_one_keeps_its_digits() -> None:
     np.testing.assert_allclose(made[1], found, rtol=1e-14)
     for target in ("optax", "torch"):
         assert method.source(target).count("expm1") >= 2
+
+
+E_K = sp.exp(k)
+OVERFLOWING = {
+    "logistic": 1 / (1 + E_K),
+    "secant": 1 / sp.cosh(k),
+    "tangent": sp.sinh(k) / sp.cosh(k),
+    "ratio": E_K / (E_K + sp.exp(2 * k) + 3),
+    "slope": E_K / (1 + E_K) ** 2,
+    "halves": 2 ** (-k),
+    "powers": 1 / (1 + 2**k),
+    "softplus": sp.log(1 + E_K) / (1 + k),
+    "logarithm": sp.log(E_K + sp.exp(-k)) / (1 + k),
+    "normal": sp.exp(-(k**2)),
+}
+
+
+@pytest.mark.parametrize("name", OVERFLOWING)
+def test_numbers_that_overflow_on_the_way_are_as_they_are(name: str) -> None:
+    """Python's raise where arrays are infinite, and quotients of two infinite ones are no numbers anywhere."""
+    chosen = OVERFLOWING[name]
+    method = od.method({x: x - H * chosen * g, k: k + 100}, output=x, init={k: 1}, name="growing")
+    wanted = [START]
+    for n in range(12):
+        factor = float(sp.N(chosen.subs(k, 1 + 100 * n), 30))
+        wanted.append(wanted[-1] - 0.1 * factor * wanted[-1])
+    found = method.run(lambda z: (z**2).sum() / 2, START, 12, h=0.1).x
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    made = load(method, "numpy").run(lambda z: z, START, 12, h=0.1)
+    np.testing.assert_allclose(made, wanted, rtol=1e-12)
+    torch = pytest.importorskip("torch")
+    tensor = torch.tensor(START, requires_grad=True)
+    optimizer = method.to_torch([tensor], h=0.1)
+    for _ in range(12):
+        tensor.grad = tensor.detach().clone()
+        optimizer.step()
+    np.testing.assert_allclose(tensor.detach().numpy(), wanted[-1], rtol=1e-12)
+
+
+def test_a_division_by_a_scalar_that_vanishes_ends_a_run_with_a_warning() -> None:
+    """In emitted NumPy it raised ZeroDivisionError."""
+    method = od.method({x: x - H * g / k, k: k - 1}, output=x, init={k: 2}, name="vanishing")
+    with pytest.warns(RuntimeWarning, match="step 3 is not finite"):
+        found = load(method, "numpy").run(lambda z: z, START, 5, h=0.1)
+    assert len(found) == 3

@@ -26,9 +26,7 @@ _MOST = 8  # vectors of a form
 _MOST_IN_PARAMETERS = 4  # in which it is written, where its coefficients are no numbers
 _Gram: TypeAlias = dict[tuple[Atom, Atom], sp.Expr]  # coefficients of products
 _Numbers: TypeAlias = dict[tuple[Atom, Atom], Any]
-_Form: TypeAlias = tuple[
-    list[Vector], dict[tuple[int, int], sp.Expr]
-]  # vectors, and their products
+_Products: TypeAlias = dict[tuple[int, int], sp.Expr]  # the same, of the vectors of a list
 
 
 def in_differences(e: Expr, named: Callable[[Vector], Vector]) -> Expr:
@@ -174,7 +172,7 @@ def _connected(found: _Gram) -> list[list[Atom]]:
     return groups
 
 
-def _form(atoms: tuple[Atom, ...], gram: _Gram) -> _Form | None:
+def _form(atoms: tuple[Atom, ...], gram: _Gram) -> tuple[list[Vector], _Products] | None:
     """A form of atoms in other vectors, fewer or their difference; None where there are none."""
     if not 2 <= len(atoms) <= _MOST:
         return None
@@ -183,6 +181,8 @@ def _form(atoms: tuple[Atom, ...], gram: _Gram) -> _Form | None:
         for pair in ((a, b), (b, a)):
             whole[pair] = c if a == b else c / 2
     numbers = _numbers(whole)
+    if not all(c.is_finite for c in map(sp.sympify, numbers.values())):
+        return None
     with suppress(ArithmeticError):  # undecided
         if len(_pivots(atoms, numbers)) < len(atoms):
             return _shorter(atoms, whole, numbers)
@@ -191,7 +191,9 @@ def _form(atoms: tuple[Atom, ...], gram: _Gram) -> _Form | None:
     return None
 
 
-def _shorter(atoms: tuple[Atom, ...], gram: _Gram, numbers: _Numbers) -> _Form | None:
+def _shorter(
+    atoms: tuple[Atom, ...], gram: _Gram, numbers: _Numbers
+) -> tuple[list[Vector], _Products] | None:
     """The form in fewer vectors, without denominators that it does not have."""
     known = sp.lcm_list([sp.fraction(canonical(c))[1] for c in gram.values()])
     tried: list[set[Atom]] = []
@@ -243,7 +245,7 @@ def _is_exact(
     )
 
 
-def _factored(u: Atom, v: Atom, gram: _Gram) -> _Form | None:
+def _factored(u: Atom, v: Atom, gram: _Gram) -> tuple[list[Vector], _Products] | None:
     """A form of two vectors that is zero where they are equal: their difference times another; None for others."""
     if not is_zero(sp.Add(*gram.values())):
         return None

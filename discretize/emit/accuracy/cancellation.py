@@ -52,8 +52,11 @@ def accurate_step(e: sp.Expr) -> sp.Expr:
     Exponentials less one are expm1. Quotients that hyperbolic tangents were written as are such again, since their
     exponentials overflow.
     """
-    if any(p.exp.is_negative and p.base.has(sp.exp) for p in e.atoms(sp.Pow)):
+    if any(p.exp.is_negative and _exponentials(p.base) for p in e.atoms(sp.Pow)):
         e = _tangents(e)
+    for u in {n.args[0] for n in e.atoms(sp.cosh)}:
+        e = e.xreplace({sp.sinh(u): sp.tanh(u) * sp.cosh(u)})
+    e = e.replace(lambda n: isinstance(n, sp.log) and n.has(sp.exp), _log_of_sum)
     for total in sorted(e.atoms(sp.Add), key=sp.default_sort_key):
         powers = [p for p in total.atoms(sp.Pow) if not p.exp.is_number and p.base.is_positive]
         if powers and not total.has(ScalarNode) and _may_cancel(total):
@@ -79,16 +82,50 @@ def _less_one(total: sp.Expr) -> sp.Expr:
 
 
 def _tangents(e: sp.Expr) -> sp.Expr:
-    """With exp(u) as (1 + t)/(1 - t), t = tanh(u/2), where that leaves no sum with it below a fraction line."""
-    for least in sorted(e.atoms(sp.exp), key=lambda n: (n.count_ops(), sp.default_sort_key(n))):
-        u, t = least.args[0], sp.Dummy(real=True)
-        powers = {n: sp.cancel(n.args[0] / u) for n in e.atoms(sp.exp)}
+    """With exp(u) as (1 + t)/(1 - t), t = tanh(u/2), where nothing with it that may be zero is below a fraction line.
+
+    Exponentials of other arguments would be left to overflow: then it stays as it is.
+    """
+    arguments = _exponentials(e)
+    for least in sorted(arguments, key=lambda n: (n.count_ops(), sp.default_sort_key(n))):
+        u, t = arguments[least], sp.Dummy(real=True)
+        powers = {n: sp.cancel(b / u) for n, b in arguments.items()}
         whole = {n: ((1 + t) / (1 - t)) ** p for n, p in powers.items() if p.is_Integer}
         folded = sp.cancel(e.xreplace(whole))
         below = (p.base for p in folded.atoms(sp.Pow) if not p.exp.is_positive)
-        if least in whole and not any(base.is_Add and base.has(t) for base in below):
-            e = folded.xreplace({t: sp.tanh(u / 2)})
+        fine = not any(base.is_Add and base.has(t) and _may_vanish(base, t) for base in below)
+        if least in whole and fine and whole.keys() == powers.keys():
+            return folded.xreplace({t: sp.tanh(u / 2)})
     return e
+
+
+def _exponentials(e: sp.Expr) -> dict[sp.Expr, sp.Expr]:
+    """The exponentials in a scalar, powers of numbers among them, with their arguments."""
+    found = {n: n.args[0] for n in e.atoms(sp.exp)}
+    for p in e.atoms(sp.Pow):
+        if p.base.is_Rational and p.base.is_positive and not p.exp.is_number:
+            found[p] = p.exp * sp.log(p.base)
+    return found
+
+
+def _log_of_sum(whole: sp.Expr) -> sp.Expr:
+    """log(c exp(a) + d exp(b)) as max(a, b) + log(c exp(a - max(a, b)) + ...), which does not overflow."""
+    parts = [_power(t) for t in sp.Add.make_args(sp.expand_mul(whole.args[0]))]
+    exponents = {b for _, b in parts}
+    known = all(c.is_positive for c, _ in parts) and not any(b.has(sp.Max) for b in exponents)
+    if len(exponents) < 2 or not known:
+        return whole
+    most = sp.Max(*exponents)
+    return most + sp.log(sp.Add(*[c * sp.exp(b - most) for c, b in parts]))
+
+
+def _may_vanish(e: sp.Expr, t: sp.Symbol) -> bool:
+    """Whether a sum is not known to keep away from zero for t from -1 to 1."""
+    if not e.is_polynomial(t):
+        return True
+    p = sp.Poly(e, t)
+    known = all(c.is_Rational for c in p.all_coeffs())
+    return bool(not known or p.count_roots(-1, 1) > 0)
 
 
 def at_zero(e: sp.Expr, h: sp.Symbol) -> sp.Expr | None:

@@ -25,7 +25,7 @@ from ..modules.coefficient_function import plain_coefficients
 from ..modules.module_writer import Called, ModuleWriter
 from ..modules.numpy_helpers import HELPERS
 from ..modules.python_loops import loop_lines
-from ..printing.language import MATH, NUMPY
+from ..printing.language import MATH, NUMPY, STEP
 from ..printing.lines import WIDTH, indented, width, wrapped
 from ..printing.printer import Printer
 
@@ -59,7 +59,7 @@ class NumpyModule(ModuleWriter):
         super().__init__(lowered)
         own = any(isinstance(s, CountLet) and not s.common for s in lowered.step.statements)
         arrays = lowered.population or own  # scalars are one number, or one for each row
-        self.scalars = Printer(NUMPY if arrays else MATH, self.name)
+        self.scalars = Printer(NUMPY if arrays else STEP, self.name)
         if lowered.population:
             self.value = self.vector
             self.start_doc = "points x0 of N particles, an array of shape (N, d)"

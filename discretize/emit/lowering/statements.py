@@ -299,6 +299,19 @@ class LoopLet:
         return tuple(begin | dict.fromkeys(free))
 
 
+def _may_fail(e: sp.Expr) -> bool:
+    """Whether a scalar divides by what blocks may make zero, or has a number to a power that they make large."""
+
+    def moves(a: sp.Expr) -> bool:  # coefficients are positive, and the counter is whole
+        return any(not (s.is_positive or s.is_integer) for s in a.free_symbols)
+
+    return any(
+        (p.exp.could_extract_minus_sign() and moves(p.base) and not p.base.is_nonzero)
+        or (p.base.is_number and moves(p.exp))
+        for p in e.atoms(sp.Pow)
+    )
+
+
 Statement: TypeAlias = (
     "ScalarLet | InnerLet | VectorLet | Ask | Sample | CountLet | SweepLet | SolveLet | WindowLet | JoinLet | PartLet"
     " | ZeroLet | ChooseLet | LoopLet"
@@ -361,9 +374,11 @@ class Routine:
 
     @property
     def measures(self) -> bool:
-        """Whether numbers that are made of vectors enter it; a division by one of them can fail."""
+        """Whether Python's numbers can fail in it: those of vectors may divide, others by what may be zero."""
         every = self.all_statements
-        return any(
+        scalars = [s.value for s in every if isinstance(s, ScalarLet)]
+        scalars += [e for e in self.results.values() if not isinstance(e, Vector)]
+        return any(map(_may_fail, scalars)) or any(
             isinstance(s, InnerLet)
             or (isinstance(s, Ask) and not isinstance(s.target, VectorSymbol))
             for s in every

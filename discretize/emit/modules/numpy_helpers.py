@@ -11,6 +11,30 @@ def _sign(number: float) -> float:
     return math.copysign(1.0, number) if abs(number) > 0 else number
 
 
+def _exp(x: float) -> float:
+    """exp(x), infinite where it overflows."""
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
+
+
+def _cosh(x: float) -> float:
+    """cosh(x), infinite where it overflows."""
+    try:
+        return math.cosh(x)
+    except OverflowError:
+        return math.inf
+
+
+def _sinh(x: float) -> float:
+    """sinh(x), infinite where it overflows."""
+    try:
+        return math.sinh(x)
+    except OverflowError:
+        return math.copysign(math.inf, x)
+
+
 def _again(place: Any) -> np.random.Generator:
     """A generator at a place where another one stood, the state of its bits."""
     made = getattr(np.random, place["bit_generator"])()

@@ -130,7 +130,7 @@ def _inner(left: Iterable[Tensor], right: Iterable[Tensor]) -> float:
     pairs = zip(left, right, strict=True)
     return sum(float(torch.dot(x.reshape(-1), y.reshape(-1))) for x, y in pairs)
 ''')
-HELPERS |= {name: OF_NUMPY[name] for name in ("_sign", "_unended")}
+HELPERS |= {name: OF_NUMPY[name] for name in ("_sign", "_exp", "_cosh", "_sinh", "_unended")}
 _ITERATIONS = {"_norm", "_cg", "_minres", "_gmres", "_iterated"}  # those of NumPy, on tensors
 HELPERS |= {
     name: text.replace("Array", "Tensor")

@@ -132,5 +132,9 @@ MATH = Syntax(
     "math.",
     {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "_sign", "arctan": "math.atan"},
 )
+# scalars of a step, which may grow: infinite where they are too large for a float, as in arrays
+STEP = replace(
+    MATH, functions={**MATH.functions, **{name: f"_{name}" for name in ("exp", "cosh", "sinh")}}
+)
 JNP = replace(NUMPY, prefix="jnp.", guard=("<", "<=", "&", "|", "(", ")"))
 EITHER = replace(NUMPY, prefix="xp.")  # NumPy or jax.numpy

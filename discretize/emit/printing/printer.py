@@ -118,7 +118,11 @@ class Printer:
                 above += [sp.Integer(factor.p)] if factor.p != 1 else []
                 below += [sp.Integer(factor.q)] if factor.q != 1 else []
             elif factor.is_Pow and not isinstance(factor, sp.exp) and _sign(factor.exp) < 0:
-                below.append(1 / factor)
+                number = factor.base.is_Rational and not factor.exp.is_number
+                if number:  # 2**-k as 0.5**k, which does not overflow
+                    above.append(sp.Pow(1 / factor.base, -factor.exp, evaluate=False))
+                else:
+                    below.append(1 / factor)
             else:
                 above.append(factor)
         factors = [self._at_least(f, MUL if i == 0 else NEGATIVE) for i, f in enumerate(above)]
@@ -162,7 +166,10 @@ class Printer:
         if kind in self.series:
             return f"{self.series[kind]}({self._argument(e.args[0])})", ATOM
         if kind in FUNCTIONS:
-            return f"{self.syntax.function(FUNCTIONS[kind])}({self._argument(e.args[0])})", ATOM
+            name = self.syntax.function(FUNCTIONS[kind])
+            if kind is sp.exp and e.args[0].is_nonpositive:
+                name = f"{self.syntax.prefix}exp"  # which does not overflow
+            return f"{name}({self._argument(e.args[0])})", ATOM
         raise NotCarried(
             f"emitted code has no function for {e}; it knows {', '.join(sorted(FUNCTIONS.values()))}."
         )

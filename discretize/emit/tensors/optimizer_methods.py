@@ -30,7 +30,7 @@ from ..lowering.statements import (
 )
 from ..modules.module_writer import length_of
 from ..modules.torch_helpers import generated_list, identifiers
-from ..printing.language import MATH
+from ..printing.language import STEP
 from ..printing.lines import tupled, wrapped, zipped
 from ..printing.printer import Printer
 from ..transform.plan import PARAMS
@@ -110,7 +110,7 @@ class Body:
 
     @property
     def scalars(self) -> Printer:
-        return Printer(MATH, self.called)
+        return Printer(STEP, self.called)
 
     def called(self, name: str) -> str:
         """A symbol in the emitted code."""
