@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import odescent as od
 from odescent.dynamics import start, substitute, vanishes
 from odescent.dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol, inner
-from odescent.dynamics.evaluation.differences import in_differences
+from odescent.dynamics.evaluation.differences import in_differences, with_differences
 from odescent.dynamics.evaluation.evaluate import evaluate, vector_field
 
 x, y, z, g, p = VECTORS = od.blocks("x y z g p")
@@ -205,3 +205,100 @@ def test_a_large_multiple_of_a_difference_is_taken_of_the_difference() -> None:
     again = evaluate(made[x], numbers, {"grad": lambda z: z}, np)
     np.testing.assert_allclose(again, wanted, rtol=1e-14)
     assert np.abs(found - at).max() > 0.1
+
+
+@pytest.mark.parametrize("kind", ["hessian", "adjoint", "matrix"])
+def test_a_linear_map_of_a_difference_is_applied_once(kind: str) -> None:
+    """In steps and in evaluations; a difference of two products has fewer digits, and takes twice the time."""
+    c, J = od.Map("c"), od.blocks("J", kind="matrix")
+    mapped = {
+        "hessian": f.grad(x, along=(x - y,)),
+        "adjoint": c.vjp(x, c(x) - p),
+        "matrix": od.apply(J, 2 * x - a * y),
+    }[kind]
+    updates = {x: x - a * mapped, y: x, **({J: J} if kind == "matrix" else {})}
+    method = od.method(updates, output=x, name="once")
+    text = method.source("numpy").partition("def step")[2]
+    assert text.count({"hessian": "hvp(x", "adjoint": "vjp_c(x", "matrix": " @ "}[kind]) == 1
+    matrix = np.array([[2.0, 1.0], [0.0, 3.0]])
+    asked: list[Any] = []
+
+    def product(q: np.ndarray, *directions: np.ndarray) -> np.ndarray:
+        asked.append(directions)
+        return q**2 * directions[-1]
+
+    oracles = {
+        "hess": product,
+        "grad": np.cos,
+        "map_c": np.sin,
+        "vjp_c": product,
+        "map": np.sin,
+        "vjp": product,
+    }
+    at = {
+        x: np.array([0.3, 1.2]),
+        y: np.array([0.1, -0.4]),
+        p: np.array([0.2, 0.9]),
+        a: 0.7,
+        J: matrix,
+    }
+    found = evaluate(mapped, at, oracles, np)
+    gap = np.sin(at[x]) - at[p] if kind == "adjoint" else at[x] - at[y]
+    wanted = matrix @ (2 * at[x] - 0.7 * at[y]) if kind == "matrix" else at[x] ** 2 * gap
+    np.testing.assert_allclose(found, wanted, rtol=1e-14)
+    assert len(asked) == (kind != "matrix")
+
+
+def test_an_outer_product_of_differences_is_one() -> None:
+    """Broyden's update, and a symmetric one, of points that agree to eight digits."""
+    J, S = od.blocks("J", kind="matrix"), od.blocks("S", kind="symmetric")
+    move, rest = x - y, g - p - od.apply(J, x - y)
+    broyden = J + od.outer(rest, move) / inner(move, move)
+    change = move - od.apply(S, g - p)
+    symmetric = S + od.outer(change, change) / inner(change, g - p)
+    one = np.random.default_rng(5).normal(size=(4, 3))
+    near = {x: one[0], y: one[0] + 1e-8 * one[1], g: one[2], p: one[2] + 1e-8 * one[3]}
+    near |= {J: np.diag([1.0, 2.0, 3.0]), S: np.diag([1.0, 2.0, 0.5])}
+    s, d = near[x] - near[y], near[g] - near[p]
+    wanted = near[J] + np.outer(d - near[J] @ s, s) / (s @ s)
+    np.testing.assert_allclose(evaluate(broyden, near, {}, np), wanted, rtol=1e-12)
+    r = s - near[S] @ d
+    wanted = near[S] + np.outer(r, r) / (r @ d)
+    np.testing.assert_allclose(evaluate(symmetric, near, {}, np), wanted, rtol=1e-12)
+    for made, block in ((broyden, J), (symmetric, S)):
+        method = od.method(
+            {x: x, y: y, g: g, p: p, block: made},
+            output=x,
+            init={block: od.identity},
+            name="update",
+        )
+        assert method.source("numpy").count("np.outer(") == 1
+
+
+def test_outer_products_that_are_not_one_stay() -> None:
+    for e in (
+        od.outer(x, y) + od.outer(y, z), od.outer(x, y) + od.outer(y, x), od.outer(x, x) + od.outer(y, y),
+        od.outer(x, y) - a * od.outer(x, z),
+    ):  # fmt: skip
+        assert with_differences(e) == (e, ())
+
+
+@pytest.mark.parametrize("weight", ["matrix", "hessian"])
+def test_a_form_of_a_difference_takes_one_product(weight: str) -> None:
+    """<S (g - p), g - p>, and the same with a Hessian, in which the symmetric terms stand once."""
+    S = od.blocks("S", kind="symmetric")
+    change = g - p
+    mapped = od.apply(S, change) if weight == "matrix" else f.grad(x, along=(change,))
+    form = inner(mapped, change) + inner(mapped, z) * 0
+    kept = {g: g, p: p, **({S: S} if weight == "matrix" else {})}
+    begin = {S: od.identity} if weight == "matrix" else None
+    updates = {x: x - form * f.grad(x), **kept}
+    method = od.method(updates, output=x, init=begin, name="form")
+    text = method.source("numpy").partition("def step")[2]
+    assert text.count(" @ " if weight == "matrix" else "hvp(x") == 1
+    one = np.random.default_rng(3).normal(size=(3, 3))
+    near = {x: one[2], g: one[0], p: one[0] + 1e-9 * one[1], S: np.diag([1.0, 2.0, -0.5])}
+    d = near[g] - near[p]
+    by = {"hess": lambda q, u: np.diag([1.0, 2.0, -0.5]) @ u}
+    wanted = d @ (np.diag([1.0, 2.0, -0.5]) @ d)
+    np.testing.assert_allclose(evaluate(form, near, by, np), wanted, rtol=1e-12)

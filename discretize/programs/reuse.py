@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ...dynamics.algebra.calculus import Symbol, substitute
+from ...dynamics.algebra.direct_sums import points_of
 from ...dynamics.algebra.vectors import VectorSymbol
 from ...dynamics.vector_fields.block import Block
 from .meanings import Meanings
@@ -71,7 +72,7 @@ def _known_ahead(
             continue
         if any(after.of(v) is None for v in (again.point, *again.directions)):
             continue
-        if not substitute(again.point, begin):
+        if not all(points_of(again.oracle, substitute(again.point, begin))):
             continue
         ahead = again.changed(after)
         for known in (*calls, *held):

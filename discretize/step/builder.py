@@ -16,7 +16,7 @@ from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.scalars import nodes_of
 from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol, unchanged
 from ...dynamics.algebra.windows import is_window, pushed
-from ...dynamics.evaluation.differences import in_differences
+from ...dynamics.evaluation.differences import in_differences, joined
 from ...dynamics.flows.system import System
 from ...dynamics.implicit.roots import RootScalar, RootVector, roots_of
 from ...dynamics.samples.monomials import with_signs_squared
@@ -28,6 +28,19 @@ from ..programs.stages import staged_in
 from ..programs.substeps import PREVIOUS, START, Flow, Let
 
 LOOP, CHOICE = "Repeat", "Select"
+
+
+def with_parts(e: Expr, changed: Callable[[Any], Any]) -> Expr:
+    """An expression with its parts changed: the atoms of a vector and their factors, the nodes of a scalar."""
+    if not isinstance(e, Vector):
+        nodes = {n: n.rebuild(changed) for n in nodes_of(e, ScalarNode)}
+        return e.xreplace(nodes) if nodes else e
+    parts = [(a.changed(changed), changed(c)) for a, c in e.terms.items()]
+    if unchanged(e, parts):
+        return e
+    return Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
+
+
 Stage = Mapping[str, Symbol]  # block name -> the program's name for its value
 
 
@@ -121,7 +134,7 @@ class Builder:
         def rule(node: Expr) -> Expr | None:
             return self.result(node) if isinstance(node, Call) else None
 
-        e = self.rooted(e)
+        e = self.joined(self.rooted(e))
         return self.with_gaps(with_signs_squared(change(e, rule)))
 
     def rooted(self, e: Expr) -> Expr:
@@ -145,18 +158,19 @@ class Builder:
             named[root] = named[own] = self.roots[own]
         return change(e, named.get) if named else e
 
+    def joined(self, e: Expr) -> Expr:
+        """``e`` with the derivatives of a function along several directions, in a sum, as one along a named vector."""
+        return rewriting(self._joined)(e)
+
+    def _joined(self, e: Expr, changed: Callable[[Any], Any]) -> Expr:
+        return joined(with_parts(e, changed), lambda v: self.gap(self.lower(v)))
+
     def with_gaps(self, e: Expr) -> Expr:
         """``e`` with vectors named of which it has products, so that none cancel."""
         return rewriting(self._with_gaps)(e)
 
     def _with_gaps(self, e: Expr, changed: Callable[[Any], Any]) -> Expr:
-        if not isinstance(e, Vector):
-            nodes = {n: n.rebuild(changed) for n in nodes_of(e, ScalarNode)}
-            return in_differences(e.xreplace(nodes) if nodes else e, self.gap)
-        parts = [(a.changed(changed), changed(c)) for a, c in e.terms.items()]
-        if not unchanged(e, parts):
-            e = Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
-        return in_differences(e, self.gap)
+        return in_differences(with_parts(e, changed), self.gap)
 
     def gap(self, v: Vector) -> Vector:
         """A vector by a name, but for a factor that its terms share; one term stands for itself."""
@@ -171,7 +185,7 @@ class Builder:
             plain = tidy(v * (1 / factor))
         if plain not in self.gaps:
             target = VectorSymbol(self.fresh("gap", first=True))
-            self.instructions.append(Assign(target, plain))
+            self.instructions.append(Assign(target, in_differences(plain, self.gap)))
             self.gaps[plain] = target
             self.values.define(target, plain)
         named: Vector = self.gaps[plain] * factor

@@ -18,8 +18,22 @@ import sympy as sp
 
 from ..algebra.calculus import tidy
 from ..algebra.exact import canonical, is_zero, sample
-from ..algebra.products import Product, hadamard
-from ..algebra.vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol, inner, unchanged
+from ..algebra.products import Product, Unary, apply, hadamard, outer
+from ..algebra.vectors import (
+    OPERATORS,
+    Atom,
+    Call,
+    Expr,
+    ScalarNode,
+    Vector,
+    VectorSymbol,
+    by_slot,
+    call,
+    in_slot,
+    inner,
+    unchanged,
+    zero,
+)
 from ..samples.contraction import ones
 
 _MOST = 8  # vectors of a form
@@ -45,14 +59,26 @@ def in_differences(e: Expr, named: Callable[[Vector], Vector]) -> Expr:
 
 def _vector(e: Vector, named: Callable[[Vector], Vector]) -> Vector:
     parts: list[tuple[Vector, sp.Expr]] = []
-    found: _Gram = {}
+    entries: _Gram = {}
+    outers: _Gram = {}
+    applied: dict[Atom, list[tuple[Atom, sp.Expr]]] = {}
     for a, c in e.terms.items():
         c = _scalar(c, named)
-        if isinstance(a, Product) and a.kind == "hadamard" and not a.operates:
-            found[a.left, a.right] = c
+        kind = a.kind if isinstance(a, Product) else ""
+        if kind == "hadamard" and not a.operates:
+            entries[a.left, a.right] = c
+        elif kind == "outer" and not (a.left.operates or a.right.operates):
+            outers[a.left, a.right] = c
+        elif kind == "apply" and not a.operates and _is_block(a.left):
+            applied.setdefault(a.left, []).append((a.right, c))
         else:
             parts.append((a, c))
-    parts = _by_factor([*parts, *_terms(found, named, hadamard)], named)
+    for matrix, terms in applied.items():
+        single = len(terms) == 1
+        inside = Vector.of(terms) if single else named(Vector.of(terms))
+        parts += [*apply(matrix, inside).terms.items()]
+    parts += [*_outer_terms(outers, named), *_terms(entries, named, hadamard)]
+    parts = _by_factor(parts, named)
     return (
         e
         if unchanged(e, parts)
@@ -60,11 +86,112 @@ def _vector(e: Vector, named: Callable[[Vector], Vector]) -> Vector:
     )
 
 
+def _is_block(operator: Atom) -> bool:
+    """Whether it is a matrix of the state, or the transpose of one."""
+    inside = operator.argument if isinstance(operator, Unary) else operator
+    return isinstance(inside, VectorSymbol) and inside.kind in OPERATORS
+
+
+def _outer_terms(found: _Gram, named: Callable[[Vector], Vector]) -> list[tuple[Vector, sp.Expr]]:
+    """Outer products of fewer vectors: symmetric sums as forms, others where they are one product."""
+    terms: list[tuple[Vector, sp.Expr]] = []
+    for atoms in _connected(found):
+        own = {pair: c for pair, c in found.items() if pair[0] in atoms}
+        if all(is_zero(c - own.get((b, a), sp.S.Zero)) for (a, b), c in own.items()):
+            pairs = [(a, b) for i, a in enumerate(atoms) for b in atoms[i:] if (a, b) in own]
+            form = _form(tuple(atoms), {(a, b): own[a, b] * (1 if a == b else 2) for a, b in pairs})
+            if form is not None:
+                vectors = [named(v) for v in form[0]]
+                for (i, j), c in form[1].items():
+                    half = c / 2
+                    terms += [
+                        (outer(vectors[i], vectors[j]), half),
+                        (outer(vectors[j], vectors[i]), half),
+                    ]
+                continue
+        elif (sides := _one_product(own)) is not None:
+            terms.append((outer(*map(named, sides[:2])), sides[2]))
+            continue
+        terms += [(outer(a, b), c) for (a, b), c in own.items()]
+    return terms
+
+
+def _one_product(gram: _Gram) -> tuple[Vector, Vector, sp.Expr] | None:
+    """Two vectors with numbers in them, and a factor, if their outer product is the sum."""
+    (first, last), scale = next(iter(gram.items()))
+    left = {a: canonical(gram.get((a, last), sp.S.Zero) / scale) for a, _ in gram}
+    right = {b: canonical(gram.get((first, b), sp.S.Zero) / scale) for _, b in gram}
+    if not all(c.is_Rational for c in (*left.values(), *right.values())):
+        return None
+    if not all(
+        is_zero(gram.get((a, b), sp.S.Zero) - scale * c * d)
+        for a, c in left.items()
+        for b, d in right.items()
+    ):
+        return None
+    return Vector.of(left.items()), Vector.of(right.items()), scale
+
+
+def joined(e: Expr, named: Callable[[Vector], Vector]) -> Expr:
+    """The expression with derivatives of a function along several directions as one along their sum.
+
+    Args:
+        e: a vector, or a scalar, whose inner products with such derivatives are read.
+        named: as of `in_differences`, of the sum of the directions.
+    """
+    if not isinstance(e, Vector):
+        return _scalar(e, named, _along)
+    v = e
+    along: dict[Any, list[tuple[Atom, Vector, sp.Expr]]] = {}
+    for a, c in v.terms.items():
+        if isinstance(a, Call) and len(a.directions) == 1:
+            ((slot, value),) = by_slot(a.directions[0]).items()
+            key = a.oracle, a.point, a.parameters, slot
+            along.setdefault(key, []).append((a, value, c))
+    for (oracle, point, parameters, slot), terms in along.items():
+        if len(terms) > 1:
+            total: Vector = sum((value * c for _, value, c in terms), zero)
+            apart: Vector = sum((a * c for a, _, c in terms), zero)
+            v = v - apart + call(oracle, point, (in_slot(slot, named(total)),), parameters)
+    return v
+
+
+_Weighted: TypeAlias = tuple[Any, tuple[Atom, Atom], Callable[[Vector, Vector], Any]]
+
+
+def _plain(node: ScalarNode) -> _Weighted | None:
+    """An inner product as one of two vectors, by a symmetric matrix of the state where there is one in it."""
+    for a, b in (node.arguments, node.arguments[::-1]):
+        if isinstance(a, Product) and a.kind == "apply" and not (a.operates or b.operates):
+            matrix = a.left
+            if isinstance(matrix, VectorSymbol) and matrix.kind == "symmetric":
+                return matrix, (a.right, b), lambda u, v, m=matrix: inner(apply(m, u), v)
+    a, b = node.arguments
+    plain = not any(v.operates or v == ones for v in (a, b))
+    return (None, (a, b), inner) if plain else None
+
+
+def _along(node: ScalarNode) -> _Weighted | None:
+    """An inner product with the derivative of a gradient along a vector as one of two vectors."""
+    for a, b in (node.arguments, node.arguments[::-1]):
+        if isinstance(a, Call) and len(a.directions) == 1 and a.oracle.form.self_adjoint:
+            ((slot, value),) = by_slot(a.directions[0]).items()
+            key = a.oracle, a.point, a.parameters, slot
+            if slot == a.oracle.slot and len(value.terms) == 1 and not b.calls():
+
+                def product(u: Vector, v: Vector, key: Any = key) -> sp.Expr:
+                    oracle, point, parameters, slot = key
+                    return inner(call(oracle, point, (in_slot(slot, u),), parameters), v)
+
+                return key, (next(iter(value.terms)), b), product
+    return None
+
+
 def _by_factor(
     parts: list[tuple[Vector, sp.Expr]], named: Callable[[Vector], Vector]
 ) -> list[tuple[Vector, sp.Expr]]:
     """Terms such as (1 + q) x - q y as x + q (x - y), for a scalar q of vectors, which may be large."""
-    if any(v.operates for v, _ in parts):
+    if any(a.operates for v, _ in parts for a in v.terms):
         return parts
     fixed: list[sp.Expr] = []
     groups: dict[sp.Expr, list[tuple[int, sp.Expr]]] = {}
@@ -100,26 +227,39 @@ def _unsigned(e: sp.Expr) -> tuple[int, sp.Expr]:
     return sign, sp.Mul(*factors)
 
 
-def _scalar(e: sp.Expr, named: Callable[[Vector], Vector]) -> sp.Expr:
+def _scalar(
+    e: sp.Expr,
+    named: Callable[[Vector], Vector],
+    weighted: Callable[[ScalarNode], _Weighted | None] = _plain,
+) -> sp.Expr:
     if isinstance(e, ScalarNode) or not e.has(ScalarNode):
         return e
     if not e.is_Add:
-        return e.func(*[_scalar(a, named) for a in e.args])
-    found, rest = _inner_products(e)
-    found = {pair: _scalar(c, named) for pair, c in found.items()}
-    terms = [_scalar(a, named) for a in rest]
-    return sp.Add(*terms, *[c * node for node, c in _terms(found, named, inner)])
+        return e.func(*[_scalar(a, named, weighted) for a in e.args])
+    found, products, rest = _inner_products(e, weighted)
+    terms = [_scalar(a, named, weighted) for a in rest]
+    for key, gram in found.items():
+        gram = {pair: _scalar(c, named, weighted) for pair, c in gram.items()}
+        terms += [c * node for node, c in _terms(gram, named, products[key], weighted is _along)]
+    return sp.Add(*terms)
 
 
 def _terms(
-    found: _Gram, named: Callable[[Vector], Vector], product: Callable[[Vector, Vector], Any]
+    found: _Gram,
+    named: Callable[[Vector], Vector],
+    product: Callable[[Vector, Vector], Any],
+    costly: bool = False,
 ) -> list[tuple[Any, sp.Expr]]:
-    """Products with their coefficients, of fewer vectors where there are fewer."""
+    """Products with their coefficients, of fewer vectors where there are fewer.
+
+    If they are ``costly``, only where fewer of them are left.
+    """
     terms: list[tuple[Any, sp.Expr]] = []
     for atoms in _connected(found):
         own = {pair: c for pair, c in found.items() if pair[0] in atoms}
         form = _form(tuple(atoms), own)
-        if form is None:
+        more = form is not None and costly and len(form[1]) >= len({a for a, _ in own})
+        if form is None or more:
             terms += [(product(*pair), c) for pair, c in own.items()]
             continue
         vectors = [named(v) for v in form[0]]
@@ -140,26 +280,32 @@ def with_differences(e: Expr) -> tuple[Expr, tuple[tuple[VectorSymbol, Vector], 
         name: Vector = made.setdefault(plain, VectorSymbol(f"({plain})")) * number
         return name
 
-    short = in_differences(e, named)
+    short = in_differences(joined(e, named), named)
     return short, tuple((s, v) for v, s in made.items())
 
 
-def _inner_products(e: sp.Expr) -> tuple[_Gram, list[sp.Expr]]:
-    """The coefficients of inner products in a sum, by the pair of their vectors, and its other terms.
+def _inner_products(
+    e: sp.Expr, weighted: Callable[[ScalarNode], _Weighted | None]
+) -> tuple[dict[Any, _Gram], dict[Any, Callable[[Vector, Vector], Any]], list[sp.Expr]]:
+    """The coefficients of inner products in a sum, by what weighs them and the pair of their vectors; its other terms.
 
     Coefficients may have other inner products in denominators, as in the square of v/|v|^2 - m.
     """
-    found: _Gram = {}
+    found: dict[Any, _Gram] = {}
+    products: dict[Any, Callable[[Vector, Vector], Any]] = {}
     rest: list[sp.Expr] = []
     for term in e.args:
         nodes = [f for f in sp.Mul.make_args(term) if type(f) is ScalarNode]
         node = nodes[0] if len(nodes) == 1 and nodes[0].kind == "inner" else None
-        pair: Any = () if node is None else node.arguments
-        if node is None or any(a.operates or a == ones for a in pair):
+        known = None if node is None else weighted(node)
+        if known is None:
             rest.append(term)
             continue
-        found[pair] = found.get(pair, sp.S.Zero) + term / node
-    return found, rest
+        key, (a, b), products[key] = known[0], known[1], known[2]
+        gram = found.setdefault(key, {})
+        pair = (b, a) if (b, a) in gram else (a, b)
+        gram[pair] = gram.get(pair, sp.S.Zero) + term / node
+    return found, products, rest
 
 
 def _connected(found: _Gram) -> list[list[Atom]]:
