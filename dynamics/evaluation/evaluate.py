@@ -92,8 +92,7 @@ def _vector(e: Vector, values: _Known, oracles: Oracles, xp: Any) -> Any:
         return xp.concatenate([value.reshape(-1, 1), window[:, :-1]], axis=1)
     e, made = with_differences(e)
     if made:
-        values.update({s: _value(v, values, oracles, xp) for s, v in made})
-        return _value(e, values, oracles, xp)
+        return _of_differences(e, made, values, oracles, xp)
     parts, multiple = [], None
     for atom, coefficient in e.terms.items():
         if atom == identity:  # it has the size of what it is added to
@@ -107,6 +106,15 @@ def _vector(e: Vector, values: _Known, oracles: Oracles, xp: Any) -> Any:
         raise _sizeless()
     total = functools.reduce(operator.add, parts)
     return total if multiple is None else total + multiple * xp.eye(len(total))
+
+
+def _of_differences(
+    e: Expr, made: Iterable[tuple[VectorSymbol, Vector]], values: _Known, oracles: Oracles, xp: Any
+) -> Any:
+    """The value of an expression in symbols for differences, of which later ones may be made of earlier ones."""
+    for s, v in made:
+        values[s] = _value(v, values, oracles, xp)
+    return _value(e, values, oracles, xp)
 
 
 def _sizeless() -> OdescentError:
@@ -351,8 +359,7 @@ def _scalar(e: sp.Expr, values: _Known, oracles: Oracles, xp: Any) -> Any:
     if e.is_Add:
         e, made = with_differences(e)
         if made:
-            values.update({s: _value(v, values, oracles, xp) for s, v in made})
-            return _value(e, values, oracles, xp)
+            return _of_differences(e, made, values, oracles, xp)
     parts = [_value(a, values, oracles, xp) for a in e.args]
     if e.is_Add:
         return functools.reduce(operator.add, parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy as sp
@@ -302,3 +303,69 @@ def test_a_form_of_a_difference_takes_one_product(weight: str) -> None:
     by = {"hess": lambda q, u: np.diag([1.0, 2.0, -0.5]) @ u}
     wanted = d @ (np.diag([1.0, 2.0, -0.5]) @ d)
     np.testing.assert_allclose(evaluate(form, near, by, np), wanted, rtol=1e-12)
+
+
+class Drawn:
+    """Random expressions in vectors, matrices, Hessians and adjoints."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.J, self.S = od.blocks("J", kind="matrix"), od.blocks("S", kind="symmetric")
+
+    def vector(self, depth: int) -> Vector:
+        draw, k = self.vector, self.rng.random()
+        pick = self.rng.choice
+        if depth <= 0 or k < 0.2:
+            return pick(VECTORS)
+        if k < 0.55:
+            return draw(depth - 1) * pick([1, 2, a, -1]) - draw(depth - 1) * pick([1, 1, b])
+        if k < 0.65:
+            return od.apply(pick([self.J, self.S, od.transpose(self.J)]), draw(depth - 1))
+        if k < 0.75:
+            return f.grad(draw(0), along=(draw(depth - 1),))
+        if k < 0.8:
+            return od.Map("c").vjp(draw(0), draw(depth - 1))
+        if k < 0.9:
+            return od.hadamard(draw(depth - 1), draw(depth - 1))
+        return self.scalar(depth - 1) * draw(depth - 1)
+
+    def scalar(self, depth: int) -> sp.Expr:
+        k = self.rng.random()
+        if depth <= 0 or k < 0.15:
+            return self.rng.choice([a, b, a * b, sp.Integer(2)])
+        if k < 0.75:
+            return inner(self.vector(depth - 1), self.vector(depth - 1))
+        if k < 0.9:
+            return self.scalar(depth - 1) + self.scalar(depth - 1)
+        return 1 / (1 + self.scalar(depth - 1) ** 2)
+
+    def operator(self) -> Vector:
+        one, other = self.vector(2), self.vector(2)
+        return self.J + od.outer(one, other) * self.rng.choice([1, a, self.scalar(1)])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_expressions_have_the_values_of_their_atoms(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, rng = Drawn(seed), np.random.default_rng(seed)
+    hessian = lambda q: np.diag(1 + q**2) + np.ones((3, 3))
+    oracles = {
+        "hess": lambda q, u: hessian(q) @ u, "vjp": lambda q, u: np.cos(q) * u,
+        "map": jnp.sin, "map_c": jnp.sin, "vjp_c": lambda q, u: jnp.cos(q) * u,
+    }  # fmt: skip
+    changed = 0
+    for n in range(25):
+        e = (drawn.vector(3), drawn.scalar(3), drawn.operator())[n % 3]
+        at: dict[Any, Any] = {s: rng.normal(size=3) for s in VECTORS} | {a: 0.7, b: 1.3}
+        at[drawn.J] = rng.normal(size=(3, 3))
+        at[drawn.S] = at[drawn.J] + at[drawn.J].T
+        found = evaluate(e, at, oracles, np)
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "odescent.dynamics.evaluation.evaluate.with_differences", lambda e: (e, ())
+            )
+            wanted = evaluate(e, at, oracles, np)
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9 * np.max(np.abs(wanted)))
+        changed += bool(with_differences(e)[1])
+    assert changed >= 3
