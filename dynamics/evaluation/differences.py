@@ -145,9 +145,9 @@ def _plain(node: ScalarNode) -> _Weighted | None:
     if any(v.operates or v == ones for v in both):
         return None
     for a, b in (both, both[::-1]):
-        if isinstance(a, Product) and a.kind == "apply" and isinstance(a.left, VectorSymbol):
-            if a.left.kind == "symmetric":
-                return a.left, (a.right, b), partial(_by_matrix, a.left)
+        applied = isinstance(a, Product) and a.kind == "apply"
+        if applied and isinstance(a.left, VectorSymbol) and a.left.kind == "symmetric":
+            return a.left, (a.right, b), partial(_by_matrix, a.left)
     return None, both, inner
 
 

@@ -1,8 +1,8 @@
 """Quadratic forms in vectors, written in fewer vectors or in differences.
 
-A sum of products of atoms is a form with a matrix A. Where its rank is lower than its size, A = B^T C B with the rows of
-B independent and C a part of A: it is the form C in the vectors B. Ranks are found at some values of the coefficients
-and proved for all.
+A sum of products of atoms is a form with a matrix A. Where its rank is lower than its size, A = B^T C B with the rows
+of B independent and C a part of A: it is the form C in the vectors B. Ranks are found at some values of the
+coefficients and proved for all.
 """
 
 from __future__ import annotations
