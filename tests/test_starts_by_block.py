@@ -114,7 +114,7 @@ def test_a_guarded_method_begins_with_what_it_keeps_at_its_own_block() -> None:
     choice = od.Select(better, [od.Let({s: 2 * s})], stays)
     steps = (od.Flow("pull", "explicit"), choice, od.Flow("follow", "explicit"))
     method = od.Algorithm(system, od.Scheme(steps), step=h, name="kept")
-    assert len(method.program.remembered) == 2
+    assert len(method.program.held) == 2
     at, ahead, times = START, np.array([1.5, -2.0]), 1.0
     found = method.run(value, {x: at, v: ahead}, 8, h=0.11)
     for k in range(9):

@@ -109,7 +109,7 @@ class Program(Rendered):
         next: the state after the step, by block symbol.
         outputs: named expressions in the state; "x" is the algorithm's output.
         counter: the symbol of the step number k where coefficients depend on it.
-        remembered: the calls and values in memories that it makes itself, by memory, as expressions in the state.
+        held: the calls and values in memories that it makes itself, by memory, as expressions in the state.
     """
 
     blocks: tuple[Block, ...]
@@ -117,7 +117,7 @@ class Program(Rendered):
     next: Mapping[Symbol, Expr]
     outputs: Mapping[str, Expr] = field(default_factory=dict)
     counter: sp.Symbol | None = None
-    remembered: Mapping[Symbol, Expr] = field(default_factory=dict)
+    held: Mapping[Symbol, Expr] = field(default_factory=dict)
 
     def __hash__(self) -> int:
         return hash((frozenset(self.next), len(self.instructions)))  # its mappings have none
@@ -293,7 +293,7 @@ class Program(Rendered):
             instructions=tuple(instructions),
             next={s: rule(e) for s, e in self.next.items()},
             outputs={n: rule(e) for n, e in self.outputs.items()},
-            remembered={s: rule(e) for s, e in self.remembered.items()},
+            held={s: rule(e) for s, e in self.held.items()},
         )
 
     @cached_property
@@ -359,7 +359,7 @@ class Program(Rendered):
             blocks=tuple(b for b in self.blocks if b.symbol not in gone),
             instructions=instructions,
             next={s: e for s, e in self.next.items() if s not in gone},
-            remembered={s: e for s, e in self.remembered.items() if s not in gone},
+            held={s: e for s, e in self.held.items() if s not in gone},
         )
 
     def realized(self) -> Program:

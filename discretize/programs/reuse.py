@@ -91,14 +91,14 @@ def _kept(
     taken |= {s.name for s in (*program.state, *program.parameters, *program.defined)}
     kept = VectorSymbol(next(n for n in _candidates(f"{again.target.name}_kept") if n not in taken))
     initial = {b.symbol: b.init for b in program.blocks}
-    asked = substitute(again.as_call(), program.remembered)
+    asked = substitute(again.as_call(), program.held)
     block = Block(kept.name, "vector", "memory", substitute(asked, initial))
     others = tuple(i for i in program.instructions if again.target not in i.targets)
     trimmed = replace(program, instructions=others)
     renamed = trimmed.bind({again.target: kept})
     blocks, after = (*renamed.blocks, block), {**renamed.next, kept: now}
-    remembered = {**program.remembered, kept: asked}
-    with_memory = replace(renamed, blocks=blocks, next=after, remembered=remembered)
+    held = {**program.held, kept: asked}
+    with_memory = replace(renamed, blocks=blocks, next=after, held=held)
     return with_memory.alive(*with_memory.state, *with_memory.outputs.values()), kept
 
 

@@ -154,8 +154,8 @@ _kept = lru_cache(maxsize=128)(_made)
 def _held(program: Program) -> Iterator[tuple[int, Expr]]:
     """The places of the memories that a program makes, each with what it holds in the blocks of the same state."""
     for place, b in enumerate(program.blocks):
-        if b.symbol in program.remembered:
-            yield place, program.remembered[b.symbol]
+        if b.symbol in program.held:
+            yield place, program.held[b.symbol]
 
 
 def _with_held(

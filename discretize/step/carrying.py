@@ -201,7 +201,7 @@ def _carried(program: Program, choice: Choose, asked: _Asked, what: Expr) -> Pro
         renamed,
         blocks=(*blocks, memory),
         next={**renamed.next, kept: target},
-        remembered={**program.remembered, kept: here},
+        held={**program.held, kept: here},
     )
 
 

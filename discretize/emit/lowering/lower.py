@@ -284,7 +284,8 @@ class Lowering:
     def _like(self, *known: Expr) -> VectorSymbol | None:
         """The first vector among what is known, if all vectors are of one space."""
         one = all(number <= 0 for number in self.program.classes)
-        vectors = [s for s in known if isinstance(s, VectorSymbol) and s.kind == "vector"]
+        kinds = ("vector", "pytree")
+        vectors = [s for s in known if isinstance(s, VectorSymbol) and s.kind in kinds]
         return vectors[0] if one and vectors else None
 
     def routine(

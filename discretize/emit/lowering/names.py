@@ -134,7 +134,7 @@ def _renamed(p: Program, values: Mapping[Symbol, Expr], outputs: Mapping[str, st
         instructions=tuple(i.called(target, new) for i in p.instructions),
         next={target(s): new(e) for s, e in p.next.items()},
         outputs={outputs[n]: new(e) for n, e in p.outputs.items()},
-        remembered={},
+        held={},
     )
 
 

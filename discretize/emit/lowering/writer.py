@@ -74,9 +74,7 @@ class Writer(GuardWriter):
         like: VectorSymbol | None = None,
     ) -> None:
         self.table, self.arguments, self.blocks = table, arguments, blocks
-        self.like = (
-            like  # of the space of all vectors, where there is one: it has the shape of their zero
-        )
+        self.like = like  # a vector of the shape of all, where they have one: that of zero
         self.within = within  # in the product of a solve
         self.statements: list[Statement] = []
         self.made: dict[object, Any] = {}  # the names of vectors and scalars
