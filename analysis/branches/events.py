@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,7 +129,9 @@ def isolated(
         widths: parts of the chord: to which a place is isolated, and within which several eigenvalues cross at once.
     """
     places = [((0.0, signs(a)), (1.0, signs(b)))]
-    bent = max(_off(zero, a, b, a), _off(zero, a, b, b))
+    straight = 2 * max(_off(zero, a, b, a), _off(zero, a, b, b)) + _STRAIGHT
+    weights = zero.weights(a.y)
+    along = (b.y - a.y) / np.linalg.norm(weights * (b.y - a.y))
     while places:
         low, high = places.pop()
         width = high[0] - low[0]
@@ -142,13 +144,15 @@ def isolated(
             # next to a branch point, a point and its tangent may be those of the other branch
             if new is not None and (turned := _off(zero, a, b, new)) < off:
                 middle, here, off = part, new, turned
-            if off <= 2 * bent + _STRAIGHT:
+            if off <= straight:
                 break
         if width <= widths[0]:
             if here is None:  # on a singular point
                 part = (low[0] + high[0]) / 2
                 y = (1 - part) * a.y + part * b.y
                 here = CurvePoint(y, a.tangent, zero.evaluate(y)[1])
+            if straight < off < np.inf:
+                here = replace(here, tangent=along)
             kind = kind_at(values(here), flow, low[1], high[1])
             if kind != MULTIPLE or width <= widths[1] or off == np.inf:
                 if kind is not None:
