@@ -85,10 +85,7 @@ def test_points_of_flows_on_the_line() -> None:
 
 
 def test_a_branch_that_closes() -> None:
-    """A circle of equilibria has two folds; a figure eight four, and a crossing through which it passes twice.
-
-    Next to the crossing a point of the other branch was taken for one between two neighbours, and a fold seen there.
-    """
+    """A circle of equilibria has two folds; a figure eight four, and a crossing through which it passes twice."""
 
     def circle(s, p):
         return jnp.array([1 - s[0] ** 2 - (p - 3) ** 2])
@@ -106,6 +103,28 @@ def test_a_branch_that_closes() -> None:
         (branch,) = found.branches
         assert set(branch.ends) == {"the branch closes"}
         assert Counter((round(s.value, 9), s.kind) for s in branch.special) == wanted
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_at_a_crossing_of_curved_branches_the_other_one_begins(seed: int) -> None:
+    """Points between two neighbours were those of the other branch: a switch led back, and folds were seen."""
+    rng = np.random.default_rng(seed)
+    c, one, bend = rng.uniform(2.7, 3.3), rng.uniform(-2, 2), rng.uniform(-0.3, 0.3)
+    other = one + rng.choice([-1, 1]) * rng.uniform(1.2, 2)
+
+    def parabola(p):
+        return one * (p - c) + bend * (p - c) ** 2
+
+    def field(s, p):
+        return -jnp.array([(s[0] - parabola(p)) * (s[0] - other * (p - c))])
+
+    begin = {"x0": np.array([parabola(2.2)]), "at": 2.2}
+    found = od.analysis.continuation(field, parameter="p", interval=(2, 4), flow=True, **begin)
+    (crossing,) = found.special
+    assert (crossing.kind, crossing.value) == ("transcritical", pytest.approx(c, abs=1e-9))
+    new = found.switch(crossing).branches[-1]
+    assert min(new.values) == 2 and max(new.values) == 4
+    np.testing.assert_allclose(new.x[:, 0].ravel(), other * (new.values - c), atol=1e-9)
 
 
 def test_hopf_points_and_their_coefficients() -> None:

@@ -292,10 +292,18 @@ def _ended(zero: Zero, here: CurvePoint, new: CurvePoint) -> tuple[CurvePoint | 
 
 
 def between(zero: Zero, a: CurvePoint, b: CurvePoint, part: float) -> CurvePoint | None:
-    """The point of the curve between two neighbours, at a part of their chord."""
+    """The point of the curve between two neighbours, at a part of the cubic through them with their tangents.
+
+    The chord is too far from the curve where another branch is near: the point would be one of that.
+    """
+    weights = zero.weights(a.y)
     chord: Any = b.y - a.y
-    made = point_at(zero, a.y + part * chord, chord / np.linalg.norm(zero.weights(a.y) * chord))
-    return made
+    length = float(np.linalg.norm(weights * chord))
+    first, last = (length * p.tangent / np.linalg.norm(weights * p.tangent) for p in (a, b))
+    turn, bend = 3 * chord - 2 * first - last, first + last - 2 * chord
+    guess = a.y + part * (first + part * (turn + part * bend))
+    along = first + part * (2 * turn + 3 * part * bend)
+    return point_at(zero, guess, along / np.linalg.norm(weights * along))
 
 
 def root(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from .curve import CurvePoint, Vector, Zero, between, determinant_sign
 NEUTRAL = 1e-8  # of growth rates, and of moduli of multipliers around 1
 MULTIPLE = "multiple"
 CROSSING = {BRANCH: 1, FOLD: 1, FLIP: 1, HOPF: 2, TORUS: 2}  # eigenvalues that cross at once
-_STRAIGHT = 1e-2  # in the weighted norm: an angle between tangents of one branch
 _AROUND = 3e-3  # of a step: how far from a singular point the branch is known to rounding
 
 
@@ -129,47 +128,29 @@ def isolated(
         widths: parts of the chord: to which a place is isolated, and within which several eigenvalues cross at once.
     """
     places = [((0.0, signs(a)), (1.0, signs(b)))]
-    straight = 2 * max(_off(zero, a, b, a), _off(zero, a, b, b)) + _STRAIGHT
-    weights = zero.weights(a.y)
-    along = (b.y - a.y) / np.linalg.norm(weights * (b.y - a.y))
     while places:
         low, high = places.pop()
         width = high[0] - low[0]
         if low[1] == high[1]:
             continue
-        middle, here, off = 0.0, None, np.inf
-        for shift in (0.0, 0.1, -0.2, 0.3):
-            part = (low[0] + high[0]) / 2 + shift * width
-            new = between(zero, a, b, part)
-            # next to a branch point, a point and its tangent may be those of the other branch
-            if new is not None and (turned := _off(zero, a, b, new)) < off:
-                middle, here, off = part, new, turned
-            if off <= straight:
-                break
+        tried = ((low[0] + high[0]) / 2 + shift * width for shift in (0.0, 0.1, -0.2))
+        middle, here = next(
+            ((m, p) for m in tried if (p := between(zero, a, b, m)) is not None), (None, None)
+        )
         if width <= widths[0]:
             if here is None:  # on a singular point
                 part = (low[0] + high[0]) / 2
                 y = (1 - part) * a.y + part * b.y
                 here = CurvePoint(y, a.tangent, zero.evaluate(y)[1])
-            if straight < off < np.inf:
-                here = replace(here, tangent=along)
             kind = kind_at(values(here), flow, low[1], high[1])
-            if kind != MULTIPLE or width <= widths[1] or off == np.inf:
+            if kind != MULTIPLE or width <= widths[1] or middle is None:
                 if kind is not None:
                     count = abs(high[1].unstable - low[1].unstable)
                     yield Event(low[0], high[0], here, kind, count)
                 continue
-        if here is not None:
+        if middle is not None and here is not None:
             seen = signs(here)
             places += [((middle, seen), high), (low, (middle, seen))]
-
-
-def _off(zero: Zero, a: CurvePoint, b: CurvePoint, here: CurvePoint) -> float:
-    """How far the tangent at a point between two neighbours is from the direction of their chord."""
-    weights = zero.weights(a.y)
-    chord, own = weights * (b.y - a.y), weights * here.tangent
-    gap = own / np.linalg.norm(own) - chord / np.linalg.norm(chord)
-    return float(np.linalg.norm(gap))
 
 
 def meeting(
