@@ -240,9 +240,12 @@ class Program(Rendered):
         """The same where there are guards: what stands inside of these is left as it is."""
         return self._inlined(self.instructions)
 
+    def written(self, e: Expr) -> Expr:
+        """An expression with the names that it assigns replaced, as far as that is not too large."""
+        return self._meanings(e)
+
     @cached_property
-    def meanings(self) -> Meanings:
-        """What the names that it assigns stand for, but for those inside of choices and loops."""
+    def _meanings(self) -> Meanings:
         values = Meanings()
         for i in self.instructions:
             if isinstance(i, Assign):
@@ -253,7 +256,7 @@ class Program(Rendered):
     def asked(self) -> tuple[CallOracle, ...]:
         """Its calls with what they ask written out, as far as that is not too large."""
         others = (i for i in self.instructions if not isinstance(i, Assign))
-        written = tuple(i.changed(self.meanings) for i in others)
+        written = tuple(i.changed(self._meanings) for i in others)
         return replace(self, instructions=written).calls
 
     def _inlined(self, instructions: tuple[Instruction, ...]) -> Program:

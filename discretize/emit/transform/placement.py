@@ -136,7 +136,7 @@ class _Home:
 
     def _kept_gradients(self) -> None:
         """A block that keeps the gradient at home is the gradient that comes in."""
-        written = self.program.meanings
+        written = self.program.written
         ahead = written(tidy(substitute(self.home, self.program.next)))
         for b in self.program.blocks:
             made = written(self.program.next[b.symbol])
