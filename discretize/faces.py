@@ -347,13 +347,24 @@ def method(
     Args:
         updates: the new value of each block, assigned simultaneously, after ``before``.
         output: the iterate, as an expression in the blocks.
-        init: initial values in x0; by default blocks start at x0, those in the space of a map's values at zero.
+        init: initial values in x0; by default blocks start at x0, those in the space of a map's values at zero;
+            matrices beside vectors need one.
         before: assignments made before ``updates``, such as the point of the gradient.
         tuning: values of parameters in terms of mu and L.
         name: of the algorithm.
         reference: its source, with DOI or arXiv number.
+
+    Raises OdescentError for a matrix beside vectors without an initial value.
     """
     symbols = list(dict.fromkeys([*(before or {}), *updates]))
+    vectors = [s for s in symbols if isinstance(s, VectorSymbol)]
+    begun = {str(getattr(s, "name", s)) for s in init or {}}
+    for s in vectors:
+        if s.operates and s.name not in begun and not all(v.operates for v in vectors):
+            raise OdescentError(
+                f"the matrix {s} has no starting value, and cannot start at the vector x0: give one, as in "
+                f"init={{{s}: od.identity}}."
+            )
     lets = (*((Let(before),) if before else ()), Let(updates))
     spaces = Spaces()
     for s, e in (item for let in lets for item in let.assign.items()):

@@ -218,7 +218,8 @@ def test_a_linear_map_of_a_difference_is_applied_once(kind: str) -> None:
         "matrix": od.apply(J, 2 * x - a * y),
     }[kind]
     updates = {x: x - a * mapped, y: x, **({J: J} if kind == "matrix" else {})}
-    method = od.method(updates, output=x, name="once")
+    begin = {J: od.identity} if kind == "matrix" else None
+    method = od.method(updates, output=x, init=begin, name="once")
     text = method.source("numpy").partition("def step")[2]
     assert text.count({"hessian": "hvp(x", "adjoint": "vjp_c(x", "matrix": " @ "}[kind]) == 1
     matrix = np.array([[2.0, 1.0], [0.0, 3.0]])

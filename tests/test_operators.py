@@ -392,6 +392,7 @@ def test_the_trace_of_the_identity_is_a_number_that_nobody_knows() -> None:
             od.OdescentError, match=r"the number of its rows, .* give it as a parameter"
         ):
             number(e)
-        method = od.method({x: x - h * e * x, A: A}, output=x, name="traced")
+        updates, begin = {x: x - h * e * x, A: A}, {A: od.identity}
+        method = od.method(updates, output=x, init=begin, name="traced")
         with pytest.raises(od.NotCarried, match="emitted code has no traces"):
             method.source("numpy")

@@ -151,3 +151,18 @@ def test_a_dual_block_of_a_method_begins_at_zero_in_its_own_space() -> None:
     assert np.abs(found.x[-1] - found.x[-2]).max() < 1e-8
     with pytest.raises(od.OdescentError, match="no start determines the shape of lam"):
         method.run(functions, {x: np.ones(3)}, 5, tau=0.3, sigma=0.3)
+
+
+def test_a_matrix_beside_vectors_needs_a_start() -> None:
+    """It began at x0, so that its product with a vector was an inner product."""
+    J = od.blocks("J", kind="matrix")
+    updates = {x: x - h * od.apply(J, f.grad(x)), J: J}
+    with pytest.raises(
+        od.OdescentError, match=r"the matrix J has no starting value.*init=\{J: od.identity\}"
+    ):
+        od.method(updates, output=x, name="turned")
+    method = od.method(updates, output=x, init={J: 2 * od.identity}, name="turned")
+    found = method.run(value, START, 1, h=0.1).x[1]
+    np.testing.assert_allclose(found, START - 0.2 * slope(START), rtol=1e-12)
+    turned = method.run(value, {x: START, J: np.diag([1.0, 3.0])}, 1, h=0.1).x[1]
+    np.testing.assert_allclose(turned, START - 0.1 * np.array([1, 3]) * slope(START), rtol=1e-12)
