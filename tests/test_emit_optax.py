@@ -303,7 +303,8 @@ def test_an_output_in_other_coordinates():
 
 def test_refusals_say_why():
     matrix = od.blocks("H", kind="matrix")
-    alg = od.method({x: x - od.apply(matrix, f.grad(x)), matrix: matrix * b}, output=x)
+    updates = {x: x - od.apply(matrix, f.grad(x)), matrix: matrix * b}
+    alg = od.method(updates, output=x, init={matrix: od.identity})
     with pytest.raises(od.NotCarried, match=r"does not support .*: it multiplies matrices"):
         alg.source("optax")
     elsewhere = od.method({x: x - f.grad(x) * s}, output=x, init={x: 2 * od.blocks("x0")})
