@@ -369,8 +369,9 @@ def method(
     spaces = Spaces()
     for s, e in (item for let in lets for item in let.assign.items()):
         spaces.equate(s, e)
+    elsewhere = spaces.valued(symbols, output)
     declared = [
-        Block(s.name, s.kind, "memory", zero if spaces.valued(s, output) else start)
+        Block(s.name, s.kind, "memory", zero if s in elsewhere else start)
         if isinstance(s, VectorSymbol)
         else Block(s.name, "scalar", "memory", sp.S.Zero)
         for s in symbols

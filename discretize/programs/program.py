@@ -234,11 +234,15 @@ class Program(Rendered):
 
     @cached_property
     def _written_out(self) -> Program:
-        return self._inlined(self.plain)
-
-    def opened(self) -> Program:
-        """The same where there are guards: what stands inside of these is left as it is."""
-        return self._inlined(self.instructions)
+        values = Meanings()
+        kept: list[Instruction] = []
+        for i in self.plain:
+            if isinstance(i, Assign):
+                values.note(i.target, values.written_out(i.value))
+            else:
+                kept.append(i.changed(values.written_out))
+        after = {s: values.written_out(e) for s, e in self.next.items()}
+        return replace(self, instructions=tuple(kept), next=after)
 
     def written(self, e: Expr) -> Expr:
         """An expression with the names that it assigns replaced, as far as that is not too large."""
@@ -258,17 +262,6 @@ class Program(Rendered):
         others = (i for i in self.instructions if not isinstance(i, Assign))
         written = tuple(i.changed(self._meanings) for i in others)
         return replace(self, instructions=written).calls
-
-    def _inlined(self, instructions: tuple[Instruction, ...]) -> Program:
-        values = Meanings()
-        kept: list[Instruction] = []
-        for i in instructions:
-            if isinstance(i, Assign):
-                values.note(i.target, values.written_out(i.value))
-            else:
-                kept.append(i.changed(values.written_out))
-        after = {s: values.written_out(e) for s, e in self.next.items()}
-        return replace(self, instructions=tuple(kept), next=after)
 
     def bind(self, values: Mapping[Any, Any]) -> Program:
         """The program with symbols replaced, coefficients canonical."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -27,7 +27,6 @@ from ...dynamics.vector_fields.objective import Objective
 from ..emit import called, load, oracle_arguments_of
 from ..emit.lowering.coefficients import in_order
 from ..programs import draws
-from ..programs.program import Program
 from ..step.iteration import Iteration
 
 LIMIT = 1e30  # beyond it in absolute value, a state or a value counts as divergence
@@ -71,7 +70,8 @@ def algorithm_stepper(
         program.counter is not None or any(b.kind == "scalar" for b in program.blocks), bool(program.draws),
         program.classes_apart if isinstance(objective, Grouped) else program.classes,
         algorithm.clocks[1] if algorithm.clocks else "", program.state,
-        tuple(b.name for b in program.blocks if b.init == start), tuple(_held(program)),
+        tuple(b.name for b in program.blocks if b.init == start),
+        tuple((i, program.held[b.symbol]) for i, b in enumerate(program.blocks) if b.symbol in program.held),
     )  # fmt: skip
     return (_kept if kept else _made)(emitted, objective)
 
@@ -149,13 +149,6 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
 
 
 _kept = lru_cache(maxsize=128)(_made)
-
-
-def _held(program: Program) -> Iterator[tuple[int, Expr]]:
-    """The places of the memories that a program makes, each with what it holds in the blocks of the same state."""
-    for place, b in enumerate(program.blocks):
-        if b.symbol in program.held:
-            yield place, program.held[b.symbol]
 
 
 def _with_held(

@@ -11,10 +11,10 @@ import sympy as sp
 
 from ..._support.errors import OdescentError, check_choice, unknown
 from ..._support.work import rewriting
-from ...dynamics.algebra.calculus import Symbol, change, nothing, substitute, tidy
+from ...dynamics.algebra.calculus import Symbol, change, nothing, rebuilt, substitute, tidy
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.scalars import nodes_of
-from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol, unchanged
+from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
 from ...dynamics.algebra.windows import is_window, pushed
 from ...dynamics.evaluation.differences import in_differences, joined
 from ...dynamics.flows.system import System
@@ -35,10 +35,7 @@ def with_parts(e: Expr, changed: Callable[[Any], Any]) -> Expr:
     if not isinstance(e, Vector):
         nodes = {n: n.rebuild(changed) for n in nodes_of(e, ScalarNode)}
         return e.xreplace(nodes) if nodes else e
-    parts = [(a.changed(changed), changed(c)) for a, c in e.terms.items()]
-    if unchanged(e, parts):
-        return e
-    return Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
+    return rebuilt(e, [(a.changed(changed), changed(c)) for a, c in e.terms.items()])
 
 
 Stage = Mapping[str, Symbol]  # block name -> the program's name for its value

@@ -8,7 +8,7 @@ and a chain of Lie derivatives is the exact solution's series.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias, overload
 
@@ -198,6 +198,13 @@ def _atom_derivative(atom: Vector, direction: Directions) -> Vector:
 Rule: TypeAlias = "Callable[[Expr], Expr | None]"
 
 
+def rebuilt(e: Vector, parts: Sequence[tuple[Vector, sp.Expr]]) -> Vector:
+    """The sum of vectors times scalars; ``e`` itself if these are its terms."""
+    if unchanged(e, parts):
+        return e
+    return Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
+
+
 @overload
 def change(e: Vector, rule: Rule) -> Vector: ...
 @overload
@@ -216,9 +223,7 @@ def change(e: Expr, rule: Rule) -> Expr:
             for a, c in atom.changed(changed).terms.items():
                 replaced = rule(a)
                 parts.append((a if replaced is None else replaced, c * scale))
-        if unchanged(e, parts):
-            return e
-        return Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
+        return rebuilt(e, parts)
 
     def scalar(e: sp.Expr, changed: Callable[[Any], Any]) -> sp.Expr:
         if e.is_Number:

@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 
 import sympy as sp
 
-from ..algebra.calculus import tidy
-from ..algebra.exact import is_zero
+from ..algebra.calculus import rebuilt, tidy
 from ..algebra.products import Product, Unary, apply, hadamard, outer
 from ..algebra.vectors import (
     OPERATORS,
@@ -28,17 +27,15 @@ from ..algebra.vectors import (
     call,
     in_slot,
     inner,
-    unchanged,
     zero,
 )
 from ..samples.contraction import ones
-from .forms import Gram, connected, form_of, one_product
+from .forms import Gram, connected, form_of, is_known_zero, one_product
 
 Named: TypeAlias = Callable[[Vector], Vector]  # gives a vector a name, or a multiple of one
 _Inner: TypeAlias = Callable[[Vector, Vector], Any]
-_Weighted: TypeAlias = tuple[
-    Any, tuple[Atom, Atom], _Inner
-]  # a key, a pair of vectors, their product
+# A key of what weighs an inner product, the pair of its vectors, and the product of others.
+_Weighted: TypeAlias = tuple[Any, tuple[Atom, Atom], _Inner]
 
 
 def in_differences(e: Expr, named: Named) -> Expr:
@@ -77,10 +74,7 @@ def _vector(e: Vector, named: Named) -> Vector:
         inside = Vector.of(terms) if single else named(Vector.of(terms))
         parts += [*apply(matrix, inside).terms.items()]
     parts += [*_outer_terms(outers, named), *_terms(entries, named, hadamard)]
-    parts = _by_factor(parts, named)
-    if unchanged(e, parts):
-        return e
-    return Vector.of((a, c * k) for v, k in parts for a, c in v.terms.items())
+    return rebuilt(e, _by_factor(parts, named))
 
 
 def _is_block(operator: Atom) -> bool:
@@ -94,7 +88,7 @@ def _outer_terms(found: Gram, named: Named) -> list[tuple[Vector, sp.Expr]]:
     terms: list[tuple[Vector, sp.Expr]] = []
     for atoms in connected(found):
         own = {pair: c for pair, c in found.items() if pair[0] in atoms}
-        if all(is_zero(c - own.get((b, a), sp.S.Zero)) for (a, b), c in own.items()):
+        if all(is_known_zero(c - own.get((b, a), sp.S.Zero)) for (a, b), c in own.items()):
             pairs = [(a, b) for i, a in enumerate(atoms) for b in atoms[i:] if (a, b) in own]
             form = form_of(
                 tuple(atoms), {(a, b): own[a, b] * (1 if a == b else 2) for a, b in pairs}

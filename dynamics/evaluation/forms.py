@@ -8,7 +8,6 @@ coefficients and proved for all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -22,6 +21,14 @@ _MOST_IN_PARAMETERS = 4  # in which it is written, where its coefficients are no
 Gram: TypeAlias = dict[tuple[Atom, Atom], sp.Expr]  # coefficients of products
 Products: TypeAlias = dict[tuple[int, int], sp.Expr]  # the same, of the vectors of a list
 _Numbers: TypeAlias = dict[tuple[Atom, Atom], Any]
+
+
+def is_known_zero(e: sp.Expr) -> bool:
+    """Whether a coefficient is proved to be zero; False where that is undecided."""
+    try:
+        return is_zero(e)
+    except ArithmeticError:
+        return False
 
 
 def connected(found: Gram) -> list[list[Atom]]:
@@ -45,11 +52,10 @@ def form_of(atoms: tuple[Atom, ...], gram: Gram) -> tuple[list[Vector], Products
     numbers = _numbers(whole)
     if not all(c.is_finite for c in map(sp.sympify, numbers.values())):
         return None
-    with suppress(ArithmeticError):  # undecided
-        if len(_pivots(atoms, numbers)) < len(atoms):
-            return _shorter(atoms, whole, numbers)
-        if len(atoms) == 2 and _is_small(sum(numbers.values()), numbers.values()):
-            return _factored(*atoms, whole)
+    if len(_pivots(atoms, numbers)) < len(atoms):
+        return _shorter(atoms, whole, numbers)
+    if len(atoms) == 2 and _is_small(sum(numbers.values()), numbers.values()):
+        return _factored(*atoms, whole)
     return None
 
 
@@ -61,7 +67,7 @@ def one_product(gram: Gram) -> tuple[Vector, Vector, sp.Expr] | None:
     if not all(c.is_Rational for c in (*left.values(), *right.values())):
         return None
     if not all(
-        is_zero(gram.get((a, b), sp.S.Zero) - scale * c * d)
+        is_known_zero(gram.get((a, b), sp.S.Zero) - scale * c * d)
         for a, c in left.items()
         for b, d in right.items()
     ):
@@ -116,7 +122,7 @@ def _is_exact(
     """Whether the rows of the other atoms follow from those of the pivots, not at some values alone."""
     others = [(i, a) for i, a in enumerate(atoms) if a not in pivots]
     return all(
-        is_zero((rows.col(i).T * sides.col(j))[0] - gram.get((a, b), sp.S.Zero))
+        is_known_zero((rows.col(i).T * sides.col(j))[0] - gram.get((a, b), sp.S.Zero))
         for i, a in others
         for j, b in others
         if i <= j
@@ -125,7 +131,7 @@ def _is_exact(
 
 def _factored(u: Atom, v: Atom, gram: Gram) -> tuple[list[Vector], Products] | None:
     """A form of two vectors that is zero where they are equal: their difference times another; None for others."""
-    if not is_zero(sp.Add(*gram.values())):
+    if not is_known_zero(sp.Add(*gram.values())):
         return None
     first, last = gram.get((u, u), sp.S.Zero), gram.get((v, v), sp.S.Zero)
     if 0 in (first, last):

@@ -168,11 +168,9 @@ def problem(
 
     def init(x0: Any, values: Any) -> Any:
         if isinstance(x0, Starts):
-            who, at = (
-                system.name or "the system",
-                {b.name for b in system.blocks if b.init == start},
-            )
-            return begun(lambda x: init(x, values), x0, names, classes, who, at)
+            at = {b.name for b in system.blocks if b.init == start}
+            own, who = (lambda x: init(x, values)), system.name or "the system"
+            return begun(own, x0, names, classes, who, at)
         state = initial_state(system, x0, oracles, dict(zip(symbols, values, strict=True)), jnp)
         return tuple(jnp.asarray(s, jnp.asarray(x0).dtype) for s in state)
 

@@ -149,11 +149,11 @@ class Spaces:
             self.equate(("row", operator, s), apply(part, right))
         return self._solutions[operator]
 
-    def valued(self, s: Symbol, output: Expr) -> bool:
-        """Whether a vector is in the space of a map's values, and that is not known to be the one of the output."""
+    def valued(self, blocks: Iterable[Symbol], output: Expr) -> set[Symbol]:
+        """The vectors in spaces of maps' values that are not known to be the space of the output."""
         self.equate(_OUTPUT, output)
         images = {self.of(k) for k in self._above if isinstance(k, tuple) and k[0] == "image"}
-        return self.of(s) in images - {self.of(_OUTPUT)}
+        return {s for s in blocks if self.of(s) in images - {self.of(_OUTPUT)}}
 
     def apart(self, blocks: Iterable[Symbol]) -> tuple[int, ...]:
         """A number for each block, the same for those of one shape, -1 for a scalar, whatever they start at."""
