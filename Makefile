@@ -14,8 +14,9 @@ BIN := $(VENV)/bin
 export VENV PINS
 
 # A file of tests stays in one process: its tests share what they compile. Bytecode is written whatever the
-# environment says: each worker and each child process would compile the package again.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n $(JOBS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
+# environment says: each worker and each child process would compile the package again. There is a worker for
+# each core, so that further threads of NumPy would only wait for one another.
+PYTEST := PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

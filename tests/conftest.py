@@ -3,10 +3,14 @@
 Heavy libraries are loaded here, so a test about lazy imports runs its code in a process of its own.
 """
 
+import contextlib
 import functools
 import gc
+import importlib
 import inspect
+import io
 import os
+import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -23,10 +27,15 @@ pytest_plugins = ("tiers",)
 
 # Most of these tests' time was XLA's compiler on programs that run for milliseconds. Its older emitters of
 # loops compile twice as fast, LLVM takes a program whole instead of in 32 parts, and does not optimize it
-# (see pytest_runtest_setup). `XLA_FLAGS= make test` compiles everything as users do.
+# (see pytest_runtest_setup); what simplifies and verifies programs before it takes a sixth of the rest.
+# `XLA_FLAGS= make test` compiles everything as users do.
 QUICK = (
     "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
     " --xla_cpu_parallel_codegen_split_count=1"
+    " --xla_disable_hlo_passes=simplification,hlo-verifier"
+    ",while-loop-invariant-code-motion,while-loop-constant-sinking"
+    " --xla_llvm_enable_alias_scope_metadata=false --xla_llvm_enable_noalias_metadata=false"
+    " --xla_llvm_enable_invariant_load_metadata=false"
 )
 AS_USERS = os.environ.setdefault("XLA_FLAGS", QUICK) != QUICK
 # What modules of tests make while they are collected is compiled as the first test will be.
@@ -162,3 +171,19 @@ def _markers(request: pytest.FixtureRequest) -> Iterator[None]:
 def key() -> jax.Array:
     """A fixed JAX key."""
     return jax.random.key(0)
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What commands do with a user's file in a process of its own, in this one: a test of what is answered."""
+    from odescent._support import child
+
+    def served(command: list[str], *, input: str, **_: object) -> subprocess.CompletedProcess[str]:
+        answer = io.StringIO()
+        with contextlib.redirect_stdout(answer), monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", io.StringIO(input))
+            importlib.import_module(command[-1]).main()
+        return subprocess.CompletedProcess(command, 0, answer.getvalue(), "")
+
+    monkeypatch.setattr(child.subprocess, "run", served)
+    monkeypatch.setattr(child, "limit", lambda seconds: None)

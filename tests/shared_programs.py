@@ -1,12 +1,18 @@
 """What the programs of many tests share: contexts of MLIR, and the executables of programs that are equal.
 
 A third to a half of the tests' time goes into lowering and compiling programs that run for milliseconds.
+To read an executable from a file takes a tenth of compiling it; the workers of a run share these files.
 """
 
+import atexit
 import functools
 import hashlib
 import itertools
+import os
+import shutil
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any
 
 from jax._src import compiler, util
@@ -15,6 +21,10 @@ from jaxlib.mlir import ir
 
 LOWERINGS = 200  # in one context, which keeps the types and constants of all of them
 KEPT = 1000  # executables, until what was compiled is forgotten (`tiers`, `jax.clear_caches`)
+LARGEST = (
+    20_000  # characters of a program whose executable is written: larger ones hardly come back
+)
+PLACE = "ODESCENT_TEST_PROGRAMS"  # the folder of executables, an environment variable
 
 _make, _compile = mlir.make_ir_context, compiler.backend_compile_and_load
 _lowered = itertools.count()
@@ -41,8 +51,10 @@ class _Program:
     def __init__(self, *given: Any) -> None:
         _, module, devices, options, _ = self.given = given
         text = module.operation.get_asm(enable_debug_info=False)
-        what = hashlib.sha256(text.encode()).digest()
-        self.key = (what, options.SerializeAsString(), str(devices))
+        key = hashlib.sha256(text.encode())
+        key.update(options.SerializeAsString() + str(devices).encode())
+        self.key = key.hexdigest()
+        self.file = Path(os.environ[PLACE], self.key) if len(text) < LARGEST else None
 
     def __hash__(self) -> int:
         return hash(self.key)
@@ -53,9 +65,17 @@ class _Program:
 
 @util.cache(KEPT, trace_context_in_key=False)
 def _executable(program: _Program) -> Any:
-    given = program.given
+    given = backend, _, devices, options, _ = program.given
     del program.given  # the key stays in the cache, and the program need not
-    return _compile(*given)
+    file = program.file
+    if file is not None and file.exists():
+        return backend.deserialize_executable(file.read_bytes(), devices, options)
+    made = _compile(*given)
+    if file is not None:
+        part = file.with_suffix(f".{os.getpid()}")
+        part.write_bytes(made.serialize())
+        part.replace(file)  # whole or not at all: another worker may read it
+    return made
 
 
 def _compiled(
@@ -66,6 +86,9 @@ def _compiled(
 
 
 def share() -> None:
-    """Share both in this process from now on."""
+    """Share both in this process from now on, and executables with the processes that it starts."""
+    if PLACE not in os.environ:
+        os.environ[PLACE] = place = tempfile.mkdtemp(prefix="programs-")
+        atexit.register(shutil.rmtree, place, ignore_errors=True)
     mlir.make_ir_context = _context
     compiler.backend_compile_and_load = _compiled

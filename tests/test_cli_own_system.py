@@ -67,19 +67,6 @@ def refused(*arguments: str) -> list[str]:
 
 
 @pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child's work in this process: for tests of what is answered, not of the process."""
-
-    def served(command: list[str], *, input: str, **_: object) -> subprocess.CompletedProcess[str]:
-        asked = json.loads(input)
-        del asked["seconds"]
-        answer = json.dumps(own_system._carried_out(FileRequest(**asked)))
-        return subprocess.CompletedProcess(command, 0, answer, "")
-
-    monkeypatch.setattr("odescent._support.child.subprocess.run", served)
-
-
-@pytest.fixture
 def own(tmp_path: Path) -> str:
     (tmp_path / "own.ode").write_text(OWN)
     return str(tmp_path / "own.ode")
@@ -97,6 +84,7 @@ def test_a_whole_algorithm_in_one_file(tmp_path: Path):
     assert out.read_text(encoding="utf-8").rstrip() == text.rstrip()
 
 
+@pytest.mark.usefixtures("here")
 def test_options_complete_a_system_and_json_says_all(own: str):
     result = run(
         own, "--scheme", SCHEME, "--where", "c = 2*sqrt(mu)", "--tuning", "h = 1/sqrt(L)", "--json"
@@ -329,6 +317,7 @@ def test_options_of_a_file_are_for_files():
         assert f"--{option} is for a system file" in result.stderr
 
 
+@pytest.mark.usefixtures("here")
 def test_json_of_ones_own_system_replays(own: str):
     data = json.loads(run(own, "--scheme", SCHEME, "--json").stdout_bytes.decode("utf-8"))
     assert replay(data, say=lambda line: None) == []
@@ -343,6 +332,7 @@ def test_json_of_ones_own_system_replays(own: str):
 EQUATION = "x'' + (3/t)*x' + grad f(x) = 0"
 
 
+@pytest.mark.usefixtures("here")
 def test_an_equation_is_typed_in_the_place_of_a_file() -> None:
     options = ("--scheme", "semi_implicit_euler(v, x)", "--clock", "(k + 3)*h")
     shown = run(EQUATION, *options).stdout
@@ -351,6 +341,7 @@ def test_an_equation_is_typed_in_the_place_of_a_file() -> None:
     assert whole == shown
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("equation", "sentence"),
     [
@@ -365,6 +356,7 @@ def test_a_typed_equation_is_refused_as_a_file_is(equation: str, sentence: str) 
     assert sentence in stderr and "Traceback" not in stderr
 
 
+@pytest.mark.usefixtures("here")
 def test_other_commands_take_an_equation() -> None:
     method = "x'' + 2*x' + grad f(x) = 0 scheme semi_implicit_euler(v, x)"
     for words, said in (

@@ -180,6 +180,7 @@ def spring(tmp_path):
     return tmp_path / "spring.ode"
 
 
+@pytest.mark.usefixtures("here")
 def test_the_flow_of_a_system_file(call, spring):
     from scipy.linalg import expm
 
@@ -218,6 +219,7 @@ def test_the_algorithm_of_a_system_file(call, spring):
     np.testing.assert_allclose(json.loads(said)["x_last"], q, rtol=1e-12)
 
 
+@pytest.mark.usefixtures("here")
 def test_a_system_file_without_oracles_needs_no_objective(call, tmp_path):
     own = tmp_path / "relaxation.ode"
     own.write_text(VAN_DER_POL)
@@ -247,6 +249,7 @@ def test_a_system_file_without_oracles_needs_no_objective(call, tmp_path):
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.usefixtures("here")
 def test_the_portrait_of_a_system_file_with_its_iterates(call, spring):
     settings = [
         "--curvature",
@@ -278,6 +281,7 @@ def test_the_portrait_of_a_system_file_with_its_iterates(call, spring):
     assert value["iterates"] == {}
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("lines", "args", "sentence", "excerpt"),
     [

@@ -46,13 +46,19 @@ def table(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text)))
 
 
+@pytest.mark.promotion  # as in a process of its own, which one of them is
 @pytest.mark.parametrize("choice", SHARED, ids=lambda c: c.method.partition("\n")[0])
-def test_the_script_prints_the_data_in_a_process_of_its_own(choice: Choice, tmp_path):
+def test_the_script_prints_the_data(choice: Choice, tmp_path, capsys):
     seen = view(choice)
     file = tmp_path / f"{stem(seen)}.py"
     file.write_bytes(export(seen, ".py"))
-    done = subprocess.run([sys.executable, file], capture_output=True, text=True, check=True)
-    found, expected = table(done.stdout), table(export(seen, ".csv").decode())
+    if choice == SHARED[0]:
+        command = [sys.executable, file]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    else:
+        runpy.run_path(str(file), run_name="__main__")
+        printed = capsys.readouterr().out
+    found, expected = table(printed), table(export(seen, ".csv").decode())
     assert [row[:2] for row in found] == [row[:2] for row in expected]
     assert found[0] == expected[0]
     numbers = [[[float(v or 0) for v in row[2:]] for row in t[1:]] for t in (found, expected)]

@@ -88,12 +88,13 @@ def decision_process(
     )  # fmt: skip
 
 
-def followed(
-    correction: str, f: Any, rate: float, steps: int, seeds: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Squares of d - grad f and values of f by seed, after every ten steps, of length 2 rate/(t + 2).
+def following(
+    correction: str, f: Any, steps: int, seeds: int
+) -> Callable[[float], tuple[np.ndarray, np.ndarray]]:
+    """A function of the rate: squares of d - grad f and values of f by seed, after every ten steps.
 
-    A new estimate has the weight (2/(t + 2))^p, with the exponent p of the correction.
+    Steps have the length 2 rate/(t + 2). A new estimate has the weight (2/(t + 2))^p, with the exponent p of the
+    correction.
     """
     import jax
     import jax.numpy as jnp
@@ -113,7 +114,7 @@ def followed(
         (product, batch) if correction == "hessian" else (batch,)
     )
 
-    def one(key: Any) -> Any:
+    def one(key: Any, rate: Any) -> Any:
         def step(both: Any, timed: Any) -> Any:
             state, (t, key) = both[0], timed
             h, kept = rate * 2 / (t + 2), jnp.maximum(1 - (2 / (t + 2)) ** share, 1e-12)
@@ -131,8 +132,13 @@ def followed(
         parts = jax.tree.map(lambda a: a.reshape(-1, _EVERY, *a.shape[1:]), times)
         return jax.lax.scan(look, (begin, begin.x), parts)[1]
 
-    errors, values = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), seeds))
-    return np.asarray(errors), np.asarray(values)
+    every, keys = jax.jit(jax.vmap(one, (0, None))), jax.random.split(jax.random.key(0), seeds)
+
+    def followed(rate: float) -> tuple[np.ndarray, np.ndarray]:
+        errors, values = every(keys, rate)
+        return np.asarray(errors), np.asarray(values)
+
+    return followed
 
 
 def error_at(squares: np.ndarray, count: int) -> float:
@@ -160,14 +166,15 @@ def compute_policy(
     least = float(od.minimize(f, np.zeros(f.dimension)).fun)
     errors: dict[str, list[float]] = {}
     gaps: dict[str, np.ndarray] = {}
+    walks = {c: following(c, f, max(counts), seeds) for c in _LABELS}
     for c in _LABELS:
-        squares, values = followed(c, f, rate, max(counts), seeds)
+        squares, values = walks[c](rate)
         errors[c] = [error_at(squares, n) for n in counts]
         gaps[c] = np.mean(values, 0) - least
         if c == "hessian":  # two trajectories in a step
             halved = error_at(squares, max(counts) // 2)
     orders = {c: fitted_order(counts, row) for c, row in errors.items()}
-    far = {c: error_at(followed(c, f, long, max(counts), seeds)[0], max(counts)) for c in _METHODS}
+    far = {c: error_at(walks[c](long)[0], max(counts)) for c in _METHODS}
     shown = np.unique(np.geomspace(1, max(counts) // _EVERY, 60).astype(int)) - 1
     claims = (
         Claim("After the most steps: error with the look-ahead to that without a correction.",
