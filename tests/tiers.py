@@ -24,7 +24,7 @@ KEPT = Path(__file__).parent / "durations.json"
 LEAST = 0.1  # shorter tests have no entry
 ROOM = 1.3  # GB that a worker may hold before it forgets what it compiled
 MORE = 0.2  # GB that it holds more than after it forgot last: less is not worth the time
-LIMIT = 0.16  # CPU seconds of a test that `make test` still runs
+LIMIT = 0.12  # CPU seconds of a test that `make test` still runs
 
 _now: dict[str, Any] = {"start": 0.0, "charged": 0.0, "costs": Counter(), "left": 0.0}
 _spent: Counter[str] = Counter()  # by test: its own CPU seconds
