@@ -21,9 +21,7 @@ from jaxlib.mlir import ir
 
 LOWERINGS = 200  # in one context, which keeps the types and constants of all of them
 KEPT = 1000  # executables, until what was compiled is forgotten (`tiers`, `jax.clear_caches`)
-LARGEST = (
-    20_000  # characters of a program whose executable is written: larger ones hardly come back
-)
+LARGEST = 20_000  # characters of a program that is written: larger ones hardly come back
 PLACE = "ODESCENT_TEST_PROGRAMS"  # the folder of executables, an environment variable
 
 _make, _compile = mlir.make_ir_context, compiler.backend_compile_and_load

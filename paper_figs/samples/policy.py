@@ -167,8 +167,8 @@ def compute_policy(
     errors: dict[str, list[float]] = {}
     gaps: dict[str, np.ndarray] = {}
     walks = {c: following(c, f, max(counts), seeds) for c in _LABELS}
-    for c in _LABELS:
-        squares, values = walks[c](rate)
+    for c, walk in walks.items():
+        squares, values = walk(rate)
         errors[c] = [error_at(squares, n) for n in counts]
         gaps[c] = np.mean(values, 0) - least
         if c == "hessian":  # two trajectories in a step
