@@ -16,7 +16,7 @@ from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.algebra.scalars import nodes_of
 from ...dynamics.algebra.vectors import Call, Expr, ScalarNode, Vector, VectorSymbol
 from ...dynamics.algebra.windows import is_window, pushed
-from ...dynamics.evaluation.differences import in_differences, joined
+from ...dynamics.evaluation.differences import in_differences, in_fewer, joined
 from ...dynamics.flows.system import System
 from ...dynamics.implicit.roots import RootScalar, RootVector, roots_of
 from ...dynamics.samples.monomials import with_signs_squared
@@ -164,7 +164,8 @@ class Builder:
 
     def with_gaps(self, e: Expr) -> Expr:
         """``e`` with vectors named of which it has products, so that none cancel."""
-        return rewriting(self._with_gaps)(e)
+        old = [*self.stages[START].values()]
+        return rewriting(self._with_gaps)(in_fewer(e, self.gap, old))
 
     def _with_gaps(self, e: Expr, changed: Callable[[Any], Any]) -> Expr:
         return in_differences(with_parts(e, changed), self.gap)

@@ -7,7 +7,7 @@ quadratic form, which `forms` writes in fewer vectors. Linear maps are applied o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
@@ -30,9 +30,9 @@ from ..algebra.vectors import (
     zero,
 )
 from ..samples.contraction import ones
+from .elimination import Named, Short, eliminated
 from .forms import Gram, connected, form_of, is_known_zero, one_product
 
-Named: TypeAlias = Callable[[Vector], Vector]  # gives a vector a name, or a multiple of one
 _Inner: TypeAlias = Callable[[Vector, Vector], Any]
 # A key of what weighs an inner product, the pair of its vectors, and the product of others.
 _Weighted: TypeAlias = tuple[Any, tuple[Atom, Atom], _Inner]
@@ -173,7 +173,8 @@ def _by_factor(parts: list[tuple[Vector, sp.Expr]], named: Named) -> list[tuple[
     fixed: list[sp.Expr] = []
     groups: dict[sp.Expr, list[tuple[int, sp.Expr]]] = {}
     for i, (_, c) in enumerate(parts):
-        fixed.append(sp.Add(*[t for t in sp.Add.make_args(c) if not t.has(ScalarNode)]))
+        c = _with_constant(c)
+        fixed.append(_constant(c))
         ratio, factor = (c - fixed[-1]).as_coeff_Mul()
         sign, factor = _unsigned(factor)
         groups.setdefault(factor, []).append((i, sign * ratio))
@@ -191,6 +192,20 @@ def _by_factor(parts: list[tuple[Vector, sp.Expr]], named: Named) -> list[tuple[
         for q, same in apart.items()
     )
     return [*((v, c) for v, c in kept if c != 0), *((named(gap), q) for gap, q in gaps)]
+
+
+def _constant(c: sp.Expr) -> sp.Expr:
+    """The terms of a sum in which there are no vectors."""
+    return sp.Add(*[t for t in sp.Add.make_args(c) if not t.has(ScalarNode)])
+
+
+def _with_constant(c: sp.Expr) -> sp.Expr:
+    """A product such as h (1 + q) as h + h q."""
+    for f in sp.Mul.make_args(c):
+        if f.is_Add and _constant(f) != 0:
+            rest = c / f
+            return rest * _constant(f) + rest * (f - _constant(f))
+    return c
 
 
 def _unsigned(e: sp.Expr) -> tuple[int, sp.Expr]:
@@ -243,21 +258,32 @@ def _terms(
     return terms
 
 
+def in_fewer(e: Expr, named: Named, old: Collection[Vector] = ()) -> Expr:
+    """The expression with vectors as others plus differences, see `eliminated`, where that makes it shorter."""
+    return eliminated(e, lambda e: _short(e, {}), named, old)
+
+
 @lru_cache(maxsize=1 << 12)
-def with_differences(e: Expr) -> tuple[Expr, tuple[tuple[VectorSymbol, Vector], ...]]:
+def with_differences(e: Expr) -> Short:
     """The same for evaluation: the expression in symbols for its differences, and what these stand for."""
     made: dict[Vector, VectorSymbol] = {}
+    return _short(in_fewer(e, partial(_symbol, made)), made)
 
-    def named(v: Vector) -> Vector:
-        if len(v.terms) < 2:
-            return v
-        number = v.terms[min(v.terms, key=lambda a: a.key)].as_coeff_Mul()[0]
-        plain = tidy(v * (1 / number))
-        name: Vector = made.setdefault(plain, VectorSymbol(f"({plain})")) * number
-        return name
 
+def _short(e: Expr, made: dict[Vector, VectorSymbol]) -> Short:
+    named = partial(_symbol, made)
     short = in_differences(joined(e, named), named)
     return short, tuple((s, v) for v, s in made.items())
+
+
+def _symbol(made: dict[Vector, VectorSymbol], v: Vector) -> Vector:
+    """A symbol for a vector that is a difference of others, or a multiple of one."""
+    if len(v.terms) < 2:
+        return v
+    number = v.terms[min(v.terms, key=lambda a: a.key)].as_coeff_Mul()[0]
+    plain = tidy(v * (1 / number))
+    name: Vector = made.setdefault(plain, VectorSymbol(f"({plain})")) * number
+    return name
 
 
 def _inner_products(
