@@ -51,7 +51,7 @@ def eliminated(
     size = least = _size_of(parts, gaps)
     if size >= below:
         return e
-    best: tuple[dict[Any, Expr], Mapping[VectorSymbol, Vector]] | None = None
+    best: tuple[dict[Any, Expr], dict[VectorSymbol, Vector]] | None = None
     # with the differences that are named already, and with one more
     for more in ({}, *_alike(parts.values())):
         for tried, by in islice(_without(e, parts, gaps | more, old), _TRIED):
@@ -70,7 +70,7 @@ def eliminated(
     return eliminated(last, short, named, old, size)
 
 
-def _alike(parts: Iterable[Expr]) -> Iterator[Mapping[VectorSymbol, Vector]]:
+def _alike(parts: Iterable[Expr]) -> Iterator[dict[VectorSymbol, Vector]]:
     """Differences of two vectors that both have inner products with a third: those with the most of them."""
     beside: dict[Vector, list[Vector]] = {}
     for n in dict.fromkeys(n for v in parts for n in _nodes(v) if _is_inner(n)):
@@ -105,7 +105,7 @@ def _without(
     leaves = [*_leaves(e)]
     functions = [f for f in leaves if not isinstance(f, VectorSymbol)]
     fixed = {s for f in functions for s in f.symbols()}  # what they are evaluated at stays as it is
-    choices = []
+    choices: list[list[Any]] = []
     for gap, atoms in zip(gaps.values(), beside, strict=True):
         free = [a for a in gap.terms if isinstance(a, VectorSymbol) and a not in fixed]
         # one that stands nowhere else, or an old one, or any
@@ -196,7 +196,7 @@ def _apart(e: Any) -> Any:
     return e if under.is_Add else sp.Add(*[c / under for c in sp.Add.make_args(over)])
 
 
-def _degree(e: Expr, degrees: Mapping[Vector, float]) -> float:
+def _degree(e: Any, degrees: Mapping[Vector, float]) -> float:
     """The degree of an expression in vectors of which it is known, 0 in others; NaN if its terms have several."""
     if _is_inner(e) or isinstance(e, (Product, Unary)):
         return sum(_degree(v, degrees) for v in e.arguments)
