@@ -17,8 +17,8 @@ from odescent import Algorithm
 from odescent.dynamics import start
 
 METHODS = Methods()
-REFUSED = {  # matrices, and a gradient in the initial memory that is not at the start
-    "broyden": ("optax", "torch"), "symmetric_rank_one": ("optax", "torch"), "memoryless": ("torch",)
+REFUSED = {  # matrices
+    "broyden": ("optax", "torch"), "symmetric_rank_one": ("optax", "torch")
 }  # fmt: skip
 TARGETS = ("numpy", "jax", "optax", "torch", "latex", "markdown")
 x, y, p, m, v, w = od.blocks("x y p m v w")
@@ -163,6 +163,58 @@ def test_its_optimizer_of_pytorch_goes_as_its_run(name: str) -> None:
         value(tensor).backward()
         optimizer.step()
     np.testing.assert_allclose(tensor.detach().numpy(), wanted, rtol=1e-9)
+
+
+def _closures(
+    torch: Any, tensors: list[Any], optimizer: Any, fails: int = 0
+) -> tuple[Any, list[Any]]:
+    """A closure of the value, which raises at one of its evaluations, and the points where it was evaluated."""
+    asked: list[Any] = []
+
+    def closure() -> Any:
+        asked.append(torch.cat([t.detach().clone() for t in tensors]).numpy())
+        if len(asked) == fails:
+            raise KeyboardInterrupt
+        optimizer.zero_grad()
+        loss = value(torch.cat(tensors))
+        loss.backward()
+        return loss
+
+    return closure, asked
+
+
+@pytest.mark.parametrize("foreach", [False, True])
+def test_its_optimizer_of_pytorch_begins_with_a_gradient_away_from_the_start(foreach: bool) -> None:
+    torch = pytest.importorskip("torch")
+    it = METHODS["memoryless"]
+    wanted = it.made().run(od.Objective(value), START, 6, **it.given).x
+    tensors = [torch.tensor(START[i : i + 1], requires_grad=True) for i in range(len(START))]
+    optimizer = it.made().to_torch(tensors, foreach=foreach, **it.given)
+    closure, asked = _closures(torch, tensors, optimizer)
+    for k in range(6):
+        optimizer.step(closure)
+        assert len(asked) == 3 + k  # at the start, at 9/10 of it, and at the start again
+    np.testing.assert_allclose(asked[:3], [START, 0.9 * START, START])
+    np.testing.assert_allclose(asked[2:], wanted[:-1], rtol=1e-9)
+    np.testing.assert_allclose(torch.cat(tensors).detach().numpy(), wanted[-1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("fails", [2, 3])
+def test_an_interruption_of_its_first_step_leaves_parameters_and_memory(fails: int) -> None:
+    torch = pytest.importorskip("torch")
+    it = METHODS["memoryless"]
+    tensors = [torch.tensor(START, requires_grad=True)]
+    optimizer = it.made().to_torch(tensors, **it.given)
+    closure, _ = _closures(torch, tensors, optimizer, fails)
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step(closure)
+    np.testing.assert_array_equal(tensors[0].detach().numpy(), START)
+    assert not optimizer.state
+    closure, _ = _closures(torch, tensors, optimizer)
+    for _ in range(4):
+        optimizer.step(closure)
+    wanted = it.made().run(od.Objective(value), START, 4, **it.given).x[-1]
+    np.testing.assert_allclose(tensors[0].detach().numpy(), wanted, rtol=1e-9)
 
 
 def test_emitted_code_says_which_map_it_is() -> None:

@@ -276,7 +276,8 @@ class OptimizerModule:
         asks = len(self.body.gradients)
         calls = {1: "one evaluation"}.get(asks, f"{asks} evaluations")
         calls += " and those of its search" if self.body.searching else ""
-        more = ", one more in the first step" if made.first_gradient else ""
+        first = {0: "one"}.get(self.body.begun, str(1 + self.body.begun))
+        more = f", {first} more in the first step" * made.first_gradient
         refused = [
             "        if closure is None:",
             '            raise ValueError("the step takes gradients elsewhere: step(closure).")',

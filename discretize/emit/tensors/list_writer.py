@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import sympy as sp
@@ -24,11 +24,12 @@ from ..lowering.statements import (
     SolveLet,
     Statement,
     VectorLet,
+    WindowLet,
     ZeroLet,
 )
 from ..modules.python_loops import loop_lines
 from ..printing.language import NUMPY
-from ..printing.lines import LETTERS, WIDTH, width, wrapped
+from ..printing.lines import LETTERS, WIDTH, width, wrapped, zipped
 from ..printing.printer import Printer
 
 _TENSORS = replace(NUMPY, prefix="torch.", functions={"arctan": "torch.atan"})
@@ -70,7 +71,7 @@ class ListWriter:
             return [f"{indent}{self._number(s.target)} = _inner({pair})"]
         if isinstance(s, VectorLet):
             value = self.each(s.value, indent)
-            return wrapped(f"{self._made(s.target)} = {value[0]}", value[1:], "", indent)
+            return wrapped(f"{self.made(s.target)} = {value[0]}", value[1:], "", indent)
         if isinstance(s, Ask):
             return self._ask(s, indent)
         if isinstance(s, SolveLet):
@@ -79,13 +80,13 @@ class ListWriter:
             given = [self.lists[v.name] for v in s.vectors]
             if isinstance(s, JoinLet):
                 return wrapped(
-                    f"{self._made(s.target)} = ", [f"*{n}" for n in given], "", indent, "[]"
+                    f"{self.made(s.target)} = ", [f"*{n}" for n in given], "", indent, "[]"
                 )
             if isinstance(s, PartLet):
                 arguments = [given[0], str(s.place), f"[{', '.join(given[1:])}]"]
-                return wrapped(f"{self._made(s.target)} = _part", arguments, "", indent)
+                return wrapped(f"{self.made(s.target)} = _part", arguments, "", indent)
             return [
-                f"{indent}{self._made(s.target)} = [torch.zeros_like(tensor) for tensor in {given[0]}]"
+                f"{indent}{self.made(s.target)} = [torch.zeros_like(tensor) for tensor in {given[0]}]"
             ]
         if isinstance(s, ChooseLet):
             return self._choose(s, indent)
@@ -101,7 +102,7 @@ class ListWriter:
         self.repeated |= {target.name} if self.loops else set()
         return self.scalars.names(target.name)
 
-    def _made(self, target: Symbol) -> str:
+    def made(self, target: Symbol) -> str:
         """The list of a vector that is made here."""
         return self.lists.setdefault(target.name, f"{self.scalars.names(target.name)}_list")
 
@@ -129,7 +130,7 @@ class ListWriter:
             return [
                 f"{indent}torch._foreach_copy_(params, {point})",
                 f"{indent}yield True",
-                f"{indent}{self._made(s.target)} = [tensor.clone() for tensor in _gradients(params, group)]",
+                f"{indent}{self.made(s.target)} = [tensor.clone() for tensor in _gradients(params, group)]",
             ]
         given = [f"list({self.lists[v.name]})" for v in s.vectors]
         given += [self.scalars.scalar(e) for e in s.scalars]
@@ -137,15 +138,15 @@ class ListWriter:
             return wrapped(f"{self._number(s.target)} = float", [asked(s, given)], "", indent)
         if self.like is not None and s.target.name not in self.like:  # in a space without a block
             return [
-                f"{indent}{self._made(s.target)} = [tensor.clone() for tensor in {asked(s, given)}]"
+                f"{indent}{self.made(s.target)} = [tensor.clone() for tensor in {asked(s, given)}]"
             ]
         of = self.lists[s.vectors[-1].name] if self.like is None else self.like[s.target.name]
-        return wrapped(f"{self._made(s.target)} = _alike", [of, asked(s, given)], "", indent)
+        return wrapped(f"{self.made(s.target)} = _alike", [of, asked(s, given)], "", indent)
 
     def solve(self, s: SolveLet, indent: str) -> list[str]:
         """The product of the operator as a function, and the solve with it."""
         function, arguments = s.solution(self.lists.__getitem__, self.scalars.scalar)
-        solved = wrapped(f"{self._made(s.target)} = {function}", arguments, "", indent)
+        solved = wrapped(f"{self.made(s.target)} = {function}", arguments, "", indent)
         if s.again:
             return solved
         formed = [f"{indent}{s.matrix} = {s.formed(self.lists.__getitem__)}"] * bool(s.matrix)
@@ -195,7 +196,7 @@ class ListWriter:
         lines = []
         for t in targets:
             vector = isinstance(t, VectorSymbol)
-            name = self._made(t) if vector else self._number(t)
+            name = self.made(t) if vector else self._number(t)
             lines.append(f"{indent}{name}: {'list[Tensor]' if vector else 'float'}")
         return lines
 
@@ -216,6 +217,63 @@ class ListWriter:
         assert isinstance(value, VectorSymbol)
         held = self.lists[value.name]
         return f"[tensor.clone() for tensor in {held}]" if held in self.outside else held
+
+
+def begun_elsewhere(
+    routine: Routine, writer: ListWriter, blocks: Mapping[str, Expr], more: Sequence[str]
+) -> list[str]:
+    """The initial memory where it has gradients away from the start: the parameters go there, and are put back.
+
+    Args:
+        routine: of the initial memory; what it reads beside the start is the gradient there.
+        writer: of its statements, which has the parameters at the start.
+        blocks: the value of each vector of the memory by its name in the state.
+        more: assignments of other things to ``state``.
+    """
+    indent = " " * 12
+    lines = []
+    for v in routine.reads():
+        if v.name not in writer.lists:
+            made = f"{indent}{writer.made(v)} = "
+            lines.append(f"{made}[tensor.clone() for tensor in _gradients(params, group)]")
+    lines += writer.routine(routine, indent)
+    lines += [f"{indent}torch._foreach_copy_(params, start_list)", f"{indent}yield True"]
+    # each block is a tensor of its own, so that nothing is shared with what it was made of
+    lists, values = {"param": "params"}, []
+    for name, e in blocks.items():
+        assert isinstance(e, Vector)
+        if isinstance(e, VectorSymbol):
+            lists[name] = writer.lists[e.name]
+            values.append(f'state["{name}"] = {name}.clone()')
+        elif e:
+            lists[name] = f"{name}_list"
+            lines += wrapped(f"{name}_list = _each", writer.each(e, indent)[1:], "", indent)
+            values.append(f'state["{name}"] = {name}')
+        else:
+            values.append(f'state["{name}"] = torch.zeros_like(param)')
+    lines += zipped(lists, indent)
+    lines.append(f"{indent}    if param not in self.state:")
+    return [
+        *lines,
+        *(f"{indent}        {line}" for line in ("state = self.state[param]", *values, *more)),
+    ]
+
+
+def window_lines(
+    s: WindowLet,
+    registers: Sequence[str],
+    listed: Callable[[str], str],
+    called: Callable[[str], str],
+    scalars: Printer,
+) -> list[str]:
+    """What a function of the module makes of a window; its inner products are one tensor."""
+    inside = {"combine", "within"}  # whose second argument is in the space of the places
+    given = [listed(registers[0])]
+    given += [r if s.function in inside else listed(r) for r in registers[1:]]
+    given += [scalars.scalar(e) for e in s.scalars]
+    call, target = f"_{s.function}({', '.join(given)})", called(s.target.name)
+    made = {"push": "", "combine": f"{listed(target)} = "}.get(s.function, f"{target} = ")
+    return [f"        {made}{call}"]
 
 
 def asked(s: Ask, given: list[str]) -> str:

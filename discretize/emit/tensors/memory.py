@@ -38,7 +38,7 @@ class Layout:
         gradient: the oracle whose values are the gradients, if there is one.
         at_params: whether the first gradient of a step is taken at what the parameters hold.
         closure: whether a step takes gradients at other points too, or by a guard, so that it needs a closure.
-        first_gradient: whether the initial memory needs a gradient that is not the first one of a step.
+        first_gradient: whether the initial memory needs gradients that are not the first one of a step.
         holds: what the parameters hold, in words.
         meaning: each memory vector in terms of the algorithm's blocks, for people.
     """
@@ -50,6 +50,15 @@ class Layout:
     first_gradient: bool
     holds: str
     meaning: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def starts_there(self) -> bool:
+        """Whether the output is what the parameters hold, as long as no step has been made."""
+        p = self.program
+        values: dict[Symbol, Expr] = {b.symbol: b.init for b in p.blocks}
+        values |= {PARAMS: start}
+        values |= {p.counter: sp.S.Zero} if p.counter is not None else {}
+        return vanishes(substitute(p.outputs["x"], values) - start)
 
 
 def layout(program: Program) -> Layout:
@@ -213,15 +222,20 @@ def _held_output(program: Program, output: Vector) -> tuple[Program, Vector]:
 
 
 def _with_first_gradient(p: Program, gradient: VectorSymbol | None) -> tuple[Program, bool]:
-    """Gradients at the start in initial memory are the first step's own gradient, if it is taken there."""
+    """Gradients at the start in initial memory are the first step's own gradient, if it is taken there.
+
+    Others are taken before it, so that a step begins where the parameters are.
+    """
     begun = [c for b in p.blocks if isinstance(b.init, Vector) for c in b.init.calls()]
-    asked = [c for c in begun if _is_gradient(c)]
-    if any(c.point != start for c in asked):
+    asked = [c for c in begun if _is_gradient(c) and c.point == start]
+    away = any(_is_gradient(c) and c.point != start for c in begun)
+    if away and (gradient is None or any(b.kind == "window" for b in p.blocks)):
         raise NotCarried(
-            "in the initial memory the torch backend supports gradients at the starting point only."
+            "the torch backend supports gradients away from the start in the initial memory only where the first "
+            "gradient of a step is taken at the parameters, and without windows."
         )
     if not asked:
-        return p, False
+        return p, away
     name = gradient if gradient is not None else VectorSymbol("g_start")
 
     def asked_once(e: Expr) -> Expr:
@@ -230,4 +244,4 @@ def _with_first_gradient(p: Program, gradient: VectorSymbol | None) -> tuple[Pro
         return Vector.of((name if a in asked else a, c) for a, c in e.terms.items())
 
     blocks = tuple(replace(b, init=asked_once(b.init)) for b in p.blocks)
-    return replace(p, blocks=blocks), gradient is None
+    return replace(p, blocks=blocks), gradient is None or away

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import sympy as sp
 
 from ...._support.errors import NotCarried
-from ....dynamics.algebra.calculus import Symbol, substitute, symbols_of, vanishes
+from ....dynamics.algebra.calculus import symbols_of
 from ....dynamics.algebra.exact import is_zero
-from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
+from ....dynamics.algebra.vectors import Vector, VectorSymbol
 from ....dynamics.maps.form import WHOLE
 from ....dynamics.vector_fields.block import start
 from ...programs.program import Program
@@ -36,7 +36,7 @@ from ..printing.printer import Printer
 from ..transform.plan import PARAMS
 from .drawn_again import draw, draw_again, drawn_alone, for_each, keep_seeds, step_of
 from .inplace import InPlaceWriter, Operation
-from .list_writer import ListWriter, asked
+from .list_writer import ListWriter, asked, begun_elsewhere, window_lines
 from .memory import Layout
 from .registers import PARAM, Barrier, Listed, Run, Schedule, crossing, segments
 
@@ -127,6 +127,12 @@ class Body:
         """The same, with those inside of choices and loops."""
         statements = [s for s in self.low.step.all_statements if isinstance(s, Ask)]
         return [s for s in statements if s.argument == self.gradient]
+
+    @property
+    def begun(self) -> int:
+        """How many gradients its initial memory takes away from the start."""
+        asks = (s for s in self.low.init.statements if isinstance(s, Ask))
+        return sum(s.argument == self.gradient for s in asks)
 
     @property
     def searching(self) -> bool:
@@ -220,7 +226,7 @@ class Body:
 
     def initial(self, indent: str) -> list[str]:
         """Lines that make the state of those in ``params`` that have none."""
-        low, routine, evaluator = self.low, self.low.init, self.evaluator()
+        routine, evaluator = self.low.init, self.evaluator()
         lists = {PARAM: "fresh"}
         where = {start.name: PARAM}
         gradients = {s.target.name for s in self.gradients} | {"g_start"}
@@ -261,9 +267,7 @@ class Body:
             else:
                 text = evaluator.evaluate(e, where)
             values.append(f'state["{self.called(b.name)}"] = {text}')
-        values += [f'state["{name}"] = float({text})' for name, text in self._factors(routine)]
-        values += [f'state["{self.called(m)}"] = 0' for m in low.kept]  # a seed
-        values += ['state["step"] = 0'] if low.counter is not None else []
+        values += self._begun()
         # Around it: only parameters without state get one, and only they are asked for.
         head = [f"{indent}fresh = [param for param in params if param not in self.state]"]
         head += self.coefficients("c = ", indent) if self.reads(routine) else []
@@ -276,6 +280,20 @@ class Body:
         inside = [line for o in evaluator.operations for line in o.single(deeper)]
         inside += [deeper + line for line in ("state = self.state[param]", *values)]
         return [*head, *(indent + line for line in lines), *zipped(lists, indent), *inside]
+
+    def _initial_elsewhere(self) -> list[str]:
+        """The same where gradients are taken away from the start too."""
+        routine = self.low.init
+        writer = ListWriter({start.name: "start_list"}, self.scalars, self.gradient)
+        blocks = {self.called(b.name): routine.results[b.name] for b in self.blocks}
+        head = self.coefficients("c = ", " " * 12) if self.reads(routine) else []
+        return [*head, *begun_elsewhere(routine, writer, blocks, self._begun())]
+
+    def _begun(self) -> list[str]:
+        """Assignments to a new ``state`` of what is no vector."""
+        values = [f'state["{n}"] = float({text})' for n, text in self._factors(self.low.init)]
+        values += [f'state["{self.called(m)}"] = 0' for m in self.low.kept]  # a seed
+        return values + ['state["step"] = 0'] * (self.low.counter is not None)
 
     def _taken(self, e: Vector, gradients: set[str], where: dict[str, str], lists: dict[str, str]) -> None:  # fmt: skip
         for s in e.free_symbols:
@@ -300,8 +318,10 @@ class Body:
         lines += [f'        """Update a batch in place{said}."""']
         if made.first_gradient:
             lines += ["        if any(param not in self.state for param in params):"]
-            lines += ["            yield True"]
-            lines += self.initial("            ")
+            if made.at_params:
+                lines += self._initial_elsewhere()
+            else:
+                lines += ["            yield True", *self.initial("            ")]
         text = self._lines()
         if self.reads(low.step):
             lines += self.coefficients("c = ", "        ")
@@ -403,7 +423,7 @@ class Body:
             return [f"        {target} = _inner({lists[0]}, {lists[1]})"]
         place = self.listed(target)
         if isinstance(s, WindowLet):
-            return self._window(s, b.registers)
+            return window_lines(s, b.registers, self.listed, self.called, self.scalars)
         if b.gradient:
             first = self.layout.at_params and s is self.every_gradient[0]
             lines = [] if first or not self.layout.closure else ["        yield True"]
@@ -413,17 +433,6 @@ class Body:
         if isinstance(s.target, sp.Symbol):
             return [f"        {target} = float({asked(s, given)})"]
         return wrapped(f"{place} = _alike", [lists[0], asked(s, given)], "", "        ")
-
-    def _window(self, s: WindowLet, registers: tuple[str, ...]) -> list[str]:
-        """What a function of the module makes of a window; its inner products are one tensor."""
-        inside = {"combine", "within"}  # whose second argument is in the space of the places
-        given = [self.listed(registers[0])]
-        given += [r if s.function in inside else self.listed(r) for r in registers[1:]]
-        given += [self.scalars.scalar(e) for e in s.scalars]
-        call = f"_{s.function}({', '.join(given)})"
-        target = self.called(s.target.name)
-        made = {"push": "", "combine": f"{self.listed(target)} = "}.get(s.function, f"{target} = ")
-        return [f"        {made}{call}"]
 
     # the output
 
@@ -475,18 +484,9 @@ class Body:
             "                    param.copy_(value)",
         ]
 
-    def _starts_there(self) -> bool:
-        """Whether the output is what the parameters hold, as long as no step has been made."""
-        p = self.layout.program
-        values: dict[Symbol, Expr] = {b.symbol: b.init for b in p.blocks}
-        values |= {VectorSymbol("params"): start}
-        values |= {p.counter: sp.S.Zero} if p.counter is not None else {}
-        first = substitute(p.outputs["x"], values)
-        return vanishes(first - start)
-
     def _outset(self, indent: str) -> list[str]:
         """Lines that make the state where the output needs it before the first step."""
-        if self._starts_there():
+        if self.layout.starts_there:
             return []
         known = {start, *self.low.parameters}
         if any(symbols_of(b.init) - known for b in self.blocks):
@@ -497,4 +497,4 @@ class Body:
 
     def _untouched(self, reads: bool, indent: str) -> list[str]:
         passed = [f"{indent}if param not in self.state:", f"{indent}    continue"]
-        return passed if reads and self._starts_there() else []
+        return passed if reads and self.layout.starts_there else []
