@@ -21,7 +21,7 @@ REFUSED = {  # matrices
     "broyden": ("optax", "torch"), "symmetric_rank_one": ("optax", "torch")
 }  # fmt: skip
 TARGETS = ("numpy", "jax", "optax", "torch", "latex", "markdown")
-x, y, p, m, v, w = od.blocks("x y p m v w")
+x, y, p, q, m, v, w = od.blocks("x y p q m v w")
 B, J = od.blocks("B", kind="symmetric"), od.blocks("J", kind="matrix")
 h, a, b, c, eps = od.parameters("h a b c eps")
 f = od.Objective("f")
@@ -197,6 +197,32 @@ def test_its_optimizer_of_pytorch_begins_with_a_gradient_away_from_the_start(for
     np.testing.assert_allclose(asked[:3], [START, 0.9 * START, START])
     np.testing.assert_allclose(asked[2:], wanted[:-1], rtol=1e-9)
     np.testing.assert_allclose(torch.cat(tensors).detach().numpy(), wanted[-1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("point", ["at the parameters", "elsewhere"])
+@pytest.mark.parametrize(
+    ("p0", "q0"),
+    [
+        (f.grad(BEFORE), f.grad(start)),
+        (f.grad(BEFORE), f.grad(2 * BEFORE)),
+        (f.grad(BEFORE), f.grad(BEFORE)),
+        (f.grad(start - h * f.grad(start)), start),
+        (f.grad((1 - h) * start) - 2 * f.grad(start) + start, 0 * start),
+    ],
+    ids=["start", "two", "one", "nested", "sum"],
+)
+def test_optimizers_of_pytorch_begin_with_any_gradients(point: str, p0: Any, q0: Any) -> None:
+    torch = pytest.importorskip("torch")
+    now = f.grad(x if point == "at the parameters" else x - h * p)
+    updates = {x: x - h * (now + p - q), p: now, q: p}
+    made = od.method(updates, output=x, init={p: p0, q: q0}, name="after")
+    wanted = made.run(od.Objective(value), START, 4, h=0.05).x[-1]
+    tensors = [torch.tensor(START[i : i + 1], requires_grad=True) for i in range(len(START))]
+    optimizer = made.to_torch(tensors, h=0.05)
+    closure, _ = _closures(torch, tensors, optimizer)
+    for _ in range(4):
+        optimizer.step(closure)
+    np.testing.assert_allclose(torch.cat(tensors).detach().numpy(), wanted, rtol=1e-9)
 
 
 @pytest.mark.parametrize("fails", [2, 3])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
+from ....dynamics.vector_fields.block import start
 from ..lowering.domains import limits_of
 from ..lowering.names import Naming, normal
 from ..lowering.statements import ChooseLet, LoopLet, Lowered
@@ -276,8 +277,9 @@ class OptimizerModule:
         asks = len(self.body.gradients)
         calls = {1: "one evaluation"}.get(asks, f"{asks} evaluations")
         calls += " and those of its search" if self.body.searching else ""
-        first = {0: "one"}.get(self.body.begun, str(1 + self.body.begun))
-        more = f", {first} more in the first step" * made.first_gradient
+        again = made.at_params or any(v != start for v in self.body.low.init.reads())
+        first = self.body.begun + again
+        more = f", {'one' if first < 2 else first} more in the first step" * made.first_gradient
         refused = [
             "        if closure is None:",
             '            raise ValueError("the step takes gradients elsewhere: step(closure).")',

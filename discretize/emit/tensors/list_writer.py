@@ -220,7 +220,11 @@ class ListWriter:
 
 
 def begun_elsewhere(
-    routine: Routine, writer: ListWriter, blocks: Mapping[str, Expr], more: Sequence[str]
+    routine: Routine,
+    writer: ListWriter,
+    blocks: Mapping[str, Expr],
+    more: Sequence[str],
+    at_params: bool,
 ) -> list[str]:
     """The initial memory where it has gradients away from the start: the parameters go there, and are put back.
 
@@ -229,15 +233,19 @@ def begun_elsewhere(
         writer: of its statements, which has the parameters at the start.
         blocks: the value of each vector of the memory by its name in the state.
         more: assignments of other things to ``state``.
+        at_params: whether the parameters have the gradient at the start, and the step reads it next.
     """
     indent = " " * 12
+    asked = f"{indent}yield True"
     lines = []
     for v in routine.reads():
         if v.name not in writer.lists:
             made = f"{indent}{writer.made(v)} = "
+            lines += [] if at_params else [asked]
             lines.append(f"{made}[tensor.clone() for tensor in _gradients(params, group)]")
     lines += writer.routine(routine, indent)
-    lines += [f"{indent}torch._foreach_copy_(params, start_list)", f"{indent}yield True"]
+    lines.append(f"{indent}torch._foreach_copy_(params, start_list)")
+    lines += [asked] if at_params else []
     # each block is a tensor of its own, so that nothing is shared with what it was made of
     lists, values = {"param": "params"}, []
     for name, e in blocks.items():

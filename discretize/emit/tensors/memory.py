@@ -229,10 +229,9 @@ def _with_first_gradient(p: Program, gradient: VectorSymbol | None) -> tuple[Pro
     begun = [c for b in p.blocks if isinstance(b.init, Vector) for c in b.init.calls()]
     asked = [c for c in begun if _is_gradient(c) and c.point == start]
     away = any(_is_gradient(c) and c.point != start for c in begun)
-    if away and (gradient is None or any(b.kind == "window" for b in p.blocks)):
+    if away and any(b.kind == "window" for b in p.blocks):
         raise NotCarried(
-            "the torch backend supports gradients away from the start in the initial memory only where the first "
-            "gradient of a step is taken at the parameters, and without windows."
+            "beside a window the torch backend supports gradients at the starting point only in the initial memory."
         )
     if not asked:
         return p, away

@@ -131,8 +131,8 @@ class Body:
     @property
     def begun(self) -> int:
         """How many gradients its initial memory takes away from the start."""
-        asks = (s for s in self.low.init.statements if isinstance(s, Ask))
-        return sum(s.argument == self.gradient for s in asks)
+        found = [s for s in self.low.init.statements if isinstance(s, Ask)]
+        return sum(s.argument == self.gradient for s in found)
 
     @property
     def searching(self) -> bool:
@@ -286,8 +286,9 @@ class Body:
         routine = self.low.init
         writer = ListWriter({start.name: "start_list"}, self.scalars, self.gradient)
         blocks = {self.called(b.name): routine.results[b.name] for b in self.blocks}
-        head = self.coefficients("c = ", " " * 12) if self.reads(routine) else []
-        return [*head, *begun_elsewhere(routine, writer, blocks, self._begun())]
+        lines = self.coefficients("c = ", " " * 12) if self.reads(routine) else []
+        at_params = self.layout.at_params
+        return lines + begun_elsewhere(routine, writer, blocks, self._begun(), at_params)
 
     def _begun(self) -> list[str]:
         """Assignments to a new ``state`` of what is no vector."""
@@ -318,10 +319,8 @@ class Body:
         lines += [f'        """Update a batch in place{said}."""']
         if made.first_gradient:
             lines += ["        if any(param not in self.state for param in params):"]
-            if made.at_params:
-                lines += self._initial_elsewhere()
-            else:
-                lines += ["            yield True", *self.initial("            ")]
+            lines += [] if self.begun else ["            yield True"]
+            lines += self._initial_elsewhere() if self.begun else self.initial("            ")
         text = self._lines()
         if self.reads(low.step):
             lines += self.coefficients("c = ", "        ")
