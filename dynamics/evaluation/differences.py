@@ -202,9 +202,8 @@ def _constant(c: sp.Expr) -> sp.Expr:
 def _with_constant(c: sp.Expr) -> sp.Expr:
     """A product such as h (1 + q) as h + h q."""
     for f in sp.Mul.make_args(c):
-        if f.is_Add and _constant(f) != 0:
-            rest = c / f
-            return rest * _constant(f) + rest * (f - _constant(f))
+        if f.is_Add and (constant := _constant(f)) != 0:
+            return c / f * constant + c / f * (f - constant)
     return c
 
 
@@ -260,17 +259,25 @@ def _terms(
 
 def in_fewer(e: Expr, named: Named, old: Collection[Vector] = ()) -> Expr:
     """The expression with vectors as others plus differences, see `eliminated`, where that makes it shorter."""
-    return eliminated(e, lambda e: _short(e, {}), named, old)
+    return eliminated(e, _short, named, old)
 
 
 @lru_cache(maxsize=1 << 12)
 def with_differences(e: Expr) -> Short:
     """The same for evaluation: the expression in symbols for its differences, and what these stand for."""
     made: dict[Vector, VectorSymbol] = {}
-    return _short(in_fewer(e, partial(_symbol, made)), made)
+    fewer = in_fewer(e, partial(_symbol, made))
+    return _in_symbols(fewer, made) if made else _short(e)
 
 
-def _short(e: Expr, made: dict[Vector, VectorSymbol]) -> Short:
+@lru_cache(maxsize=1 << 12)
+def _short(e: Expr) -> Short:
+    """The expression in symbols for its differences; all of its vectors stay."""
+    return _in_symbols(e, {})
+
+
+def _in_symbols(e: Expr, made: dict[Vector, VectorSymbol]) -> Short:
+    """The same with symbols that are known already, to which its own are added."""
     named = partial(_symbol, made)
     short = in_differences(joined(e, named), named)
     return short, tuple((s, v) for v, s in made.items())

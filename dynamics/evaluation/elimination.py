@@ -19,7 +19,7 @@ from ..algebra.products import Product, Unary
 from ..algebra.scalars import nodes_of
 from ..algebra.vectors import Atom, Call, Expr, ScalarNode, Vector, VectorSymbol, zero
 
-_TRIED = 8  # choices of the vectors that go
+_TRIED = 8  # choices of the vectors that go, and further differences
 Named: TypeAlias = Callable[[Vector], Vector]
 # An expression in symbols for its differences, and what these stand for.
 Short: TypeAlias = tuple[Expr, tuple[tuple[VectorSymbol, Vector], ...]]
@@ -44,8 +44,9 @@ def eliminated(
     """
     seen, made = short(e)
     gaps: dict[VectorSymbol, Vector] = {}
+    known = dict(made)
     for s, v in made:
-        if _is_difference(v) and all(a in gaps or a not in dict(made) for a in v.terms):
+        if _is_difference(v) and all(a in gaps or a not in known for a in v.terms):
             gaps[s] = v
     parts: dict[Any, Expr] = {s: v for s, v in made if s not in gaps} | {None: seen}
     size = least = _size_of(parts, gaps)
