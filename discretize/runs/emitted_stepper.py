@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import ModuleType
@@ -136,7 +137,9 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
         try:
             return module.coefficients(**{named[n]: v for n, v in values.items()})
         except ValueError as error:
-            raise OdescentError(str(error)) from None
+            own = {named[n]: n for n in values}  # by the user's names
+            said = re.sub(r"\w+", lambda found: own.get(found[0], found[0]), str(error))
+            raise OdescentError(said) from None
 
     return PointStepper(
         init=begin,

@@ -257,6 +257,11 @@ class OptimizerModule:
         """The loop over what takes part in a step."""
         return updated(self.body, "self._batches()")
 
+    @property
+    def waits(self) -> str:
+        """Whether a step in ``w`` asks for gradients, with a sentence where a number of it is not finite."""
+        return "_waits(w)" if self.body.low.step.measures else "next(w, False)"
+
     def step(self) -> list[str]:
         made = self.layout
         check = ["        _check(self.param_groups)"] if made.gradient else []
@@ -294,7 +299,7 @@ class OptimizerModule:
                 "        gradient than in the step before.",
                 '        """',
                 *refused,
-                *STEP_ELSEWHERE.strip("\n").splitlines(),
+                *STEP_ELSEWHERE.replace("NEXT", self.waits).strip("\n").splitlines(),
             ]
         # Several gradients, the first where the parameters are; they are put back if the closure raises.
         return [
@@ -308,7 +313,7 @@ class OptimizerModule:
             "        saved = [[param.clone() for param in params] for _, params in batches]",
             "        work = [self._advance(*b, s) for b, s in zip(batches, saved, strict=True)]",
             "        try:",
-            "            while [True for w in work if next(w, False)]:",
+            f"            while [True for w in work if {self.waits}]:",
             "                with torch.enable_grad():",
             "                    closure()",
             "                _check(self.param_groups)",

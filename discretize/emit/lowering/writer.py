@@ -375,7 +375,7 @@ class Writer(GuardWriter):
         if value.is_Symbol:
             return value
         if value not in self.made:
-            target = sp.Symbol(self.table.fresh(*hints), real=True)
+            target = _like(value, self.table.fresh(*hints))
             self.statements.append(ScalarLet(target, self.short(value, target.name)))
             self.made[value] = target
         return self.made[value]
@@ -410,7 +410,7 @@ class Writer(GuardWriter):
             if part is None:
                 break
             if part not in self.made:
-                symbol = sp.Symbol(self.table.fresh(_hint(e, part, target)), real=True)
+                symbol = _like(part, self.table.fresh(_hint(e, part, target)))
                 self.statements.append(ScalarLet(symbol, self.short(part, symbol.name)))
                 self.made[part] = symbol
             e = _without(e, part, self.made[part])
@@ -428,7 +428,10 @@ class Writer(GuardWriter):
                 if len(sides) < 2:
                     raise NotCarried(f"emitted code has no traces, such as {e}.")
                 left, right = sides
-                target = sp.Symbol(self.table.fresh(f"{left.name}_dot_{right.name}"), real=True)
+                name = self.table.fresh(f"{left.name}_dot_{right.name}")
+                target = sp.Symbol(
+                    name, **({"nonnegative": True} if left == right else {"real": True})
+                )
                 self.statements.append(InnerLet(target, left, right))
             else:
                 assert e.oracle is not None
@@ -436,6 +439,11 @@ class Writer(GuardWriter):
                 self.ask(e.oracle, target, e.arguments[0], (), ())
             self.made[e] = target
         return self.made[e]
+
+
+def _like(e: sp.Expr, name: str) -> sp.Symbol:
+    """A name for a scalar, known to be at least 0 where the scalar is."""
+    return sp.Symbol(name, **({"nonnegative": True} if e.is_nonnegative else {"real": True}))
 
 
 def presentable_body(body: sp.Expr) -> sp.Expr:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
+from sympy.codegen.cfunctions import expm1
 
 from ..accuracy.cancellation import without_overflow
 from ..accuracy.exact_sums import ExactSum
@@ -163,6 +164,12 @@ def _bounds(found: Domain) -> list[tuple[list[str], str, str]]:
 def _may_fail(lowered: Lowered) -> bool:
     """Whether Python's arithmetic can raise for numbers inside their domain."""
 
+    def with_signs(e: sp.Expr) -> sp.Expr:  # expm1 has none in SymPy
+        return e.replace(
+            lambda n: isinstance(n, expm1) and n.args[0].is_nonpositive,
+            lambda _: sp.Dummy(nonpositive=True),
+        )
+
     def fails(e: sp.Expr) -> bool:
         if isinstance(e, PowerSeries):
             return False
@@ -172,8 +179,9 @@ def _may_fail(lowered: Lowered) -> bool:
             simple = (
                 e.base.is_Symbol and e.base.is_positive and abs(e.exp) in (1, sp.Rational(1, 2))
             )
-            return not simple and e.exp != sp.Rational(1, 2)
-        return False
+            root = e.exp == sp.Rational(1, 2) and with_signs(e.base).is_nonnegative
+            return not (simple or root)
+        return isinstance(e, sp.log) and not e.args[0].is_positive
 
     forms = lowered.coefficients.forms().values()
     return any(fails(n) for e in forms for n in sp.preorder_traversal(e))

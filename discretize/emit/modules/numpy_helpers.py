@@ -11,6 +11,21 @@ def _sign(number: float) -> float:
     return math.copysign(1.0, number) if abs(number) > 0 else number
 
 
+def _sqrt(x: float) -> float:
+    """The root of x; NaN where it is not real."""
+    return math.nan if x < 0 else math.sqrt(x)
+
+
+def _log(x: float) -> float:
+    """log(x); NaN where it is not real."""
+    return math.log(x) if x > 0 else math.nan if x < 0 else x - math.inf
+
+
+def _power(x: float, exponent: float) -> float:
+    """x to a power; NaN where that is not real."""
+    return math.nan if x < 0 and exponent % 1 else float(x**exponent)
+
+
 def _exp(x: float) -> float:
     """exp(x), infinite where it overflows."""
     try:

@@ -138,6 +138,36 @@ HELPERS |= {
     if name in _ITERATIONS
 }
 HELPERS |= functions('''
+def _sqrt(x: float) -> float:
+    """The root of x; an error where it is not real."""
+    if x < 0:
+        raise ArithmeticError("the step takes the root of a negative number.")
+    return math.sqrt(x)
+
+
+def _log(x: float) -> float:
+    """log(x); an error where it is not real."""
+    if x <= 0:
+        raise ArithmeticError("the step takes the logarithm of a number that is not positive.")
+    return math.log(x)
+
+
+def _power(x: float, exponent: float) -> float:
+    """x to a power; an error where that is not real."""
+    if x < 0 and exponent % 1:
+        raise ArithmeticError("the step takes the root of a negative number.")
+    return float(x**exponent)
+
+
+def _waits(step: Iterator[bool]) -> bool:
+    """Whether a step, as far as it goes, waits for a closure."""
+    try:
+        return next(step, False)
+    except (ZeroDivisionError, OverflowError) as error:
+        message = "the step divides by zero, as at a minimum, or overflows."
+        raise ArithmeticError(message) from error
+
+
 def _each(fun: Callable[..., Tensor], *lists: Iterable[Tensor]) -> list[Tensor]:
     """The function of the tensors in the same place of each list."""
     return [fun(*tensors) for tensors in zip(*lists, strict=True)]
@@ -384,7 +414,7 @@ STEP_ELSEWHERE = """
             loss, again = None, False
             try:
                 while not again:
-                    waiting = [True for w in work if next(w, False)]
+                    waiting = [True for w in work if NEXT]
                     if loss is not None and not waiting:
                         break
                     with torch.enable_grad():

@@ -20,6 +20,7 @@ class Syntax:
         prefix: before the name of a mathematical function, as in ``math.exp``.
         functions: those that are called otherwise, by their names in NumPy.
         power: the operator.
+        partial: what is called for a root, a power or a logarithm of what may be negative, where that is another.
         ratio: a rational number, of its numerator and denominator.
         matrix_product: the operator.
         arrays: an expression that is meant element by element.
@@ -36,6 +37,7 @@ class Syntax:
     prefix: str = ""
     functions: Mapping[str, str] = field(default_factory=dict)
     power: str = "**"
+    partial: Mapping[str, str] = field(default_factory=dict)
     ratio: str = "{} / {}"
     matrix_product: str = "@"
     arrays: str = "{}"
@@ -131,10 +133,14 @@ NUMPY = Syntax("np.")
 MATH = Syntax(
     "math.",
     {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "_sign", "arctan": "math.atan"},
+    partial={"power": "math.pow"},  # where ** returns complex numbers, it raises
 )
-# scalars of a step, which may grow: infinite where they are too large for a float, as in arrays
+# scalars of a step, which may grow: infinite where they are too large for a float, and NaN where they are not real,
+# as in arrays
 STEP = replace(
-    MATH, functions={**MATH.functions, **{name: f"_{name}" for name in ("exp", "cosh", "sinh")}}
+    MATH,
+    functions={**MATH.functions, **{name: f"_{name}" for name in ("exp", "cosh", "sinh")}},
+    partial={name: f"_{name}" for name in ("sqrt", "log", "power")},
 )
 JNP = replace(NUMPY, prefix="jnp.", guard=("<", "<=", "&", "|", "(", ")"))
 EITHER = replace(NUMPY, prefix="xp.")  # NumPy or jax.numpy

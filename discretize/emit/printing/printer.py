@@ -135,7 +135,11 @@ class Printer:
 
     def _power(self, base: sp.Expr, exponent: sp.Expr) -> tuple[str, int]:
         if exponent == sp.Rational(1, 2):
-            return f"{self.syntax.function('sqrt')}({self._argument(base)})", ATOM
+            return f"{self._called('sqrt', base.is_nonnegative)}({self._argument(base)})", ATOM
+        real = exponent.is_integer or base.is_nonnegative
+        if not real and "power" in self.syntax.partial:
+            listed = f"{self._argument(base)}, {self._argument(exponent)}"
+            return f"{self.syntax.partial['power']}({listed})", ATOM
         root = self._at_least(base, ATOM)
         if exponent.is_Rational and exponent.q in (1, 2):
             power = str(exponent.p) if exponent.q == 1 else repr(float(exponent))
@@ -145,6 +149,11 @@ class Printer:
         if not (_simple(root) and _simple(power)):  # ruff's spacing
             operator = f" {operator} "
         return f"{root}{operator}{power}", POWER
+
+    def _called(self, name: str, real: bool | None) -> str:
+        """A function, or what stands for it where its value need not be real."""
+        own = self.syntax.function(name)
+        return own if real else self.syntax.partial.get(name, own)
 
     def _argument(self, e: sp.Expr) -> str:
         return repr(float(e)) if e.is_Integer else self._scalar(e)[0]
@@ -166,7 +175,7 @@ class Printer:
         if kind in self.series:
             return f"{self.series[kind]}({self._argument(e.args[0])})", ATOM
         if kind in FUNCTIONS:
-            name = self.syntax.function(FUNCTIONS[kind])
+            name = self._called(FUNCTIONS[kind], kind is not sp.log or e.args[0].is_positive)
             if kind is sp.exp and e.args[0].is_nonpositive:
                 name = f"{self.syntax.prefix}exp"  # which does not overflow
             return f"{name}({self._argument(e.args[0])})", ATOM
