@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 import sympy as sp
+from sympy.codegen.cfunctions import expm1
 
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
@@ -305,7 +306,7 @@ def _may_fail(e: sp.Expr) -> bool:
     def moves(a: sp.Expr) -> bool:  # coefficients are positive, and the counter is whole
         return any(not (s.is_positive or s.is_integer) for s in a.free_symbols)
 
-    return any(
+    return any(isinstance(n, expm1) and moves(n) for n in sp.preorder_traversal(e)) or any(
         (p.exp.could_extract_minus_sign() and moves(p.base) and not p.base.is_nonzero)
         or (p.base.is_number and moves(p.exp))
         for p in e.atoms(sp.Pow)

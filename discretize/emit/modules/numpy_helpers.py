@@ -50,6 +50,36 @@ def _sinh(x: float) -> float:
         return math.copysign(math.inf, x)
 
 
+def _sin(x: float) -> float:
+    """sin(x); NaN of what is not finite."""
+    return math.sin(x) if math.isfinite(x) else math.nan
+
+
+def _cos(x: float) -> float:
+    """cos(x); NaN of what is not finite."""
+    return math.cos(x) if math.isfinite(x) else math.nan
+
+
+def _tan(x: float) -> float:
+    """tan(x); NaN of what is not finite."""
+    return math.tan(x) if math.isfinite(x) else math.nan
+
+
+def _ceil(x: float) -> float:
+    """x rounded up; x where it is not finite."""
+    return float(math.ceil(x)) if math.isfinite(x) else x
+
+
+def _maximum(x: float, y: float) -> float:
+    """The larger one; NaN where one of them is."""
+    return x if x > y or x != x else y
+
+
+def _minimum(x: float, y: float) -> float:
+    """The smaller one; NaN where one of them is."""
+    return x if x < y or x != x else y
+
+
 def _again(place: Any) -> np.random.Generator:
     """A generator at a place where another one stood, the state of its bits."""
     made = getattr(np.random, place["bit_generator"])()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..printing.language import BEYOND
 from ..printing.lines import WIDTH, width
 from .numpy_helpers import HELPERS as OF_NUMPY
 from .solve_functions import solve_functions
@@ -130,7 +131,8 @@ def _inner(left: Iterable[Tensor], right: Iterable[Tensor]) -> float:
     pairs = zip(left, right, strict=True)
     return sum(float(torch.dot(x.reshape(-1), y.reshape(-1))) for x, y in pairs)
 ''')
-HELPERS |= {name: OF_NUMPY[name] for name in ("_sign", "_exp", "_cosh", "_sinh", "_unended")}
+OF_NUMBERS = {f"_{name}" for name in BEYOND} | {"_sign", "_maximum", "_minimum", "_unended"}
+HELPERS |= {name: text for name, text in OF_NUMPY.items() if name in OF_NUMBERS}
 _ITERATIONS = {"_norm", "_cg", "_minres", "_gmres", "_iterated"}  # those of NumPy, on tensors
 HELPERS |= {
     name: text.replace("Array", "Tensor")

@@ -20,7 +20,8 @@ class Syntax:
         prefix: before the name of a mathematical function, as in ``math.exp``.
         functions: those that are called otherwise, by their names in NumPy.
         power: the operator.
-        partial: what is called for a root, a power or a logarithm of what may be negative, where that is another.
+        partial: what is called, where that is another, for a root, a power or a logarithm of what may be negative, and
+            for the larger or smaller one of what may be NaN.
         ratio: a rational number, of its numerator and denominator.
         matrix_product: the operator.
         arrays: an expression that is meant element by element.
@@ -135,12 +136,13 @@ MATH = Syntax(
     {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "_sign", "arctan": "math.atan"},
     partial={"power": "math.pow"},  # where ** returns complex numbers, it raises
 )
+BEYOND = ("exp", "cosh", "sinh", "sin", "cos", "tan", "ceil")  # of what is too large, or infinite
 # scalars of a step, which may grow: infinite where they are too large for a float, and NaN where they are not real,
 # as in arrays
 STEP = replace(
     MATH,
-    functions={**MATH.functions, **{name: f"_{name}" for name in ("exp", "cosh", "sinh")}},
-    partial={name: f"_{name}" for name in ("sqrt", "log", "power")},
+    functions={**MATH.functions, **{name: f"_{name}" for name in BEYOND}},
+    partial={name: f"_{name}" for name in ("sqrt", "log", "power", "maximum", "minimum")},
 )
 JNP = replace(NUMPY, prefix="jnp.", guard=("<", "<=", "&", "|", "(", ")"))
 EITHER = replace(NUMPY, prefix="xp.")  # NumPy or jax.numpy

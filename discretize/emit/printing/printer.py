@@ -6,7 +6,7 @@ the same by what it prints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -163,11 +163,7 @@ class Printer:
         if e in (sp.E, sp.pi):
             return self.syntax.function("e" if e == sp.E else "pi"), ATOM
         if isinstance(e, (sp.Max, sp.Min)):
-            name = self.syntax.function("maximum" if isinstance(e, sp.Max) else "minimum")
-            first, *rest = [self._argument(a) for a in sorted(e.args, key=sp.default_sort_key)]
-            for other in rest:
-                first = f"{name}({first}, {other})"
-            return first, ATOM
+            return self._extreme("maximum" if isinstance(e, sp.Max) else "minimum", e.args), ATOM
         if isinstance(e, ExactSum):
             products = sorted(e.products(), key=lambda product: product[0] < 0)
             listed = [self._factors(c, [self.names(s.name) for s in f]) for c, f in products]
@@ -182,6 +178,17 @@ class Printer:
         raise NotCarried(
             f"emitted code has no function for {e}; it knows {', '.join(sorted(FUNCTIONS.values()))}."
         )
+
+    def _extreme(self, name: str, given: Sequence[sp.Expr]) -> str:
+        """The largest or smallest of these; Python's own returns its first argument where the second one is NaN."""
+        ordered = sorted(given, key=sp.default_sort_key)
+        if name in self.syntax.partial:
+            ordered.sort(key=lambda a: bool(a.is_positive or a.is_number))  # which are not NaN
+        found = self._argument(ordered[0])
+        for other in ordered[1:]:
+            known = other.is_positive or other.is_number
+            found = f"{self._called(name, known)}({found}, {self._argument(other)})"
+        return found
 
     @staticmethod
     def _factors(c: int, names: list[str]) -> str:
