@@ -145,7 +145,9 @@ def problem_of(
             check_entries(x0, objective)
         return made.init(x0, values)
 
-    return replace(made, init=init, made_of=(system, objective, symbols))
+    # jitted, so that the stages of a step and the programs of an analysis share one trace of the objective
+    rates = jax.jit(made.rates)
+    return replace(made, init=init, rates=rates, made_of=(system, objective, symbols))
 
 
 def problem(
