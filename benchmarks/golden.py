@@ -242,7 +242,12 @@ def taken(thunk: Callable[[], Any]) -> dict[str, Any]:
         return {"raised": np.asarray(f"{type(error).__name__}: {error}")}
     if isinstance(value, str):
         return {"text": np.asarray(hashlib.sha256(value.encode()).hexdigest()[:16])}
-    return {name: np.asarray(array) for name, array in value.items()}
+    parts = {name: jax.tree.leaves(array) for name, array in value.items()}  # a window has several
+    return {
+        f"{name} {i}" if i else name: np.asarray(array)
+        for name, arrays in parts.items()
+        for i, array in enumerate(arrays)
+    }
 
 
 def record(groups: list[str], report: bool = True) -> dict[str, Any]:

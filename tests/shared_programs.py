@@ -15,6 +15,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import equinox
+import jax
+import jax.numpy as jnp
 from jax._src import compiler, util
 from jax._src.interpreters import mlir
 from jaxlib.mlir import ir
@@ -83,10 +86,29 @@ def _compiled(
     return _compile(*given) if host_callbacks else _executable(_Program(*given))
 
 
+@jax.custom_jvp
+@jax.jit
+def _before(x: jax.Array) -> jax.Array:
+    """The number before x, as `equinox.internal.prevbefore` has it, in a tenth of its operations.
+
+    diffrax takes a hundred of them in every program, for the end of the interval: a third of a second.
+    """
+    whole = jax.lax.bitcast_convert_type(x, f"int{x.dtype.itemsize * 8}")
+    before = jax.lax.bitcast_convert_type(jnp.where(x > 0, whole - 1, whole + 1), x.dtype)
+    before = jnp.where(x == -jnp.inf, x, before)
+    return jnp.where(x == 0, -jnp.finfo(x.dtype).tiny, before)
+
+
+@_before.defjvp
+def _before_slope(x: tuple[jax.Array], tangent: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    return _before(*x), *tangent
+
+
 def share() -> None:
-    """Share both in this process from now on, and executables with the processes that it starts."""
+    """Share both in this process from now on, and executables with the processes that it starts; shorten diffrax's."""
     if PLACE not in os.environ:
         os.environ[PLACE] = place = tempfile.mkdtemp(prefix="programs-")
         atexit.register(shutil.rmtree, place, ignore_errors=True)
+    equinox.internal.prevbefore = _before
     mlir.make_ir_context = _context
     compiler.backend_compile_and_load = _compiled
