@@ -36,7 +36,7 @@ SCALARS = [
     *(function(x) for function in FUNCTIONS if function is not ones_like),
     sp.sqrt(x), sp.sqrt(n), x ** sp.Rational(1, 3), n ** sp.Rational(3, 2), x**-1, x**3, 2**x, x**y,
     sp.sech(x), sp.coth(x), sp.Max(x, 1), sp.Max(x, y), sp.Min(x, y, 3), sp.Min(p, x), sp.Max(sp.sqrt(x), y),
-    sp.ceiling(x) - x,
+    sp.Max(y, 1 + x**2), sp.ceiling(x) - x,
 ]  # fmt: skip
 
 

@@ -260,7 +260,8 @@ class OptimizerModule:
     @property
     def waits(self) -> str:
         """Whether a step in ``w`` asks for gradients, with a sentence where a number of it is not finite."""
-        return "_waits(w)" if self.body.low.step.measures else "next(w, False)"
+        measures = any(body.low.step.measures for body in self.bodies.values())
+        return "_waits(w)" if measures else "next(w, False)"
 
     def step(self) -> list[str]:
         made = self.layout

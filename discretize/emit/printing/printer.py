@@ -181,13 +181,16 @@ class Printer:
 
     def _extreme(self, name: str, given: Sequence[sp.Expr]) -> str:
         """The largest or smallest of these; Python's own returns its first argument where the second one is NaN."""
+
+        def number(e: sp.Expr) -> bool:  # of coefficients alone, which are finite
+            return all(s.is_positive for s in e.free_symbols)
+
         ordered = sorted(given, key=sp.default_sort_key)
         if name in self.syntax.partial:
-            ordered.sort(key=lambda a: bool(a.is_positive or a.is_number))  # which are not NaN
+            ordered.sort(key=number)
         found = self._argument(ordered[0])
         for other in ordered[1:]:
-            known = other.is_positive or other.is_number
-            found = f"{self._called(name, known)}({found}, {self._argument(other)})"
+            found = f"{self._called(name, number(other))}({found}, {self._argument(other)})"
         return found
 
     @staticmethod
