@@ -74,7 +74,8 @@ def _executable(program: _Program) -> Any:
     made = _compile(*given)
     if file is not None:
         part = file.with_suffix(f".{os.getpid()}")
-        part.write_bytes(made.serialize())
+        serialize = getattr(made, "serialize", None)  # JAX before 0.9 asks the backend
+        part.write_bytes(serialize() if serialize else backend.serialize_executable(made))
         part.replace(file)  # whole or not at all: another worker may read it
     return made
 
