@@ -106,7 +106,10 @@ def _before_slope(x: tuple[jax.Array], tangent: tuple[jax.Array]) -> tuple[jax.A
 
 
 def share() -> None:
-    """Share both in this process from now on, and executables with the processes that it starts; shorten diffrax's."""
+    """Share both in this process from now on, and executables with the processes that it starts.
+
+    diffrax takes `_before`.
+    """
     if PLACE not in os.environ:
         os.environ[PLACE] = place = tempfile.mkdtemp(prefix="programs-")
         atexit.register(shutil.rmtree, place, ignore_errors=True)

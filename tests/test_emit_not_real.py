@@ -39,7 +39,7 @@ FACTORS = {
 torch_only = pytest.mark.skipif(not importlib.util.find_spec("torch"), reason="without torch")
 
 
-def made(factor: sp.Expr, **kwargs: object) -> Algorithm:
+def made(factor: sp.Expr) -> Algorithm:
     return od.method({x: x - H * factor * g, k: k - 1}, output=x, init={k: 3}, name="leaving")
 
 

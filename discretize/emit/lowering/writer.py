@@ -375,7 +375,7 @@ class Writer(GuardWriter):
         if value.is_Symbol:
             return value
         if value not in self.made:
-            target = _like(value, self.table.fresh(*hints))
+            target = _scalar(self.table.fresh(*hints), value.is_nonnegative)
             self.statements.append(ScalarLet(target, self.short(value, target.name)))
             self.made[value] = target
         return self.made[value]
@@ -410,7 +410,7 @@ class Writer(GuardWriter):
             if part is None:
                 break
             if part not in self.made:
-                symbol = _like(part, self.table.fresh(_hint(e, part, target)))
+                symbol = _scalar(self.table.fresh(_hint(e, part, target)), part.is_nonnegative)
                 self.statements.append(ScalarLet(symbol, self.short(part, symbol.name)))
                 self.made[part] = symbol
             e = _without(e, part, self.made[part])
@@ -428,10 +428,7 @@ class Writer(GuardWriter):
                 if len(sides) < 2:
                     raise NotCarried(f"emitted code has no traces, such as {e}.")
                 left, right = sides
-                name = self.table.fresh(f"{left.name}_dot_{right.name}")
-                target = sp.Symbol(
-                    name, **({"nonnegative": True} if left == right else {"real": True})
-                )
+                target = _scalar(self.table.fresh(f"{left.name}_dot_{right.name}"), left == right)
                 self.statements.append(InnerLet(target, left, right))
             else:
                 assert e.oracle is not None
@@ -441,9 +438,9 @@ class Writer(GuardWriter):
         return self.made[e]
 
 
-def _like(e: sp.Expr, name: str) -> sp.Symbol:
-    """A name for a scalar, known to be at least 0 where the scalar is."""
-    return sp.Symbol(name, **({"nonnegative": True} if e.is_nonnegative else {"real": True}))
+def _scalar(name: str, nonnegative: bool | None) -> sp.Symbol:
+    """The symbol of a scalar, with what is known of its sign."""
+    return sp.Symbol(name, **({"nonnegative": True} if nonnegative else {"real": True}))
 
 
 def presentable_body(body: sp.Expr) -> sp.Expr:

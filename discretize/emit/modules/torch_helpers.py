@@ -161,15 +161,6 @@ def _power(x: float, exponent: float) -> float:
     return float(x**exponent)
 
 
-def _waits(step: Iterator[bool]) -> bool:
-    """Whether a step, as far as it goes, waits for a closure."""
-    try:
-        return next(step, False)
-    except (ZeroDivisionError, OverflowError) as error:
-        message = "the step divides by zero, as at a minimum, or overflows."
-        raise ArithmeticError(message) from error
-
-
 def _each(fun: Callable[..., Tensor], *lists: Iterable[Tensor]) -> list[Tensor]:
     """The function of the tensors in the same place of each list."""
     return [fun(*tensors) for tensors in zip(*lists, strict=True)]
@@ -384,6 +375,19 @@ def _combine(windows: list[dict[str, Any]], weights: Tensor) -> list[Tensor]:
         sums.append(torch.tensordot(placed.to(values), values, 1))
     return sums
 ''')
+DIVIDED = """
+except (ZeroDivisionError, OverflowError) as error:
+    message = "the step divides by zero, as at a minimum, or overflows."
+    raise ArithmeticError(message) from error
+"""
+HELPERS |= functions(
+    '''
+def _waits(step: Iterator[bool]) -> bool:
+    """Whether a step, as far as it goes, waits for a closure."""
+    try:
+        return next(step, False)'''
+    + DIVIDED.replace("\n", "\n    ").rstrip(" ")
+)
 ONE_GROUP = """
         if len(self.param_groups) > 1:  # each would search by itself
             self.param_groups.pop()
@@ -399,11 +403,6 @@ STEP = """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
-"""
-DIVIDED = """
-except (ZeroDivisionError, OverflowError) as error:
-    message = "the step divides by zero, as at a minimum, or overflows."
-    raise ArithmeticError(message) from error
 """
 STEP_ELSEWHERE = """
         loss: float | None = None
