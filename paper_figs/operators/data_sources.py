@@ -125,37 +125,32 @@ def multiplied(
     import jax.numpy as jnp
     import optax
 
-    made = {
-        name: od.algorithm("adam", beta1=0.9, beta2=0.999, eps=1e-8) for name in ("x", "w", "u")
-    }
+    unit = od.algorithm("adam", h=1, beta1=0.9, beta2=0.999, eps=1e-8).to_optax()
+    decayed = optax.chain(unit, optax.add_decayed_weights(-_DECAY))
     p = {"x": jnp.zeros(_SOURCES), "w": jnp.zeros(digits.shape), "u": jnp.zeros(digits.shape)}
 
     def whole(p: Any, alpha: Any) -> Any:
         gap = digits.lower(p["x"], p["w"]) - digits.lower(p["x"], p["u"])
         return digits.upper(p["x"], p["w"]) + alpha * gap
 
-    for k, alpha in enumerate(multipliers):
-        rate = {n: (rates[0] if n == "x" else rates[1]) / (1 + k) for n in made}
-        each = {
-            n: optax.chain(
-                made[n].to_optax(h=rate[n]), optax.add_decayed_weights(-_DECAY * rate[n])
-            )
-            if n != "x"
-            else made[n].to_optax(h=rate[n])
-            for n in made
-        }
-        blocks = optax.multi_transform(each, {"x": "x", "w": "w", "u": "u"})
+    @jax.jit  # once for all multipliers and rates
+    def stretch(p: Any, alpha: Any, upper: Any, lower: Any) -> Any:
+        each = {"x": optax.chain(unit, optax.scale(upper))}
+        each |= {n: optax.chain(decayed, optax.scale(lower)) for n in ("w", "u")}
+        blocks = optax.multi_transform(each, {n: n for n in each})
 
-        def step(state: Any, _: Any, alpha: float = alpha, blocks: Any = blocks) -> Any:
+        def step(state: Any, _: Any) -> Any:
             p, kept = state
             slopes = jax.grad(whole)(p, alpha)
             slopes |= {"u": -slopes["u"]}  # u climbs
             moved, kept = blocks.update(slopes, kept, p)
             return (optax.apply_updates(p, moved), kept), None
 
-        (p, _), _ = jax.jit(lambda s, step=step: jax.lax.scan(step, s, None, length=steps))(
-            (p, blocks.init(p))
-        )
+        (p, _), _ = jax.lax.scan(step, (p, blocks.init(p)), None, length=steps)
+        return p
+
+    for k, alpha in enumerate(multipliers):
+        p = stretch(p, alpha, *(rate / (1 + k) for rate in rates))
     return np.asarray(jax.nn.softmax(p["x"])), digits.accuracy(p["w"])
 
 
