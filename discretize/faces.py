@@ -16,7 +16,7 @@ from .._support.numbers import check_whole
 from ..dynamics.algebra.scalars import check_known, exact_values
 from ..dynamics.algebra.vectors import Expr, VectorSymbol, zero
 from ..dynamics.flows.system import System
-from ..dynamics.vector_fields.block import Block, start
+from ..dynamics.vector_fields.block import Block, check_vectors, start
 from ..dynamics.vector_fields.spaces import Spaces
 from .equality.verdict import Equivalence
 from .expansion.backward_error import (
@@ -358,14 +358,23 @@ def method(
     """
     symbols = list(dict.fromkeys([*(before or {}), *updates]))
     vectors = [s for s in symbols if isinstance(s, VectorSymbol)]
-    begun = {str(getattr(s, "name", s)) for s in init or {}}
+    begin = {str(getattr(s, "name", s)): e for s, e in (init or {}).items()}
     for s in vectors:
-        if s.operates and s.name not in begun and not all(v.operates for v in vectors):
+        if (
+            s.operates
+            and begin.get(s.name, start) == start
+            and not all(v.operates for v in vectors)
+        ):
             raise OdescentError(
                 f"the matrix {s} has no starting value, and cannot start at the vector x0: give one, as in "
                 f"init={{{s}: od.identity}}."
             )
     lets = (*((Let(before),) if before else ()), Let(updates))
+    kept = "has no update; a block that stays is its own update"
+    for s, e in (item for let in lets for item in let.assign.items()):
+        check_vectors(f"the update of {s}", e, {*symbols}, kept, s)
+    if stray := begin.keys() - {s.name for s in symbols}:
+        raise OdescentError(f"an initial value is given for {min(stray)}, which {kept}.")
     spaces = Spaces()
     for s, e in (item for let in lets for item in let.assign.items()):
         spaces.equate(s, e)

@@ -57,7 +57,8 @@ def test_mu_and_L_come_from_the_objective():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({}, "needs a value of c: give c=..."),
+        ({}, "needs a value of c: give parameters={'c': ...}"),
+        ({"c": 2}, "c is a parameter of the system: give it as parameters={'c': ...}"),
         ({"parameters": {"d": 1}}, "no parameter of the system called 'd'"),
         ({"parameters": {"c": 2}, "solver": "tsit"}, "did you mean 'tsit5'"),
         ({"parameters": {"c": 2}, "t1": -1.0}, "t1 > t0"),

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import sympy as sp
 from sympy.logic.boolalg import Boolean
 
-from ..._support.errors import OdescentError, expected, shown
+from ..._support.errors import OdescentError, shown
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.algebra.scalars import as_scalar
 from ...dynamics.notation.show import text
@@ -134,10 +134,9 @@ def guard_of(condition: object, what: str) -> Guard:
         )
     found = _BY_RELATION.get(getattr(condition, "func", None))
     if found is None:
+        wanted = "a relation of scalars by <, <=, > or >=, or an And or Or of these"
         given = "a condition of this kind" if isinstance(condition, Boolean) else shown(condition)
-        raise expected(
-            what, "a relation of scalars by <, <=, > or >=, or an And or Or of these", given
-        )
+        raise OdescentError(f"{what} must be {wanted}, not {given}.")
     exchanged, strict = found
     left, right = map(as_scalar, condition.args)  # type: ignore[attr-defined]
     return Inequality(right, left, strict) if exchanged else Inequality(left, right, strict)

@@ -155,9 +155,13 @@ class Let(Rendered):
             object.__setattr__(self, name, value)
 
 
-def _assigned(s: Symbol, value: object) -> Expr:
+def _assigned(s: object, value: object) -> Expr:
+    if not isinstance(s, (Vector, sp.Symbol)):
+        raise expected("what a Let assigns", "a block, as od.blocks makes it", s)
+    if not isinstance(value, Vector):
+        value = _exact(f"assignment of {s}", value)
     if isinstance(s, Vector) == isinstance(value, Vector):
-        return value if isinstance(value, Vector) else _exact(f"assignment of {s}", value)
+        return value
     if isinstance(s, Vector) and value == 0:
         return zero
     raise OdescentError(

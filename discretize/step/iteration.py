@@ -22,7 +22,7 @@ from ...dynamics.algebra.vectors import Expr
 from ...dynamics.flows.system import System
 from ...dynamics.implicit.search import InnerMethod
 from ...dynamics.notation.show import text
-from ...dynamics.vector_fields.block import Block
+from ...dynamics.vector_fields.block import LOOSE, Block, check_vectors
 from ...dynamics.vector_fields.estimates import Supposition
 from ...dynamics.vector_fields.hypotheses import Hypothesis
 from ..linear.state_space import StateSpace, state_space
@@ -37,6 +37,7 @@ from ..programs.inner import inner_method
 from ..programs.program import Program
 from ..programs.reuse import reuse_across_steps
 from ..programs.searching import searched
+from ..programs.stages import staged_in
 from ..programs.substeps import Flow, Let, Scheme, expressions_of
 from .carried_noise import check_assigned_noise, check_noise
 from .carrying import carried_by_choices
@@ -120,6 +121,7 @@ class Iteration(Worded):
         self.condition: Supposition | None = None  # of values that were estimated
         for block in self.positive:
             system.block(block)  # refuses a name that is none
+        self._check_vectors(outputs or {})
         self._check_real()
         self._check_where()
         bindings = chained(self.where)
@@ -174,6 +176,20 @@ class Iteration(Worded):
         read += [e for f in fields for d in f.noise.values() for e in d.expressions]
         read += [e for s in self.scheme.every if not isinstance(s, Flow) for e in expressions_of(s)]
         return any(self.bound.time in symbols_of(e) for e in read)
+
+    def _check_vectors(self, outputs: Mapping[str, Expr]) -> None:
+        """Refuse vectors in substeps and outputs that are no blocks, and operators where vectors are."""
+        known = {b.symbol for b in self.system.blocks}
+        used: list[tuple[str, Symbol | None, Expr]] = [
+            (f"the output {n}", None, e) for n, e in outputs.items()
+        ]
+        for part in self.scheme.every:
+            if isinstance(part, Let):
+                used += [(f"a Let for {s}", s, e) for s, e in part.assign.items()]
+            else:
+                used += [("a substep of the scheme", None, e) for e in expressions_of(part)]
+        for user, s, e in used:
+            check_vectors(user, e, {*known, *staged_in(e)}, LOOSE, s)
 
     def _check_real(self) -> None:
         """Refuse parameters that are declared as no real numbers."""

@@ -106,7 +106,8 @@ def _of_pieces(e: sp.Piecewise) -> sp.Expr:
             f"{e} has no value where none of its conditions holds; end it with (value, True)."
         )
     for piece, _ in e.args:
-        if not _finite(piece):
+        squares = {n for n in piece.atoms(sp.AtomicExpr) if getattr(n, "squared", False)}
+        if not _finite(piece.xreplace({n: sp.Dummy(nonnegative=True) for n in squares})):
             raise WrongType(
                 f"the piece {piece} of {e} may not be finite where it is not taken; keep its arguments where it is, by "
                 "sympy.Max and Min, or let od.Select choose between two steps."
@@ -144,6 +145,8 @@ def _finite(e: sp.Basic) -> bool:
     """Whether the scalar is known to be finite for all arguments of a moderate size."""
     if isinstance(e, sp.exp):
         fine = e.args[0].is_nonpositive
+    elif isinstance(e, sp.log):
+        fine = e.args[0].is_positive
     elif e.is_Pow:
         base, power = e.args
         whole = power.is_Integer and power.is_positive

@@ -408,6 +408,7 @@ class ScalarNode(sp.AtomicExpr):
     oracle: Oracle | None
     arguments: tuple[Vector, ...]
     content: tuple[str, ...]
+    squared: bool  # whether it is <u, u>, which is not negative
     averages: ClassVar[bool] = False
     is_commutative = True
     is_real = True
@@ -417,14 +418,14 @@ class ScalarNode(sp.AtomicExpr):
     ) -> ScalarNode:
         node: ScalarNode = sp.AtomicExpr.__new__(cls)
         node.kind, node.arguments, node.oracle = kind, arguments, oracle
+        node.squared = kind == "inner" and arguments[0] == arguments[1]
         node.content = (kind, oracle.name if oracle else "", *(repr(_key(a)) for a in arguments))
         return node
 
     @property
     def precedence(self) -> int:
         """The precedence in print: a squared norm is a power already, and needs parentheses in another."""
-        squared = self.kind == "inner" and self.arguments[0] == self.arguments[1]
-        return int(PRECEDENCE["Pow" if squared else "Atom"])
+        return int(PRECEDENCE["Pow" if self.squared else "Atom"])
 
     def _hashable_content(self) -> tuple[str, ...]:
         return self.content  # strings, because SymPy orders by it
@@ -446,9 +447,8 @@ class ScalarNode(sp.AtomicExpr):
 
     def rebuild(self, change: Callable[[Any], Any]) -> sp.Expr:
         arguments = tuple(change(a) for a in self.arguments)
-        if self.kind == "inner":
-            return inner(*arguments)
-        return ScalarNode("value", arguments, self.oracle)
+        value = self.kind != "inner"
+        return ScalarNode("value", arguments, self.oracle) if value else inner(*arguments)
 
     def _sympystr(self, printer: Any) -> str:
         return PRINTED["text"](self)

@@ -26,6 +26,7 @@ def parameter_values(
     given: Mapping[str, Any],
     known: Mapping[str, Any],
     instead: str = "",
+    mapping: bool = False,
 ) -> dict[str, Any]:
     """A value for each name: the given one, else the known one.
 
@@ -35,6 +36,7 @@ def parameter_values(
         given: values passed by the user.
         known: defaults.
         instead: what may be given in place of mu and L, for messages.
+        mapping: whether they are given as ``parameters={"c": ...}`` and not each by name, for messages.
 
     Raises:
         OdescentError: an unknown name is given, or a name has no value.
@@ -49,6 +51,8 @@ def parameter_values(
         if {*missing} <= {"mu", "L"}:
             where = ", here or on the objective" + (f", or {instead} instead" if instead else "")
         values = " and ".join(f"{n}=..." for n in missing)
+        if mapping:
+            values = f"parameters={{{', '.join(f'{n!r}: ...' for n in missing)}}}"
         raise OdescentError(f"{who} needs a value of {listed(missing)}: give {values}{where}.")
     return found
 
@@ -77,7 +81,9 @@ def numbers_for(
     """
     named = {s.name: s for s in symbols}
     found = {}
-    for name, value in parameter_values(who, named, given, constants(objective)).items():
+    for name, value in parameter_values(
+        who, named, given, constants(objective), mapping=True
+    ).items():
         array = reals(value)
         if not array.size:
             raise OdescentError(f"{name} must be one number, not {short(value)}.")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
+from ..._support.errors import OdescentError
 from ..vector_fields.system import VectorFields
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ class System(VectorFields):
         """
         from .simulate import simulate
 
+        self._refuse_parameters(simulate, options)
         return simulate(self, objective, x0, t1, **options)
 
     def simulate_many(
@@ -66,7 +69,17 @@ class System(VectorFields):
         """
         from .many import simulate_many
 
+        self._refuse_parameters(simulate_many, options)
         return simulate_many(self, objective, starts, t1, **options)
+
+    def _refuse_parameters(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+        """Refuse parameters of the system among the options of a simulation."""
+        own = {s.name for s in self.parameters} - {*signature(function).parameters}
+        for name in (n for n in options if n in own):
+            who = self.name or "the system"
+            raise OdescentError(
+                f"{name} is a parameter of {who}: give it as parameters={{{name!r}: ...}}."
+            )
 
     def critical_manifold(
         self, *, tolerance: object = None, max_steps: object = None, method: Any = None

@@ -96,7 +96,7 @@ class _Latex(LatexPrinter):
 
 
 def _is_square(e: sp.Expr) -> bool:
-    return isinstance(e, ScalarNode) and e.kind == "inner" and e.arguments[0] == e.arguments[1]
+    return isinstance(e, ScalarNode) and e.squared
 
 
 def _under_one_root(product: sp.Mul) -> tuple[list[sp.Expr], sp.Expr | None]:

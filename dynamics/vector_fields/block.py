@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import sympy as sp
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, WrongType
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol, substitute, symbols_of
-from ..algebra.scalars import as_scalar, bounded, check_name
-from ..algebra.vectors import OPERATORS, Expr, Vector, VectorSymbol, zero
+from ..algebra.products import Elementwise, Kronecker, Product, Unary
+from ..algebra.scalars import as_scalar, bounded, check_name, nodes_of
+from ..algebra.vectors import OPERATORS, Atom, Call, Expr, ScalarNode, Vector, VectorSymbol, zero
 from ..algebra.windows import WINDOW, check_length
 from ..implicit.search import START
 from ..samples.sample import VectorSample
@@ -98,20 +101,28 @@ class Block(Rendered):
         return VectorSymbol(self.name, self.kind)
 
 
-def check_vectors(user: str, e: Expr, known: set[Symbol], why: str) -> None:
-    """Refuse vectors in an expression that are not among the known ones, and numbers that no float holds.
+LOOSE = "no field moves and no block declares"  # the end of a message about a vector
+
+
+def check_vectors(
+    user: str, e: Expr, known: set[Symbol], why: str, target: Symbol | None = None
+) -> None:
+    """Refuse vectors in an expression that are not among the known ones, and what has no value.
 
     Args:
         user: what contains the expression, for the message.
         e: the expression.
         known: the vectors allowed.
         why: the end of the message, after "which".
+        target: the block that it is the value or the rate of.
 
     Raises:
-        OdescentError: another vector occurs, or such a number.
+        OdescentError: another vector occurs, an operator is added to a vector, or a number is one that no float holds.
     """
     try:
-        _check_numbers(e)
+        _check_parts(e)
+        if isinstance(target, Vector) and isinstance(e, Vector):
+            _check_kinds([*target.terms, *e.terms])
     except TypeError as error:
         raise OdescentError(f"{user}: {error}") from None
     vectors = [v for v in symbols_of(e) if isinstance(v, VectorSymbol)]
@@ -126,14 +137,55 @@ def check_vectors(user: str, e: Expr, known: set[Symbol], why: str) -> None:
         raise OdescentError(f"{user} uses the vector {min(loose)!r}, which {why}.")
 
 
-def _check_numbers(e: Expr) -> None:
+@functools.lru_cache(maxsize=1 << 14)
+def _check_parts(e: Expr) -> None:
+    """Refuse numbers that no float holds, sums and products of operators and vectors, and vectors that are applied."""
     if not isinstance(e, Vector):
-        bounded(e)
+        if bounded(e).has(sp.I):
+            raise WrongType(f"a real number was expected, not {e}.")
+        for node in nodes_of(e, ScalarNode):
+            for part in node.arguments:
+                _check_parts(part)
+            if node.kind == "inner":
+                _check_kinds([a for part in node.arguments for a in part.terms])
         return
+    _check_kinds([*e.terms])
     for a, c in e.terms.items():
-        bounded(c)
+        _check_parts(c)
+        if isinstance(a, Product) and a.kind == "apply" and _operates(a.left) is False:
+            raise WrongType(f"{a.left} is applied to {a.right}, but it is no operator.")
         for part in a.parts():
-            _check_numbers(part)
+            _check_parts(part)
+
+
+def _check_kinds(atoms: list[Atom]) -> None:
+    """Refuse operators beside vectors, by WrongType."""
+    found = {operates: a for a in atoms if (operates := _operates(a)) is not None}
+    if len(found) > 1:
+        raise WrongType(
+            f"the operator {found[True]} and the vector {found[False]} cannot be added, paired or equal; an operator "
+            "is applied, as in od.apply(A, u)."
+        )
+
+
+@functools.lru_cache(maxsize=1 << 14)
+def _operates(a: Atom) -> bool | None:
+    """Whether an atom is an operator and no vector; None where it may be either."""
+    if isinstance(a, VectorSymbol):
+        return None if a == start else a.operates
+    if isinstance(a, Product) and a.kind == "apply":
+        return None if isinstance(a.left, Kronecker) else _operates(a.right)
+    of: list[Atom] = []  # what it is of the kind of
+    if isinstance(a, Call) and a.oracle.kind != "map":
+        of = [*a.point.terms]
+    elif isinstance(a, Elementwise) or (isinstance(a, Product) and a.kind == "hadamard"):
+        of = [b for v in a.arguments for b in v.terms]
+    kinds = {_operates(b) for b in of}
+    if of:
+        return kinds.pop() if len(kinds) == 1 else None
+    if isinstance(a, Unary) and a.kind == "entries":
+        return False
+    return True if a.operates else None
 
 
 def begun(blocks: list[Block]) -> tuple[Block, ...]:
@@ -141,7 +193,7 @@ def begun(blocks: list[Block]) -> tuple[Block, ...]:
     begin = {b.symbol: b.init for b in blocks}
     for s, e in begin.items():
         why = "is neither the starting point, `od.dynamics.start`, nor a block"
-        check_vectors(f"the initial value of {s}", e, {start, *begin}, why)
+        check_vectors(f"the initial value of {s}", e, {start, *begin}, why, s)
     named = begin.keys() - {
         start
     }  # a block may be called as the starting point, which is meant then
@@ -159,7 +211,18 @@ def begun(blocks: list[Block]) -> tuple[Block, ...]:
     return tuple(replace(b, init=begin[b.symbol]) for b in blocks)
 
 
-def initial_value(s: Symbol, value: object) -> Expr:
+def initial_values(symbols: Sequence[Symbol], given: Mapping[Any, object]) -> dict[Symbol, Expr]:
+    """Initial values by symbol, given by symbols or names; OdescentError for what is none of them, or no value."""
+    named: dict[Any, Symbol] = {s.name: s for s in symbols}
+    found = {named.get(s, s): e for s, e in given.items()}
+    if stray := [str(s) for s in found if s not in symbols]:
+        raise OdescentError(
+            f"an initial value is given for {', '.join(stray)}, which no field moves."
+        )
+    return {s: _initial_value(s, e) for s, e in found.items()}
+
+
+def _initial_value(s: Symbol, value: object) -> Expr:
     if isinstance(value, Vector):
         return value
     try:

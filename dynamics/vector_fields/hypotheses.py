@@ -146,8 +146,7 @@ def _real(e: sp.Expr, without: Iterable[sp.Symbol]) -> sp.Expr:
     """The expression in real symbols: scalars made of vectors by their signs, symbols ``without`` theirs."""
     swaps: dict[sp.Expr, sp.Expr] = {}
     for node in sorted(e.atoms(ScalarNode), key=str):
-        square = node.kind == "inner" and node.arguments[0] == node.arguments[1]
-        least_zero = square or dissipates(node)
+        least_zero = node.squared or dissipates(node)
         swaps[node] = sp.Dummy(nonnegative=True) if least_zero else sp.Dummy(real=True)
     for s in sorted(e.free_symbols, key=str):
         if s in without or s.is_real is None:

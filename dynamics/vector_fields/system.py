@@ -43,14 +43,13 @@ from ..notation.show import differential, latex, symbol_latex, text
 from ..samples.mean import mean
 from ..samples.sample import samples_in
 from ..solves.routes import check_solves
-from .block import Block, begun, check_vectors, initial_value, start
+from .block import LOOSE, Block, begun, check_vectors, initial_values, start
 from .processes import Diffusion, Jumps, Noise, common_clock
 from .scales import fast_blocks, renewed
 from .second_order import SecondOrder, second_order
 
 mu, L = sp.symbols("mu L", positive=True)  # strong convexity and smoothness, everywhere
 curvature = sp.Symbol("lambda", positive=True)  # the curvature of one mode of a quadratic
-_LOOSE = "no field moves and no block declares"
 _SYMBOLS = (VectorSymbol, sp.Symbol)
 FieldLike: TypeAlias = "Field | Mapping[Symbol, Expr]"
 
@@ -121,13 +120,12 @@ class VectorFields(Rendered):
         if not isinstance(output, (Vector, sp.Expr, type(None))):
             raise expected("output of System", "an expression in the blocks", output)
         self.output: Expr = self._main_block(symbols) if output is None else output
-        check_vectors(f"the output {text(self.output)}", self.output, set(symbols), _LOOSE)
-        initial = {s: initial_value(s, e) for s, e in (init or {}).items()}
-        stray = [str(s) for s in initial if s not in symbols]
-        if stray:
+        if not isinstance(self.output, Vector) and any(isinstance(s, Vector) for s in symbols):
             raise OdescentError(
-                f"an initial value is given for {', '.join(stray)}, which no field moves."
+                f"the output of a system with vectors must be a vector, not the scalar {text(self.output)}."
             )
+        check_vectors(f"the output {text(self.output)}", self.output, set(symbols), LOOSE)
+        initial = initial_values(symbols, init or {})
         self.blocks = begun([self._block(s, declared.get(s), initial) for s in symbols])
         self.fast, self.small = fast_blocks(fast, small, symbols)
         self._check_samples()
@@ -154,7 +152,7 @@ class VectorFields(Rendered):
     def _check_declared(self, known: set[Symbol]) -> None:
         for name, f in self.fields.items():
             for target, e in f.drift.items():
-                check_vectors(f"field {name!r}", e, known, _LOOSE)
+                check_vectors(f"field {name!r}", e, known, LOOSE, target)
                 if isinstance(target, Vector) and not isinstance(e, Vector):
                     raise OdescentError(
                         f"field {name!r} gives the vector block {target} the scalar drift {e}."
@@ -165,7 +163,7 @@ class VectorFields(Rendered):
                     )
             for d in f.noise.values():
                 for e in d.expressions:
-                    check_vectors(f"the noise of field {name!r}", e, known, _LOOSE)
+                    check_vectors(f"the noise of field {name!r}", e, known, LOOSE)
         clocks: dict[tuple[str, bool], Noise] = {}
         for f in self.fields.values():
             for s, d in f.noise.items():
