@@ -217,7 +217,7 @@ def test_a_linear_map_of_a_difference_is_applied_once(kind: str) -> None:
         "adjoint": c.vjp(x, c(x) - p),
         "matrix": od.apply(J, 2 * x - a * y),
     }[kind]
-    updates = {x: x - a * mapped, y: x, **({J: J} if kind == "matrix" else {})}
+    updates = {x: x - a * mapped, y: x, **({J: J} if kind == "matrix" else {p: p})}
     begin = {J: od.identity} if kind == "matrix" else None
     method = od.method(updates, output=x, init=begin, name="once")
     text = method.source("numpy").partition("def step")[2]

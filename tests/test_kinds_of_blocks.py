@@ -136,12 +136,15 @@ def test_what_is_of_one_kind_is_taken(case: str):
     assert WHOLE[case]().source("latex")
 
 
-def test_numbers_are_real_and_outputs_are_vectors():
-    for make in (lambda: _method(x - sp.I * g), lambda: od.System({"all": {x: sp.I * g}})):
-        with pytest.raises(od.OdescentError, match="a real number was expected, not"):
-            make()
-    with pytest.raises(od.OdescentError, match="must be a vector, not the scalar k"):
-        od.method({x: x - h * g, k: k + 1}, output=k)
+def test_a_scalar_output_is_no_point_of_the_objective():
+    counting = od.method({x: x - h * g, k: k + 1}, output=k, init={k: 0})
+    run = counting.run(lambda z: z @ z / 2, [1.0, 2.0], 3, h=0.1)
+    assert run.f is None and run.x.tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(run.states["x"][-1], 0.9**3 * np.array([1, 2]), rtol=1e-15)
+    squares = od.method({x: x - h * g}, output=od.inner(x, x))
+    assert squares.run(lambda z: z @ z / 2, [1.0, 2.0], 1, h=0.5).x.tolist() == [5.0, 1.25]
+    halves = od.method({x: x - h * g}, output=x)
+    assert halves.run(lambda z: z**2 / 2, 1.0, 1, h=0.5).f.tolist() == [0.5, 0.125]
 
 
 def test_blocks_of_updates_are_symbols_and_those_of_initial_values_have_names_too():

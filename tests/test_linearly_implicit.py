@@ -211,7 +211,7 @@ def test_what_has_no_such_step_is_refused_in_a_sentence() -> None:
         ),
         (
             lambda: od.Algorithm(flow, od.scheme("linearly_implicit", operator=od.outer(v, v))),
-            "has v, which the system has not",
+            "uses the vector 'v', which no field moves",
         ),
     )
     for make, sentence in cases:

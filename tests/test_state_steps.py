@@ -261,7 +261,7 @@ def test_the_small_factor_is_found_named_or_missing():
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"step": od.inner(v, v)}, "has v, which the system has not"),
+        ({"step": od.inner(v, v)}, "uses the vector 'v', which no field moves"),
         ({"step": gam * od.sample("z", "uniform") / NORM}, "has the sample z"),
         ({"step": od.parameters("h") / NORM}, "has h in it, which is the step itself"),
         ({"step": gam / NORM, "tuning": {od.parameters("h"): 1}}, "h"),

@@ -116,7 +116,11 @@ def _made(emitted: _Emitted, objective: Objective) -> PointStepper:
         if isinstance(objective, Grouped):
             x = joined(*(states[n] for n in objective.groups))
         states |= {n: call(named[n], state, c=c) for n in emitted.outputs if n != "x"}
-        f = None if value is None else jnp.asarray(value(x))
+        # a scalar beside arrays is no point of the objective
+        scalar = not any(map(jnp.ndim, jax.tree.leaves(x))) and any(
+            map(jnp.ndim, jax.tree.leaves(state))
+        )
+        f = None if value is None or scalar else jnp.asarray(value(x))
         seen = f  # of an ensemble the least: a particle without a finite value has no weight
         if f is not None and population:
             seen = jnp.min(jnp.where(jnp.isfinite(f), f, jnp.inf))

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import sympy as sp
 
 from ..._support.errors import NotCarried, OdescentError, listed
-from ...dynamics.algebra.calculus import Symbol, nothing, substitute, symbols_of, tidy
+from ...dynamics.algebra.calculus import Symbol, nothing, substitute, tidy
 from ...dynamics.algebra.exact import canonical
-from ...dynamics.algebra.vectors import Call, Expr, Vector, VectorSymbol, scalar_symbols, zero
+from ...dynamics.algebra.vectors import Call, Expr, Vector, scalar_symbols, zero
 from ...dynamics.flows.tableaux import stages
 from ..linear.matrices import inverse
 from ..programs.program import linear_coefficient
-from ..programs.stages import staged_in
 from ..programs.substeps import Flow, Integrator
 from .exponential import exponential
 from .increments import Noise, exact, increments
@@ -185,12 +184,6 @@ def _given(one: Substep, operator: Vector) -> Entries:
         raise OdescentError(
             f"an operator in the place of the derivative needs a substep that moves one vector block, not {moved}; "
             "name it by on=."
-        )
-    known = {*one.builder.state_symbols, *staged_in(operator)}
-    if strange := {s for s in symbols_of(operator) if isinstance(s, VectorSymbol)} - known:
-        raise OdescentError(
-            f"the operator in the place of the derivative has {listed(sorted(s.name for s in strange))}, "
-            "which the system has not."
         )
     (s,) = one.drift
     return {(s, s): operator}

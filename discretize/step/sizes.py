@@ -7,11 +7,11 @@ import sympy as sp
 from ..._support.errors import OdescentError, listed
 from ...dynamics.algebra.calculus import symbols_of
 from ...dynamics.algebra.exact import canonical
-from ...dynamics.algebra.vectors import ScalarNode, VectorSymbol
+from ...dynamics.algebra.vectors import ScalarNode
 from ...dynamics.flows.system import System
 from ...dynamics.notation.show import text
 from ...dynamics.samples.sample import samples_in
-from ...dynamics.vector_fields.block import Block
+from ...dynamics.vector_fields.block import LOOSE, Block, check_vectors
 
 
 def depends_on_state(step: object, system: System) -> bool:
@@ -27,14 +27,11 @@ def checked_size(size: sp.Expr, system: System) -> sp.Expr:
 
     Raises OdescentError for a vector that is no block of the system, or a sample.
     """
-    known = {b.symbol for b in system.blocks}
-    strange = [s.name for s in symbols_of(size) if isinstance(s, VectorSymbol) and s not in known]
-    drawn = [s.name for s in samples_in([size])]
-    if strange or drawn:
-        what = "the sample " + drawn[0] if drawn else f"{min(strange)}, which the system has not"
+    if drawn := [s.name for s in samples_in([size])]:
         raise OdescentError(
-            f"the step {text(size)} has {what}; write it in the blocks of the system and their oracles."
+            f"the step {text(size)} has the sample {drawn[0]}; write it in the blocks of the system and their oracles."
         )
+    check_vectors(f"the step {text(size)}", size, {b.symbol for b in system.blocks}, LOOSE)
     return size
 
 

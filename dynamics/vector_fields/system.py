@@ -120,10 +120,6 @@ class VectorFields(Rendered):
         if not isinstance(output, (Vector, sp.Expr, type(None))):
             raise expected("output of System", "an expression in the blocks", output)
         self.output: Expr = self._main_block(symbols) if output is None else output
-        if not isinstance(self.output, Vector) and any(isinstance(s, Vector) for s in symbols):
-            raise OdescentError(
-                f"the output of a system with vectors must be a vector, not the scalar {text(self.output)}."
-            )
         check_vectors(f"the output {text(self.output)}", self.output, set(symbols), LOOSE)
         initial = initial_values(symbols, init or {})
         self.blocks = begun([self._block(s, declared.get(s), initial) for s in symbols])
