@@ -190,11 +190,11 @@ class Objective(Rendered):
             OdescentError: another number of arguments, no ``wrt`` where there are several, an argument or a direction
                 in one that the function does not have.
         """
+        self._check_count(x)
         slot = self._slot(wrt)
         if any(isinstance(p, Vector) for p in x):
             rates = [self._along(d) for d in along]
             return call(Oracle("grad", self.name, self.args, slot), self._point(*x), rates)
-        self._check_count(x)
         found = self._numeric(in_argument("grad", slot))
         return along_all(found, x, [self._tangent(d, x) for d in along])
 
@@ -239,13 +239,13 @@ class Objective(Rendered):
         Raises:
             OdescentError: as of `grad`.
         """
+        self._check_count(x)
         rows, columns = wrt if isinstance(wrt, tuple) else (wrt, wrt)
         row, column = self._slot(rows), self._slot(columns)
         if any(isinstance(p, Vector) for p in x):
             return jacobian(Oracle("grad", self.name, self.args, row), self._point(*x), (), column)
         import jax
 
-        self._check_count(x)
         at = self.args.index(column) if column else 0
         return jax.jacfwd(self._numeric(in_argument("grad", row)), at)(*x)
 
