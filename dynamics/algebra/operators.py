@@ -376,23 +376,23 @@ def inverse(operator: Vector, method: str = "", tolerance: sp.Expr | None = None
 
 
 def _woodbury(multiple: sp.Expr, low: Mapping[Any, sp.Expr]) -> Vector:
-    """(a 1 + U C V^T)^-1 = (1 - U (a C^-1 + V^T U)^-1 V^T) / a for outer products u v^T with coefficients C."""
-    lefts, rights = [p.left for p in low], [p.right for p in low]
-    small = sp.Matrix(len(low), len(low), lambda i, j: inner(rights[i], lefts[j]))
-    small += sp.diag(*[multiple / c for c in low.values()])
+    """The inverse of a 1 + U C V^T, (1 - U C (a 1 + V^T U C)^-1 V^T) / a, which holds where some of C vanish, too."""
+    lefts, rights, c = [p.left for p in low], [p.right for p in low], [*low.values()]
+    small = sp.Matrix(len(low), len(low), lambda i, j: inner(rights[i], lefts[j]) * c[j])
+    small += multiple * sp.eye(len(low))
     within = small.inv(method="ADJ") if len(low) > 1 else sp.Matrix([[1 / small[0, 0]]])
     total: Vector = identity / multiple
     for i, u in enumerate(lefts):
         for j, v in enumerate(rights):
-            total = total - outer(u, v) * (within[i, j] / multiple)
+            total = total - outer(u, v) * (c[i] * within[i, j] / multiple)
     return total
 
 
 def _of_window(multiple: sp.Expr, window: Any, c: sp.Expr) -> Vector:
-    """(a 1 + c G G^T)^-1 = (1 - G ((a/c) 1 + G^T G)^-1 G^T) / a, where G has few columns: a system of their number."""
+    """(a 1 + c G G^T)^-1 = (1 - c G (a 1 + c G^T G)^-1 G^T) / a, where G has few columns: a system of their number."""
     back = transpose(window)
-    small = inverse(identity * (multiple / c) + apply(back, window))
-    total: Vector = (identity - apply(window, apply(small, back))) / multiple
+    small = inverse(identity * multiple + apply(back, window) * c)
+    total: Vector = (identity - apply(window, apply(small, back)) * c) / multiple
     return total
 
 

@@ -266,7 +266,8 @@ def right_sides(a: Product) -> dict[str, Vector]:
 
 def diagonal_by_products(a: Unary) -> bool:
     """Whether it is the diagonal of an operator that is known by its products alone."""
-    return a.kind == "entries" and isinstance(letters(a.argument)[-1], OracleDerivative)
+    word = letters(a.argument)  # of the identity there is none
+    return a.kind == "entries" and bool(word) and isinstance(word[-1], OracleDerivative)
 
 
 def inverses(expressions: Iterable[Expr]) -> list[Inverse]:
