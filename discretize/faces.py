@@ -356,7 +356,8 @@ def method(
 
     Raises OdescentError for a matrix beside vectors without an initial value.
     """
-    symbols = list(dict.fromkeys([*(before or {}), *updates]))
+    lets = (*((Let(before),) if before else ()), Let(updates))
+    symbols = list(dict.fromkeys(s for let in lets for s in let.assign))
     vectors = [s for s in symbols if isinstance(s, VectorSymbol)]
     begin = {str(getattr(s, "name", s)): e for s, e in (init or {}).items()}
     for s in vectors:
@@ -369,10 +370,9 @@ def method(
                 f"the matrix {s} has no starting value, and cannot start at the vector x0: give one, as in "
                 f"init={{{s}: od.identity}}."
             )
-    lets = (*((Let(before),) if before else ()), Let(updates))
     kept = "has no update; a block that stays is its own update"
     for s, e in (item for let in lets for item in let.assign.items()):
-        check_vectors(f"the update of {s}", e, {*symbols}, kept, s)
+        check_vectors(f"the update of {s}", e, {*symbols}, kept, s, exact=True)
     if stray := begin.keys() - {s.name for s in symbols}:
         raise OdescentError(f"an initial value is given for {min(stray)}, which {kept}.")
     spaces = Spaces()

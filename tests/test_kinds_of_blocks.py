@@ -154,8 +154,16 @@ def test_blocks_of_updates_are_symbols_and_those_of_initial_values_have_names_to
     named = od.method(updates, output=x, init={"m": 0})
     by_symbol = od.method(updates, output=x, init={m: 0})
     assert named.source("numpy") == by_symbol.source("numpy")
+    declared = {x: x - h * m, od.Block("m"): a * m + g}
+    assert od.method(declared, output=x, init={m: 0}).source("numpy") == named.source("numpy")
     with pytest.raises(od.OdescentError, match="an initial value is given for q, which no field"):
         od.System({"all": {x: -g}}, output=x, init={"q": 0})
+
+
+def test_numbers_of_a_map_may_cancel():
+    large = sp.Integer(10) ** 400
+    made = od.method({x: x - h * g + large * m - large * m, m: m}, output=x)
+    assert made.equivalent(od.method({x: x - h * g}, output=x)).verdict == "proved"
 
 
 def test_the_root_of_a_square_is_finite_where_it_is_not_taken():

@@ -189,7 +189,7 @@ class Iteration(Worded):
             else:
                 used += [("a substep of the scheme", None, e) for e in expressions_of(part)]
         for user, s, e in used:
-            check_vectors(user, e, {*known, *staged_in(e)}, LOOSE, s)
+            check_vectors(user, e, {*known, *staged_in(e)}, LOOSE, s, exact=True)
 
     def _check_real(self) -> None:
         """Refuse parameters that are declared as no real numbers."""

@@ -105,7 +105,12 @@ LOOSE = "no field moves and no block declares"  # the end of a message about a v
 
 
 def check_vectors(
-    user: str, e: Expr, known: set[Symbol], why: str, target: Symbol | None = None
+    user: str,
+    e: Expr,
+    known: set[Symbol],
+    why: str,
+    target: Symbol | None = None,
+    exact: bool = False,
 ) -> None:
     """Refuse vectors in an expression that are not among the known ones, and what has no value.
 
@@ -115,12 +120,13 @@ def check_vectors(
         known: the vectors allowed.
         why: the end of the message, after "which".
         target: the block that it is the value or the rate of.
+        exact: whether numbers that no float holds are taken, as in a map, which may cancel them.
 
     Raises:
         OdescentError: another vector occurs, an operator is added to a vector, or a number is one that no float holds.
     """
     try:
-        _check_parts(e)
+        _check_parts(e, exact)
         if isinstance(target, Vector) and isinstance(e, Vector):
             _check_kinds([*target.terms, *e.terms])
     except TypeError as error:
@@ -138,23 +144,24 @@ def check_vectors(
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _check_parts(e: Expr) -> None:
+def _check_parts(e: Expr, exact: bool) -> None:
     """Refuse numbers that no float holds, sums and products of operators and vectors, and vectors that are applied."""
     if not isinstance(e, Vector):
-        bounded(e)
+        if not exact:
+            bounded(e)
         for node in nodes_of(e, ScalarNode):
             for part in node.arguments:
-                _check_parts(part)
+                _check_parts(part, exact)
             if node.kind == "inner":
                 _check_kinds([a for part in node.arguments for a in part.terms])
         return
     _check_kinds([*e.terms])
     for a, c in e.terms.items():
-        _check_parts(c)
+        _check_parts(c, exact)
         if isinstance(a, Product) and a.kind == "apply" and _operates(a.left) is False:
             raise WrongType(f"{a.left} is applied to {a.right}, but it is no operator.")
         for part in a.parts():
-            _check_parts(part)
+            _check_parts(part, exact)
 
 
 def _check_kinds(atoms: list[Atom]) -> None:
