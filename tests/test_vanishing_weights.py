@@ -60,29 +60,6 @@ def one_of_two() -> Algorithm:
     return _made([k, 1], "one_of_two")
 
 
-def _window(z: Any, n: int) -> None:
-    if n == 0:
-        z.kept = [np.zeros(2), np.zeros(2)]
-    z.kept = [slope(z.x), z.kept[0]]
-    gram = sum(np.outer(v, v) for v in z.kept)
-    z.x = z.x - 0.1 * np.linalg.solve(3 * EYE + n / 2 * gram, slope(z.x))
-
-
-@METHODS.method(_window, h=0.1)
-def window() -> Algorithm:
-    block, count = (
-        od.Block("G", history=2),
-        od.Block("k", "scalar", "coefficient", sp.S.Zero),
-    )
-    G = block.symbol
-    operator = 3 * od.identity + k * od.apply(G, od.transpose(G))
-    flow = od.System(
-        {"descent": {x: -od.linear_solve(operator, g)}}, blocks=[block, count], output=x
-    )
-    push, grow = od.Let({G: od.push(G, g)}), od.Let({k: k + sp.Rational(1, 2)})
-    return od.Algorithm(flow, od.Scheme((push, od.Flow("descent", "explicit"), grow)), step=h)
-
-
 @pytest.mark.parametrize("name", METHODS)
 def test_steps_are_those_of_a_dense_solve(name: str):
     METHODS.agrees(name)

@@ -389,10 +389,10 @@ def _woodbury(multiple: sp.Expr, low: Mapping[Any, sp.Expr]) -> Vector:
 
 
 def _of_window(multiple: sp.Expr, window: Any, c: sp.Expr) -> Vector:
-    """(a 1 + c G G^T)^-1 = (1 - c G (a 1 + c G^T G)^-1 G^T) / a, where G has few columns: a system of their number."""
+    """(a 1 + c G G^T)^-1 = (1 - G ((a/c) 1 + G^T G)^-1 G^T) / a, where G has few columns: a system of their number."""
     back = transpose(window)
-    small = inverse(identity * multiple + apply(back, window) * c)
-    total: Vector = (identity - apply(window, apply(small, back)) * c) / multiple
+    small = inverse(identity * (multiple / c) + apply(back, window))
+    total: Vector = (identity - apply(window, apply(small, back))) / multiple
     return total
 
 
