@@ -31,6 +31,12 @@ def _method(value: Any, **more: Any) -> od.Algorithm:
     return od.method({x: value, **more.pop("also", {})}, output=x, **more)
 
 
+def _refused(make: Callable[[], Any], said: str) -> None:
+    with pytest.raises(od.OdescentError) as error:
+        make()
+    assert said in str(error.value)
+
+
 NO_UPDATE = "'{}', which has no update; a block that stays is its own update"
 NO_BLOCK = "'{}', which no field moves and no block declares"
 UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
@@ -60,10 +66,7 @@ UNKNOWN: dict[str, tuple[Callable[[], Any], str]] = {
 
 @pytest.mark.parametrize("case", UNKNOWN)
 def test_a_vector_that_no_block_declares_is_refused(case: str):
-    make, said = UNKNOWN[case]
-    with pytest.raises(od.OdescentError) as error:
-        make()
-    assert said in str(error.value)
+    _refused(*UNKNOWN[case])
 
 
 def test_a_block_that_stays_is_its_own_update():
@@ -108,10 +111,7 @@ MIXED: dict[str, tuple[Callable[[], Any], str]] = {
 
 @pytest.mark.parametrize("case", MIXED)
 def test_an_operator_is_no_vector(case: str):
-    make, said = MIXED[case]
-    with pytest.raises(od.OdescentError) as error:
-        make()
-    assert said in str(error.value)
+    _refused(*MIXED[case])
 
 
 WHOLE: dict[str, Callable[[], Any]] = {

@@ -11,6 +11,7 @@ from methods_by_hand import START, Methods, slope, value
 
 import odescent as od
 from odescent import Algorithm
+from odescent.discretize.emit import load
 
 METHODS = Methods()
 x, m, y = od.blocks("x m y")
@@ -69,9 +70,8 @@ def test_steps_are_those_of_a_dense_solve(name: str):
 def test_numpy_goes_on_where_a_weight_is_zero(name: str):
     made = METHODS[name].made()
     run = made.run(od.Objective(value), START, 6, h=0.1).x
-    space: dict[str, Any] = {}
-    exec(made.source("numpy"), space)  # noqa: S102
-    np.testing.assert_allclose(space["run"](slope, x0=START, steps=6, h=0.1), run, rtol=1e-12)
+    found = load(made, "numpy").run(slope, x0=START, steps=6, h=0.1)
+    np.testing.assert_allclose(found, run, rtol=1e-12)
 
 
 def test_no_weight_is_below_a_line():

@@ -287,10 +287,8 @@ class Atoms:
     def _node(self, node: ScalarNode) -> sp.Expr:
         parts = [self.scalar(v) for v in node.arguments]
         if node.kind == "inner":  # the sum over the coordinates of the product
-            square = len(node.arguments) == 2 and node.arguments[0] == node.arguments[1]
-            return self.symbol(
-                "inner", [sp.Mul(*parts)], **({"nonnegative": True} if square else {})
-            )
+            sign = {"nonnegative": True} if node.squared else {}
+            return self.symbol("inner", [sp.Mul(*parts)], **sign)
         known = getattr(node, "content", None)
         return self.symbol((node.kind, node.oracle, None if parts else known), parts)
 

@@ -150,9 +150,8 @@ class Let(Rendered):
         read: Mapping[Any, str] | None = None,
         save: str | None = None,
     ) -> None:
-        exact = {
-            s: _assigned(s, e) for s, e in ((getattr(b, "symbol", b), e) for b, e in assign.items())
-        }
+        given = {getattr(b, "symbol", b): e for b, e in assign.items()}
+        exact = {s: _assigned(s, e) for s, e in given.items()}
         for name, value in {"assign": exact, "read": _by_name(read), "save": save}.items():
             object.__setattr__(self, name, value)
 

@@ -74,8 +74,8 @@ class System(VectorFields):
 
     def _refuse_parameters(self, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
         """Refuse parameters of the system among the options of a simulation."""
-        own = {s.name for s in self.parameters} - {*signature(function).parameters}
-        for name in (n for n in options if n in own):
+        own = options.keys() & {s.name for s in self.parameters}
+        for name in own and sorted(own - {*signature(function).parameters}):
             who = self.name or "the system"
             raise OdescentError(
                 f"{name} is a parameter of {who}: give it as parameters={{{name!r}: ...}}."
