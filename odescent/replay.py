@@ -175,15 +175,17 @@ FUNCTIONS: dict[str, Any] = {
     "cos": cos, "tan": lambda x: FUNCTIONS["sin"](x) / cos(x), "sinh": lambda x: (x.exp() - (-x).exp()) / 2,
     "exp": Number.exp, "cosh": lambda x: (x.exp() + (-x).exp()) / 2, "tanh": lambda x: 1 - 2 / ((2 * x).exp() + 1),
     "coth": lambda x: 1 + 2 / ((2 * x).exp() - 1), "sign": lambda x: Number((x > 0) - (x < 0)), "abs": abs,
-    "pi": lambda: 4 * atan(Number(1)), "e": lambda: Number(1).exp(), "max": max, "min": min, "inner": dot,
+    "pi": lambda: 4 * atan(Number(1)), "e": lambda: Number(1).exp(), "atanh": lambda x: ((1 + x) / (1 - x)).ln() / 2,
+    "asin": lambda x: 2 * atan(x / (1 + (1 - x * x).sqrt())), "acos": lambda x: 2 * atan(((1 - x) / (1 + x)).sqrt()),
+    "asinh": lambda x: (x + (x * x + 1).sqrt()).ln(), "acosh": lambda x: (x + (x * x - 1).sqrt()).ln(),
     "hadamard": lambda u, v: Vector(a * b for a, b in zip(u, v, strict=bool(u and v))),
     "apply": lambda m, v: Vector(dot(row, c) for row in rows(m) for c in rows(v, len(v) > SIZE)),
     "identity": lambda: Vector(Number(i == j) for i in range(SIZE) for j in range(SIZE)),
     "transpose": lambda m: Vector(a for column in rows(m, True) for a in column), "ceiling": lambda x: Number(ceil(x)),
-    "diagonal": lambda v: Vector(a * (i == j) for i, a in enumerate(v) for j in range(SIZE)),
+    "diagonal": lambda v: Vector(a * (i == j) for i, a in enumerate(v) for j in range(SIZE)), "max": max, "min": min,
     "entries": lambda m: Vector(m[:: SIZE + 1]), "newest": lambda: Vector(Number(i == 0) for i in range(SIZE)),
     "outer": lambda u, v: Vector(a * b for a in u for b in v), "oldest": lambda: Vector(FUNCTIONS["newest"]()[::-1]),
-    "delay": lambda: Vector(Number(j == i + 1) for i in range(SIZE) for j in range(SIZE)),
+    "delay": lambda: Vector(Number(j == i + 1) for i in range(SIZE) for j in range(SIZE)), "inner": dot,
 }  # fmt: skip
 
 
@@ -359,8 +361,7 @@ class World:
         if not rates:
             self.used.add(name)
             self.inside = True
-            value = self(self.claims[name], at)
-            self.inside = False
+            value, self.inside = self(self.claims[name], at), False
             if name != self.moved:
                 return value
             share = Number(1) / 9  # by which it is made false
@@ -409,9 +410,8 @@ class World:
         if word == "derivative":  # the columns, along unit vectors
             kind, of, point, along, extra, hole = rest
             fixed, given = ([self(e, env) for e in part] for part in (along, extra))
-            at, units = self(point, env), rows(FUNCTIONS["identity"]())
-            along = ([*fixed, self.in_slot(hole, u)] for u in units)
-            found = [self.oracle(kind, of, at, directions, given) for directions in along]
+            at, eye = self(point, env), rows(FUNCTIONS["identity"]())
+            found = [self.oracle(kind, of, at, [*fixed, self.in_slot(hole, u)], given) for u in eye]
             return FUNCTIONS["transpose"](Vector(a for column in found for a in column))
         if word == "elementwise":
             columns = zip(*(self(v, env) for v in rest[1]), strict=True)

@@ -91,9 +91,9 @@ MADE: list[tuple[Callable[[], Any], str | None]] = [
 def test_fields_are_checked_as_mappings_are(made: Callable[[], Any], said: str | None) -> None:
     """Numbers are exact in a `Field` too, and what is no real drift is refused with a sentence."""
     if said is None:
-        rates = od.System(made(), output=x).fields["field"].drift
+        rates = od.System(made(), output=x).fields["all"].drift
         assert all(e.is_number or not e.has(0.5) for e in rates.values())
-        assert od.System({x: rates[x]}, output=x).fields["field"].drift == rates
+        assert od.System({x: rates[x]}, output=x).fields["all"].drift == rates
     else:
         with pytest.raises(od.OdescentError, match=said):
             od.System(made(), output=x)

@@ -456,8 +456,8 @@ def test_a_system_is_one_field_and_a_step_a_number():
     """What a person writes first: the rates by block, and the step."""
     v = od.blocks("v")
     whole = od.System({x: v, v: -f.grad(x) - v}, output=x)
-    named = od.System({"field": {x: v, v: -f.grad(x) - v}}, output=x)
-    assert whole.fields == named.fields and list(whole.fields) == ["field"]
+    named = od.System({"all": {x: v, v: -f.grad(x) - v}}, output=x)
+    assert whole.fields == named.fields and list(whole.fields) == ["all"]
     assert od.System(od.Field({x: -f.grad(x)})).fields == od.System({x: -f.grad(x)}).fields
     method = od.Algorithm(od.System({x: -f.grad(x)}), "explicit_euler", step=0.1)
     run = method.run(lambda x: jnp.sum(x**2), np.array([1.0, 2.0]), 2)

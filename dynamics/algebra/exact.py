@@ -32,7 +32,10 @@ _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _PRIMES = 2**15  # the least prime that is not looked for in numbers under roots of higher order
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
 # functions that are compared by their arguments
-_OPAQUE = (sp.Abs, sp.sign, sp.ceiling, sp.Max, sp.Min, sp.log, sp.sin, sp.cos)
+_OPAQUE = (
+    *(sp.Abs, sp.sign, sp.ceiling, sp.Max, sp.Min, sp.log, sp.sin, sp.cos, sp.tan),
+    *(sp.asin, sp.acos, sp.atan, sp.asinh, sp.acosh, sp.atanh),
+)
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
 # E itself stands for powers of it that were not evaluated
 _REWRITTEN = (*map(type, (*_ALGEBRAIC, sp.E)), *_HYPERBOLIC, *_OPAQUE, sp.exp)

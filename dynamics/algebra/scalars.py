@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import keyword
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -20,8 +21,34 @@ _DIGITS = 1000  # of the numerator and of the denominator of a number that is gi
 _SMALLEST, _LARGEST = 1075, 1024  # binary digits of the least and the largest float
 SINGULAR = (sp.nan, sp.zoo, sp.oo, -sp.oo)
 N = TypeVar("N")
-_CHOICES = (sp.Heaviside, sp.Piecewise, sp.floor, sp.frac)
-_ENTIRE = (sp.Max, sp.Min, sp.Abs, sp.sign, sp.ceiling, sp.sin, sp.cos, sp.tanh, sp.atan)
+# What every target of emitted code has, by the words of files; coth is one over tanh there.
+FUNCTIONS: Mapping[str, Any] = {
+    "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "asin": sp.asin, "acos": sp.acos,
+    "atan": sp.atan, "sinh": sp.sinh, "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "asinh": sp.asinh,
+    "acosh": sp.acosh, "atanh": sp.atanh, "abs": sp.Abs, "sign": sp.sign, "ceiling": sp.ceiling, "max": sp.Max,
+    "min": sp.Min,
+}  # fmt: skip
+_KNOWN = frozenset(FUNCTIONS.values())
+# Those of one number that arrays have, as NumPy calls them: arcsin, ceil.
+OF_ARRAYS: Mapping[type[sp.Basic], str] = {
+    function: re.sub("^a(?=sin|cos|tan)", "arc", word.removesuffix("ing"))
+    for word, function in FUNCTIONS.items()
+    if word not in ("coth", "max", "min")
+}
+_REWRITTEN: Mapping[type[sp.Basic], Callable[..., sp.Expr]] = {
+    sp.floor: lambda a: -sp.ceiling(-a),
+    sp.frac: lambda a: a + sp.ceiling(-a),
+    sp.Mod: lambda a, b: a + b * sp.ceiling(-a / b),
+    sp.sec: lambda a: 1 / sp.cos(a),
+    sp.csc: lambda a: 1 / sp.sin(a),
+    sp.cot: lambda a: sp.cos(a) / sp.sin(a),
+    sp.sech: lambda a: 1 / sp.cosh(a),
+    sp.csch: lambda a: 1 / sp.sinh(a),
+}
+_CHOICES = (sp.Heaviside, sp.Piecewise, *_REWRITTEN)
+_ENTIRE = (
+    sp.Max, sp.Min, sp.Abs, sp.sign, sp.ceiling, sp.sin, sp.cos, sp.tanh, sp.atan, sp.asinh
+)  # fmt: skip
 
 
 def as_scalar(value: object) -> sp.Expr:
@@ -62,7 +89,11 @@ def as_real(value: object) -> sp.Expr:
 
 @functools.lru_cache(maxsize=1 << 14)
 def _evaluated(e: sp.Expr) -> sp.Expr:
-    """With powers of e as exponentials and choices by signs; WrongType for entries of matrices."""
+    """With powers of e as exponentials and choices by signs.
+
+    Raises:
+        WrongType: for entries of matrices, and for functions that are not among `FUNCTIONS`.
+    """
     entries = e.atoms(MatrixElement)
     if entries:
         raise WrongType(
@@ -71,13 +102,21 @@ def _evaluated(e: sp.Expr) -> sp.Expr:
         )
     if e.has(sp.E):
         e = e.replace(lambda n: n.is_Pow and n.base is sp.E, lambda n: sp.exp(n.exp))
-    return by_signs(e)
+    e = by_signs(e)
+    for node in sorted(e.atoms(sp.Function), key=str):
+        if str(node.func.__module__).startswith("sympy.functions") and node.func not in _KNOWN:
+            raise WrongType(
+                f"the function {node.func.__name__} in {node} is not among those of methods and systems: "
+                f"{', '.join(FUNCTIONS)}, and powers."
+            )
+    return e
 
 
 def by_signs(e: sp.Expr) -> sp.Expr:
-    """The scalar with its steps, pieces and numbers rounded down written with signs, maxima and numbers rounded up.
+    """The scalar with its steps and pieces written with signs and maxima, and in functions that are supported.
 
-    With I = max(0, sign(a - b)), which is 1 where a > b and else 0, pieces A and B are A I + B (1 - I).
+    Numbers are rounded up only: a mod b is a + b ceiling(-a/b). With I = max(0, sign(a - b)), which is 1 where a > b
+    and else 0, pieces A and B are A I + B (1 - I).
 
     Raises:
         WrongType: for a piece that may not be finite where it is not taken, and for pieces that leave numbers out.
@@ -95,8 +134,7 @@ def _chosen(e: sp.Expr) -> sp.Expr:
         return (1 + side) / 2 + (e.args[1] - sp.Rational(1, 2)) * (1 - sp.Abs(side))
     if isinstance(e, sp.Piecewise):
         return _of_pieces(e)
-    up = sp.ceiling(-e.args[0])
-    return -up if isinstance(e, sp.floor) else e.args[0] + up
+    return _REWRITTEN[e.func](*e.args)
 
 
 def _of_pieces(e: sp.Piecewise) -> sp.Expr:

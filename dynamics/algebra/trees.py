@@ -38,6 +38,7 @@ from .products import (
 from .products import apply as apply_matrix
 from .products import hadamard as elementwise_product
 from .products import outer as outer_product
+from .scalars import FUNCTIONS
 from .vectors import Argument, Call, Expr, ScalarNode, Vector, VectorSymbol, call, in_slot, inner
 from .windows import Delay, Powers, UnitPlace
 
@@ -45,11 +46,7 @@ Tree: TypeAlias = "str | list[Any]"
 # Forms of what stands above: by type how it is written, and by word how it is read.
 WRITERS: dict[type, Callable[[Any], Tree]] = {}
 READERS: dict[str, Callable[..., Expr]] = {}
-_FUNCTIONS: dict[str, Any] = {
-    "add": sp.Add, "mul": sp.Mul, "pow": sp.Pow, "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos,
-    "tan": sp.tan, "atan": sp.atan, "sinh": sp.sinh, "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "abs": sp.Abs,
-    "sign": sp.sign, "max": sp.Max, "min": sp.Min, "ceiling": sp.ceiling,
-}  # fmt: skip
+_FUNCTIONS: dict[str, Any] = {"add": sp.Add, "mul": sp.Mul, "pow": sp.Pow, **FUNCTIONS}
 _NAMES = {function: name for name, function in _FUNCTIONS.items()}
 _CONSTANTS = {"pi": sp.pi, "e": sp.E}
 _PRODUCTS = {"hadamard": elementwise_product, "outer": outer_product, "apply": apply_matrix}

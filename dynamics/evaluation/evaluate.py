@@ -16,6 +16,7 @@ from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.direct_sums import covectors_and_directions, points_of
 from ..algebra.operators import Inverse, OracleDerivative
 from ..algebra.products import Elementwise, Kronecker, Part, Product, Unary, identity, slots
+from ..algebra.scalars import OF_ARRAYS
 from ..algebra.vectors import (
     COVECTOR,
     Atom,
@@ -43,11 +44,6 @@ from .differences import with_differences
 from .quadrature import quadrature
 
 Oracles = Mapping[str, Callable[..., Any]]
-_FUNCTIONS = {
-    sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tan: "tan", sp.sinh: "sinh", sp.cosh: "cosh",
-    sp.tanh: "tanh", sp.Abs: "abs", sp.sign: "sign", sp.atan: "arctan",
-    sp.ceiling: "ceil",
-}  # fmt: skip
 
 
 def evaluate(e: Expr, values: Mapping[Any, Any], oracles: Oracles, xp: Any) -> Any:
@@ -369,8 +365,8 @@ def _scalar(e: sp.Expr, values: _Known, oracles: Oracles, xp: Any) -> Any:
         return 1.0 / xp.tanh(parts[0])
     if isinstance(e, (sp.Max, sp.Min)):
         return functools.reduce(xp.maximum if isinstance(e, sp.Max) else xp.minimum, parts)
-    if e.func in _FUNCTIONS:
-        return getattr(xp, _FUNCTIONS[e.func])(*parts)
+    if e.func in OF_ARRAYS:
+        return getattr(xp, OF_ARRAYS[e.func])(*parts)
     raise OdescentError(f"the function {e.func.__name__} in {e} cannot be evaluated numerically.")
 
 

@@ -11,6 +11,8 @@ from ..algebra.direct_sums import point_of
 from ..algebra.operators import METHODS, as_operator
 from ..algebra.oracles import Oracle
 from ..algebra.products import Inclusion, Part, elementwise, identity
+from ..algebra.scalars import FUNCTIONS as KNOWN
+from ..algebra.scalars import by_signs
 from ..algebra.vectors import (
     COVECTOR,
     Call,
@@ -36,12 +38,19 @@ def _absolute(e: sp.Expr) -> sp.Expr:
     return sp.Abs(e) if e.is_extended_real else sp.Abs(e, evaluate=False)
 
 
+def _remainder(a: sp.Expr, b: sp.Expr) -> sp.Expr:
+    """a mod b, of the sign of b."""
+    return by_signs(sp.Mod(a, b))
+
+
 FUNCTIONS: dict[str, Any] = {
-    "sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log, "sin": sp.sin, "cos": sp.cos, "tan": sp.tan, "sinh": sp.sinh,
-    "cosh": sp.cosh, "tanh": sp.tanh, "coth": sp.coth, "atan": sp.atan, "abs": _absolute, "sign": sp.sign,
-    "max": sp.Max, "min": sp.Min, "ceiling": sp.ceiling,
-}  # fmt: skip
-_OF_TWO = ("max", "min")
+    "sqrt": sp.sqrt,
+    **KNOWN,
+    "abs": _absolute,
+    "floor": lambda a: by_signs(sp.floor(a)),
+    "mod": _remainder,
+}
+_OF_TWO = ("max", "min", "mod")
 CONSTANTS = {"pi": sp.pi}
 IMPLICIT: dict[str, Any] = {"argmin": argmin, "root": root}  # of an expression and a block
 RESERVED = frozenset({*IMPLICIT, *FUNCTIONS, *PRODUCTS, *OPERATORS, *CONSTANTS, "each", "identity"})

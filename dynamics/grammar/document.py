@@ -13,9 +13,9 @@ from ..algebra.vectors import Expr, zero
 from ..flows.system import System
 from ..vector_fields.block import Block, start
 from ..vector_fields.processes import Diffusion, Jumps, Noise
-from ..vector_fields.system import Field
+from ..vector_fields.system import FIELD, Field
 from .calls import Evaluator
-from .equations import FIELD, motion
+from .equations import motion
 from .errors import ParseError, Source
 from .expressions import Value
 from .names import START, Names

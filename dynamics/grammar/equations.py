@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WORK = 10_000  # products of terms that solving may take
-FIELD = "all"  # the field of the drift that equations make
 
 
 def motion(statement: Any, names: Names) -> dict[Symbol, Expr]:

@@ -35,7 +35,8 @@ With the statements below a system is a whole algorithm:
     record w = x + v                 # further outputs
 
 Expressions have + - * / ^ (or **), parentheses, whole numbers and decimals (read exactly) and pi, the
-functions sqrt exp log sin cos tan sinh cosh tanh coth atan abs sign ceiling max min of scalars, `u .* v` or
+functions sqrt exp log sin cos tan asin acos atan sinh cosh tanh coth asinh acosh atanh abs sign floor ceiling max min
+mod of scalars, `u .* v` or
 hadamard(u, v), inner(u, v), outer(u, v), apply(P, v), and each(...), in which vectors stand for their
 components: each(m/(sqrt(v) + eps)). Operators are matrices, identity, outer products, diagonal_operator(v),
 derivatives with a dot for the direction, as in hess f(x)[.] and D c(x)[.], and transpose(P), apply(P, Q) and

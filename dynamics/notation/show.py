@@ -121,7 +121,7 @@ def _positive_first(total: sp.Add) -> list[sp.Expr]:
     return sorted(total.args, key=lambda term: term.could_extract_minus_sign())
 
 
-_LATEX = _Latex({"order": "none"})
+_LATEX = _Latex({"order": "none", "inv_trig_style": "full"})
 _TEXT = _Text({"order": "none"})
 
 

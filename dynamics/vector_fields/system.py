@@ -50,6 +50,7 @@ from .second_order import SecondOrder, second_order
 
 mu, L = sp.symbols("mu L", positive=True)  # strong convexity and smoothness, everywhere
 curvature = sp.Symbol("lambda", positive=True)  # the curvature of one mode of a quadratic
+FIELD = "all"  # the name of the one field of a system whose fields have no names
 _SYMBOLS = (VectorSymbol, sp.Symbol)
 FieldLike: TypeAlias = "Field | Mapping[Symbol, Expr]"
 
@@ -66,7 +67,7 @@ class VectorFields(Rendered):
     """A continuous-time system whose drift is the sum of named vector fields.
 
     Args:
-        fields: by name, each a `Field` or a mapping from block symbols to drifts; or one of them, called "field".
+        fields: by name, each a `Field` or a mapping from block symbols to drifts; or one of them, called "all".
         blocks: declarations of blocks whose kind, role or initial value differs from the default.
         output: the expression of the iterate; by default the block at which the oracle is called.
         init: initial values by block symbol, in ``start`` and in other blocks, which stand for their initial values; by
@@ -102,7 +103,7 @@ class VectorFields(Rendered):
         if calculus not in {"ito", "stratonovich"}:
             raise OdescentError(f"calculus must be 'ito' or 'stratonovich', not {calculus!r}.")
         if isinstance(fields, Field) or any(isinstance(s, _SYMBOLS) for s in fields):
-            fields = {"field": fields}
+            fields = {FIELD: fields}
         self.fields = {check_name(n): _as_field(n, f) for n, f in fields.items()}
         self.time, self.calculus = time, calculus
         self.name, self.provenance, self.references = name, provenance, references

@@ -25,7 +25,10 @@ _HALF = sp.Rational(1, 2)
 _FINE = 5.0  # units in the last place that a form may lose without being called inaccurate
 _WORST = 60.0  # in powers of two: nothing is left
 # Functions that mpmath has under the same name.
-_FUNCTIONS = (sp.exp, sp.log, expm1, sp.sin, sp.cos, sp.tan, sp.sinh, sp.cosh, sp.tanh, sp.atan)
+_FUNCTIONS = (
+    *(sp.exp, sp.log, expm1, sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan),
+    *(sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.acosh, sp.atanh),
+)
 
 
 class _Unknown(Exception):

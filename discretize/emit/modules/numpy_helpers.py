@@ -65,6 +65,28 @@ def _tan(x: float) -> float:
     return math.tan(x) if math.isfinite(x) else math.nan
 
 
+def _arcsin(x: float) -> float:
+    """arcsin(x); NaN where it is not real."""
+    return math.asin(x) if abs(x) <= 1 else math.nan
+
+
+def _arccos(x: float) -> float:
+    """arccos(x); NaN where it is not real."""
+    return math.acos(x) if abs(x) <= 1 else math.nan
+
+
+def _arccosh(x: float) -> float:
+    """arccosh(x); NaN where it is not real."""
+    return math.acosh(x) if x >= 1 else math.nan
+
+
+def _arctanh(x: float) -> float:
+    """arctanh(x), infinite at 1 and -1; NaN where it is not real."""
+    if abs(x) < 1:
+        return math.atanh(x)
+    return math.copysign(math.inf, x) if abs(x) == 1 else math.nan
+
+
 def _ceil(x: float) -> float:
     """x rounded up; x where it is not finite."""
     return float(math.ceil(x)) if math.isfinite(x) else x

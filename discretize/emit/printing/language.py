@@ -131,12 +131,18 @@ class Syntax:
 
 
 NUMPY = Syntax("np.")
+_INVERSES = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
 MATH = Syntax(
     "math.",
-    {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "_sign", "arctan": "math.atan"},
+    {"abs": "abs", "maximum": "max", "minimum": "min", "sign": "_sign"}
+    | {f"arc{name}": f"math.a{name}" for name in _INVERSES},
     partial={"power": "math.pow"},  # where ** returns complex numbers, it raises
 )
-BEYOND = ("exp", "cosh", "sinh", "sin", "cos", "tan", "ceil")  # of what is too large, or infinite
+# of what is too large, infinite, or outside of the domain
+BEYOND = (
+    *("exp", "cosh", "sinh", "sin", "cos", "tan", "ceil"),
+    *("arcsin", "arccos", "arccosh", "arctanh"),
+)
 # scalars of a step, which may grow: infinite where they are too large for a float, and NaN where they are not real,
 # as in arrays
 STEP = replace(

@@ -16,6 +16,7 @@ from sympy.codegen.cfunctions import expm1
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.operators import Inverse
 from ....dynamics.algebra.products import Elementwise, Kronecker, Product, Unary, identity, slots
+from ....dynamics.algebra.scalars import OF_ARRAYS
 from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
 from ..accuracy.exact_sums import ExactSum
 from .language import Syntax
@@ -30,11 +31,7 @@ class ones_like(sp.Function):
     is_positive = True
 
 
-FUNCTIONS: dict[Any, str] = {
-    sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tan: "tan", sp.sinh: "sinh",
-    sp.cosh: "cosh", sp.tanh: "tanh", sp.atan: "arctan", sp.Abs: "abs", sp.sign: "sign", expm1: "expm1",
-    sp.ceiling: "ceil", ones_like: "ones_like",
-}  # fmt: skip
+FUNCTIONS: dict[Any, str] = {**OF_ARRAYS, expm1: "expm1", ones_like: "ones_like"}
 _RECIPROCALS: dict[Any, Any] = {sp.coth: sp.tanh, sp.sech: sp.cosh, sp.csch: sp.sinh}
 
 

@@ -18,10 +18,17 @@ from ....dynamics.algebra.vectors import Atom, Vector, VectorSymbol
 from ..printing.lines import wrapped
 from ..printing.printer import FUNCTIONS, ones_like, without_reciprocals
 
-_UNARY = FUNCTIONS | {sp.atan: "atan"}
+_UNARY = {function: name.replace("arc", "a") for function, name in FUNCTIONS.items()}
 # What changes one tensor, where it is called otherwise.
 _IN_PLACE = {"maximum": "clamp_min", "minimum": "clamp_max"}
-_SINGLE = {"clone", "zeros_like", "ones_like"}  # without a form for lists
+_SINGLE = {
+    "clone",
+    "zeros_like",
+    "ones_like",
+    "asinh",
+    "acosh",
+    "atanh",
+}  # without a form for lists
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from ..printing.language import NUMPY
 from ..printing.lines import LETTERS, WIDTH, width, wrapped, zipped
 from ..printing.printer import Printer
 
-_TENSORS = replace(NUMPY, prefix="torch.", functions={"arctan": "torch.atan"})
+_TENSORS = replace(NUMPY, prefix="torch.")
 
 
 class ListWriter:
