@@ -46,6 +46,17 @@ WRITTEN = {
     "step, 0": sp.Heaviside(u, 0),
     "step, 1": sp.Heaviside(u, 1),
     "floor": sp.floor(u) + sp.frac(q),
+    "quotient": sp.Piecewise((sp.sin(u) / u, sp.Ne(u, 0)), (1, True)),
+    "quotients": sp.Piecewise((1 / u, u > 1), (1 / (q - 1), q > 1), (q / u, u < 0), (0, True)),
+    "quotient in a quotient": sp.Piecewise((1 / (q + 1 / u), sp.And(u > 0, q > 0)), (q, True)),
+    "exclusive": sp.Piecewise((2, sp.Xor(u > 0, q / (1 + u**2) < 1)), (3, True)),
+    "roots": sp.Piecewise((sp.sqrt(u), u > 0), (-sp.sqrt(-u), True)),
+    "logarithm": sp.Piecewise((sp.log(u) / u, u > 0), (q, True)),
+    "exponential": sp.Piecewise((sp.exp(u), u < 1), (2, True)),
+    "arcs": sp.Piecewise((sp.asin(u), abs(u) <= 1), (sp.acosh(u), u > 1), (sp.atanh(1 / u), True)),
+    "nested quotients": sp.Piecewise(
+        (sp.Piecewise((1 / u, u > 0), (q, True)), q > 0), (1 / q, q < 0), (0, True)
+    ),
 }
 
 
@@ -55,32 +66,75 @@ def test_what_is_written_with_signs_has_the_same_values(name: str) -> None:
     e = WRITTEN[name]
     written = as_scalar(e)
     assert not written.has(sp.Piecewise, sp.Heaviside, sp.floor, sp.frac)
+    in_floats = sp.lambdify((u, q), written, "numpy")
     numbers = [sp.Rational(n, 2) for n in range(-6, 7)]
     for one, two in itertools.product(numbers, numbers):
         there = {u: one, q: two}
-        assert sp.simplify(e.xreplace(there) - written.xreplace(there)) == 0, there
+        wanted = e.xreplace(there)
+        assert sp.simplify(wanted - written.xreplace(there)) == 0, there
+        found = in_floats(*map(np.float64, (float(one), float(two))))
+        np.testing.assert_allclose(found, float(wanted), rtol=1e-15, atol=1e-16, err_msg=str(there))
 
 
-@pytest.mark.parametrize(
-    ("e", "said"),
-    [
-        (sp.Piecewise((sp.sin(u) / u, sp.Ne(u, 0)), (1, True)), "the piece sin.* may not be finite"),
-        (sp.Piecewise((sp.exp(u), u < 0), (1, True)), "may not be finite where it is not taken"),
-        (sp.Piecewise((sp.sqrt(u), u > 0), (0, True)), "may not be finite where it is not taken"),
-        (sp.Piecewise((u, u > 0), (1, u < -1)), r"has no value where none .*; end it with \(value, True\)"),
-    ],
-)  # fmt: skip
-def test_a_piece_that_is_evaluated_where_it_is_not_defined_is_refused(
-    e: sp.Expr, said: str
-) -> None:
-    """Both pieces are evaluated; infinity times 0 would be NaN."""
+def test_pieces_that_leave_numbers_out_are_refused() -> None:
+    e = sp.Piecewise((u, u > 0), (1, u < -1))
     for use in (
         as_scalar,
         lambda e: e * g,
         lambda e: od.elementwise(lambda s: e.xreplace({u: s}), g),
     ):
-        with pytest.raises(TypeError, match=said):
+        with pytest.raises(
+            TypeError, match=r"has no value where none .*; end it with \(value, True\)"
+        ):
             use(e)
+
+
+def test_a_condition_too_long_for_quotients_is_refused() -> None:
+    conditions = [sp.Or(u < i, q > i, sp.And(u * q > i, u - q < i)) for i in range(12)]
+    with pytest.raises(
+        TypeError, match=r"takes a condition of more than 200 operations: let od\.Select"
+    ):
+        as_scalar(sp.Piecewise((1 / u, sp.And(*conditions)), (0, True)))
+    assert as_scalar(sp.Piecewise((u, sp.And(*conditions)), (0, True)))
+
+
+@pytest.mark.parametrize(
+    ("early", "late"), [("1", "1e20"), ("1e20", "1"), ("1e-20", "1"), ("1", "1e-20")]
+)
+def test_a_small_piece_keeps_its_digits_beside_a_large_one(early: str, late: str) -> None:
+    """1 I + 1e20 (1 - I), added from left to right, was 0 where I is 1."""
+    size = sp.Piecewise((sp.Rational(early), k <= 2), (sp.Rational(late), True))
+    entries = od.elementwise(
+        lambda e: sp.Piecewise((sp.Rational(early), e > 0), (sp.Rational(late), True)), x
+    )
+    first, later = float(early), float(late)
+    for step, wanted in (
+        (size * m, [[first, -first], [first, -first], [later, -later]]),
+        (entries, [[first, later]]),
+    ):
+        updates = {x: step, m: m, k: k + 1}
+        made = od.method(updates, output=x, init={m: start, k: 1}, name="pieces")
+        for target, xp in (("numpy", np), ("jax", jnp)):
+            found = load(made, target).run(xp.array([1.0, -1.0]), 3)[1:]
+            np.testing.assert_allclose(found[: len(wanted)], wanted, rtol=1e-15, err_msg=target)
+
+
+@pytest.mark.parametrize("signs", [*itertools.product((-1, 0, 2), repeat=2)])
+def test_a_condition_may_divide_where_the_others_hold(signs: tuple[int, int]) -> None:
+    """q/u < 1 was NaN where u and q are 0. SymPy does not compare there."""
+    one, two = signs
+    below = one > 0 and two / one < 1
+    there = {u: sp.Integer(one), q: sp.Integer(two)}
+    quotient = q / u < 1
+    for condition, holds in (
+        (sp.And(u > 0, quotient), below),
+        (sp.Or(u <= 0, quotient), below or one <= 0),
+        (sp.Not(sp.And(u > 0, quotient)), not below),
+        (sp.ITE(u > 0, quotient, q > 0), below if one > 0 else two > 0),
+        (sp.And(u > 0, sp.Or(q > 1, quotient)), one > 0 and (two > 1 or below)),
+    ):
+        written = as_scalar(sp.Piecewise((5, condition), (7, True)))
+        assert written.xreplace(there) == (5 if holds else 7), condition
 
 
 def test_what_jumps_has_no_derivative_and_what_has_a_kink_has() -> None:
@@ -253,6 +307,79 @@ def lamb() -> Algorithm:
     steps = (*(Flow(name, "exact") for name in fields), Flow("drift", "explicit"))
     tuning = {s: -sp.log(of) / H for s, of in ((a, beta1), (b, beta2))}
     return Algorithm(flow, Scheme(steps), tuning=tuning, name="lamb_method")
+
+
+def _quickprop(z: Any, k: int) -> None:
+    grad, still = slope(z.x), z.v == 0
+    z.p = z.p if k else np.zeros(2)
+    with np.errstate(all="ignore"):
+        secant = z.v * grad / (z.p - grad)
+    z.v = np.where(still, -0.05 * grad, np.clip(secant, -1.75 * abs(z.v), 1.75 * abs(z.v)))
+    z.p, z.x = grad, z.x + z.v
+
+
+@METHODS.method(_quickprop, ("v", "p"), h=0.05, c=1.75)
+def quickprop() -> Algorithm:
+    """Fahlman, An empirical study of learning speed in back-propagation networks, 1988: secant steps."""
+
+    def moved(grad: sp.Expr, before: sp.Expr, last: sp.Expr) -> sp.Expr:
+        most = c * sp.Abs(last)
+        secant = sp.Max(-most, sp.Min(most, last * grad / (before - grad)))
+        return sp.Piecewise((-H * grad, sp.Eq(last, 0)), (secant, True))
+
+    step = od.elementwise(moved, g, p, v)
+    return od.method(
+        {x: x + step, v: step, p: g}, output=x, init={v: 0 * start, p: 0 * start}, name="quickprop"
+    )
+
+
+def _cauchy_point(z: Any, _: int) -> None:
+    grad = slope(z.x)
+    bend, size = grad @ curvature(z.x) @ grad, np.sqrt(grad @ grad)
+    share = min(1, size**3 / (0.15 * bend)) if bend > 0 else 1
+    z.x = z.x - share * 0.15 / size * grad
+
+
+@METHODS.method(_cauchy_point, c=0.15)
+def cauchy_point() -> Algorithm:
+    """Nocedal, Wright, Numerical Optimization, 2006, (4.12): the best point along the gradient in a ball."""
+    square, bend = od.inner(g, g), od.inner(g, f.grad(x, along=(g,)))
+    share = sp.Piecewise((sp.Min(1, square ** sp.Rational(3, 2) / (c * bend)), bend > 0), (1, True))
+    return od.method({x: x - share * c / sp.sqrt(square) * g}, output=x, name="cauchy_point")
+
+
+def _rectified(z: Any, k: int) -> None:
+    grad, t = slope(z.x), k + 1
+    z.m, z.v = 0.9 * z.m + (1 - 0.9) * grad, 0.99 * z.v + (1 - 0.99) * grad**2
+    most = 2 / (1 - 0.99) - 1
+    r = most - 2 * t * 0.99**t / (1 - 0.99**t)
+    mean = z.m / (1 - 0.9**t)
+    if r > 5:
+        scale = np.sqrt((r - 4) * (r - 2) * most / ((most - 4) * (most - 2) * r))
+        mean = scale * mean / (np.sqrt(z.v / (1 - 0.99**t)) + 1e-8)
+    z.x = z.x - 0.05 * mean
+
+
+@METHODS.method(_rectified, ("m", "v"), h=0.05, beta1=0.9, beta2=0.99, eps=1e-8)
+def rectified_adam() -> Algorithm:
+    """Liu and others, arXiv:1908.03265."""
+    t = k + 1
+    mean, square = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * SQUARE(g)
+    most = 2 / (1 - beta2) - 1
+    r = most - 2 * t * beta2**t / (1 - beta2**t)
+    scale = sp.sqrt((r - 4) * (r - 2) * most / ((most - 4) * (most - 2) * r))
+    corrected = mean / (1 - beta1**t)
+    step = od.elementwise(
+        lambda e, n: sp.Piecewise(
+            (scale * e / (sp.sqrt(n / (1 - beta2**t)) + eps), r > 5), (e, True)
+        ),
+        corrected,
+        square,
+    )
+    updates = {x: x - H * step, m: mean, v: square, k: t}
+    return od.method(
+        updates, output=x, init={m: 0 * start, v: 0 * start, k: 0}, name="rectified_adam"
+    )
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -7,7 +7,7 @@ import keyword
 import re
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import sympy as sp
 from sympy.core.assumptions import _assume_defined
@@ -49,6 +49,12 @@ _CHOICES = (sp.Heaviside, sp.Piecewise, *_REWRITTEN)
 _ENTIRE = (
     sp.Max, sp.Min, sp.Abs, sp.sign, sp.ceiling, sp.sin, sp.cos, sp.tanh, sp.atan, sp.asinh
 )  # fmt: skip
+Indicators: TypeAlias = tuple[
+    sp.Expr, sp.Expr
+]  # of a condition: 1 where it holds, 1 where it fails
+_LONGEST = 200  # operations of a condition that is written into quotients
+_ALWAYS = (sp.S.One, sp.S.Zero)
+_AT_ZERO = (sp.exp, sp.sinh, sp.cosh, sp.tan, sp.asin, sp.acos, sp.atanh)  # are finite there
 
 
 def as_scalar(value: object) -> sp.Expr:
@@ -119,7 +125,7 @@ def by_signs(e: sp.Expr) -> sp.Expr:
     and else 0, pieces A and B are A I + B (1 - I).
 
     Raises:
-        WrongType: for a piece that may not be finite where it is not taken, and for pieces that leave numbers out.
+        WrongType: for pieces that leave numbers out.
     """
     return e.replace(_chooses, _chosen) if e.has(*_CHOICES) else e
 
@@ -143,59 +149,108 @@ def _of_pieces(e: sp.Piecewise) -> sp.Expr:
         raise WrongType(
             f"{e} has no value where none of its conditions holds; end it with (value, True)."
         )
-    for piece, _ in e.args:
-        squares = {n for n in piece.atoms(sp.AtomicExpr) if getattr(n, "squared", False)}
-        if not _finite(piece.xreplace({n: sp.Dummy(nonnegative=True) for n in squares})):
-            raise WrongType(
-                f"the piece {piece} of {e} may not be finite where it is not taken; keep its arguments where it is, by "
-                "sympy.Max and Min, or let od.Select choose between two steps."
-            )
-    for piece, condition in reversed(cases):
-        holds = _indicator(condition)
-        value = piece * holds + value * (1 - holds)
+    guarded, rest = [], _ALWAYS
+    for piece, condition in cases:
+        holds, fails = _indicators(condition)
+        guarded.append((_guarded(piece, _both(rest, (holds, fails))), holds, fails))
+        rest = _both(rest, (fails, holds))
+    value = _guarded(value, rest)
+    for piece, holds, fails in reversed(guarded):
+        value = piece * holds + value * fails
     return value
 
 
-def _indicator(condition: sp.Basic) -> sp.Expr:
-    """1 where the condition holds, and else 0."""
-    if isinstance(condition, (sp.ITE, sp.Xor)):
+def _guarded(e: sp.Expr, where: Indicators) -> sp.Expr:
+    """The scalar where a condition holds; where it fails a finite one, with quotients and functions of 1 or 0.
+
+    Raises:
+        WrongType: the condition is too long to be written into each quotient.
+    """
+    holds, fails = where
+    squares = {n for n in e.atoms(sp.AtomicExpr) if getattr(n, "squared", False)}
+    known = {n: sp.Dummy(nonnegative=True) for n in squares}
+    # what is made of parameters alone stays, unless these decide by themselves
+    compared = (side.free_symbols for side in holds.atoms(sp.sign))
+    deciding = set[sp.Basic]().union(*(s for s in compared if all(p.is_positive for p in s)))
+
+    def finite(n: sp.Basic) -> sp.Basic:
+        symbols = n.free_symbols
+        fixed = not symbols & deciding and all(p.is_positive for p in symbols)
+        if not n.args or holds == 1 or (symbols and fixed):
+            return n
+        first, *others = args = tuple(map(finite, n.args))
+        if _fine(n):
+            return n if args == n.args else n.func(*args)
+        if holds.count_ops() > _LONGEST:
+            raise WrongType(
+                f"{short(e)} may not be finite where it is not taken, which takes a condition of more than {_LONGEST} "
+                "operations: let od.Select choose between two steps, or keep arguments by sympy.Max and Min."
+            )
+        return n.func(holds * first + (0 if isinstance(n, _AT_ZERO) else fails), *others)
+
+    return finite(e.xreplace(known)).xreplace({s: n for n, s in known.items()})
+
+
+def _both(one: Indicators, other: Indicators) -> Indicators:
+    """Of two conditions, whether both hold."""
+    return one[0] * other[0], one[1] + one[0] * other[1]
+
+
+def _indicators(condition: sp.Basic, where: Indicators = _ALWAYS) -> Indicators:
+    """1 where the condition holds, and else 0; and 1 where it fails. Both are finite also elsewhere than ``where``.
+
+    The second is not 1 less the first: of terms that cancel, a small piece would lose its digits.
+    """
+    if isinstance(condition, sp.Xor):
         condition = condition.to_nnf(simplify=False)
-    if isinstance(condition, (sp.And, sp.Or)):
-        return (sp.Min if isinstance(condition, sp.And) else sp.Max)(
-            *map(_indicator, condition.args)
-        )
+    if isinstance(condition, sp.ITE):
+        first, *others = condition.args
+        decides = _indicators(first, where)
+        sides = [_both(where, decides), _both(where, decides[::-1])]
+        (a, not_a), (b, not_b) = (_indicators(c, w) for c, w in zip(others, sides, strict=True))
+        return decides[0] * a + decides[1] * b, decides[0] * not_a + decides[1] * not_b
     if isinstance(condition, sp.Not):
-        return 1 - _indicator(condition.args[0])
+        return _indicators(condition.args[0], where)[::-1]
+    if isinstance(condition, (sp.Le, sp.Ge, sp.Eq)):
+        return _indicators(condition.negated, where)[::-1]
+    if isinstance(condition, sp.Or):
+        return _indicators(sp.And(*map(sp.Not, condition.args)), where)[::-1]
+    if isinstance(condition, sp.And):
+        # those that are finite say where the others count: v > 0 and u/v < 1
+        found = _ALWAYS
+        for c in sorted(condition.args, key=_divides):
+            found = _both(found, _indicators(c, _both(where, found)))
+        return found
     if condition in (sp.true, sp.false):
-        return sp.Integer(condition is sp.true)
+        return _ALWAYS if condition is sp.true else _ALWAYS[::-1]
     if not isinstance(condition, sp.core.relational.Relational):
         raise WrongType(f"a condition such as a < b was expected in a Piecewise, not {condition}.")
-    side = sp.sign(condition.lhs - condition.rhs)
-    if isinstance(condition, (sp.Eq, sp.Ne)):
-        apart = sp.Abs(side)
-        return apart if isinstance(condition, sp.Ne) else 1 - apart
-    above = isinstance(condition, (sp.Gt, sp.Le))
-    beyond = sp.Max(0, side if above else -side)
-    return beyond if isinstance(condition, (sp.Gt, sp.Lt)) else 1 - beyond
+    side = sp.sign(_guarded(condition.lhs - condition.rhs, where))
+    if isinstance(condition, sp.Ne):
+        return sp.Abs(side), sp.Max(0, 1 - sp.Abs(side))
+    side = side if isinstance(condition, sp.Gt) else -side
+    return sp.Max(0, side), sp.Min(1, 1 - side)
 
 
-def _finite(e: sp.Basic) -> bool:
-    """Whether the scalar is known to be finite for all arguments of a moderate size."""
+def _divides(condition: sp.Basic) -> bool:
+    """Whether the numbers of a condition may be infinite."""
+    return not all(_fine(n) for n in nodes(condition) if n.args and isinstance(n, sp.Expr))
+
+
+def _fine(e: sp.Basic) -> bool:
+    """Whether a scalar is known to be finite where its parts are, and these are of a moderate size."""
+    if e.is_number:
+        return e not in SINGULAR
     if isinstance(e, sp.exp):
-        fine = e.args[0].is_nonpositive
-    elif isinstance(e, sp.log):
-        fine = e.args[0].is_positive
-    elif e.is_Pow:
+        return bool(e.args[0].is_nonpositive)
+    if isinstance(e, sp.log):
+        return bool(e.args[0].is_positive)
+    if e.is_Pow:
         base, power = e.args
         whole = power.is_Integer and power.is_positive
-        fine = whole or (
-            power.is_Rational and (base.is_positive or (power.is_positive and base.is_nonnegative))
-        )
-    elif e.args:
-        fine = e.is_Add or e.is_Mul or isinstance(e, _ENTIRE)
-    else:
-        fine = e not in SINGULAR
-    return bool(fine) and all(map(_finite, e.args))
+        root = power.is_Rational and power.is_positive and base.is_nonnegative
+        return bool(whole or root or base.is_positive)
+    return e.is_Add or e.is_Mul or isinstance(e, _ENTIRE)
 
 
 def nodes(e: sp.Expr) -> set[sp.Basic]:

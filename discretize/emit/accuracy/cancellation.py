@@ -189,9 +189,11 @@ def _forms(e: sp.Expr) -> Iterator[sp.Expr]:
 
 def _powers(e: sp.Expr) -> Iterator[sp.Expr]:
     """c - c b**n as -c expm1(n log(b)), and exp(a) - exp(b) as exp(b) expm1(a - b)."""
+    symbols = set[sp.Symbol]() if e.has(sp.Max, sp.Min) else e.free_symbols
     for term in e.args:
         for power in term.atoms(sp.Pow):
-            if power.exp.is_number or isinstance(power, sp.exp):
+            other = symbols != power.free_symbols  # nothing else may be in c - c b**n
+            if other or power.exp.is_number or isinstance(power, sp.exp):
                 continue
             less = sp.Symbol("less")
             inside = sp.expand(e.xreplace({power: 1 + less}))
@@ -199,9 +201,10 @@ def _powers(e: sp.Expr) -> Iterator[sp.Expr]:
             if rest == 0 and c.is_Rational:
                 yield c * expm1(power.exp * sp.log(sp.Max(power.base, LEAST)))
     parts = [_power(t) for t in e.args]
-    if len(parts) == 2 and sp.expand(parts[0][0] + parts[1][0]) == 0:
-        (c, a), (_, b) = parts
-        yield c * sp.exp(b) * expm1(in_factors(a - b))
+    if len(parts) == 2:
+        (c, a), (d, b) = parts
+        if a != b and sp.expand(c + d) == 0:
+            yield c * sp.exp(b) * expm1(in_factors(a - b))
 
 
 def _conjugated(e: sp.Expr) -> Iterator[sp.Expr]:
