@@ -246,22 +246,17 @@ def test_what_is_malformed_fails_without_a_traceback() -> None:
         assert fails({"title": "t", "claims": claims, "checks": [check]})
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        *("exp", "log", "sin", "cos", "tan", "asin", "acos", "atan"),
-        *("sinh", "cosh", "tanh", "coth", "asinh", "acosh", "atanh"),
-    ],
-)
+REAL = "exp log sin cos tan asin acos atan sinh cosh tanh coth asinh acosh atanh"
+
+
+@pytest.mark.parametrize("word", REAL.split())
 def test_functions_against_mpmath(word: str) -> None:
     """200 digits, against another package's."""
-    import decimal
-
     with decimal.localcontext() as context, mpmath.workdps(120):
         context.prec = 200
         numbers = ("0.003", "0.7", "2.9", "11.3")
         if word in ("asin", "acos", "atanh"):
-            numbers = ("-0.8", "0.003", "0.7", "0.97")
+            numbers = ("0.003", "0.7", "-0.8", "0.97")
         for number in numbers[2:] if word == "acosh" else numbers:
             mine = replay.FUNCTIONS[word](Decimal(number))
             exact = getattr(mpmath, word if word != "log" else "ln")(mpmath.mpf(number))
@@ -270,8 +265,6 @@ def test_functions_against_mpmath(word: str) -> None:
 
 def test_oracles_are_symmetric_derivatives_of_one_function() -> None:
     """grad is the gradient of value, and its derivatives are symmetric, as those of a smooth function are."""
-    import decimal
-
     with decimal.localcontext() as context:
         context.prec = 200
         world = replay.World({}, "5", 100)

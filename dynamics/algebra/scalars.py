@@ -136,8 +136,10 @@ def _chooses(e: sp.Basic) -> bool:
 
 def _chosen(e: sp.Expr) -> sp.Expr:
     if isinstance(e, sp.Heaviside):
-        side = sp.sign(e.args[0])
-        return (1 + side) / 2 + (e.args[1] - sp.Rational(1, 2)) * (1 - sp.Abs(side))
+        side, middle = sp.sign(e.args[0]), e.args[1]
+        if middle == sp.S.Half:
+            return (1 + side) / 2
+        return sp.Max(0, side) + middle * sp.Max(0, 1 - sp.Abs(side))
     if isinstance(e, sp.Piecewise):
         return _of_pieces(e)
     return _REWRITTEN[e.func](*e.args)
