@@ -71,7 +71,7 @@ def _relation(system: TimeVarying, s: sp.Symbol, base: TimeVarying) -> sp.Expr |
     numbers = MatrixSequence(base)
     own = [v for v in base.ahead if v != K]
     for u in dict.fromkeys([*own, *(base.ahead[v] for v in own), *base.within]):
-        function = sp.lambdify(numbers.names, u.xreplace(numbers.values), "mpmath")
+        function = sp.lambdify(numbers.names, u.xreplace(numbers.values), "mpmath", dummify=True)
         theirs = [function(*row) for row in numbers.scalars[:5]]
         for power in (1, -1):
             if power < 0 and any(v == 0 for v in mine):

@@ -195,7 +195,7 @@ class MatrixSequence:
         self.names = list(system.ahead)
 
         def bound(m: Any) -> Any:
-            return sp.lambdify(self.names, m.xreplace(self.values), "mpmath")
+            return sp.lambdify(self.names, m.xreplace(self.values), "mpmath", dummify=True)
 
         current = [mpmath.mpf(real(e.xreplace(self.values))) for e in system.begin.values()]
         step = [bound(e) for e in system.ahead.values()]

@@ -20,6 +20,7 @@ from sympy.polys.rings import PolyElement
 from ..._support.errors import DividedByZero, OdescentError, WrongType
 from ..._support.rendering.brief import short
 from ..._support.work import kept, work
+from ..numbers.cases import zero_in_every_case
 from ..numbers.factors import factors
 from ..numbers.fractions import fraction
 from ..numbers.square_roots import Number, SquareRoots
@@ -441,6 +442,8 @@ def is_zero(expr: object) -> bool:
         except (TypeError, ValueError):  # derivatives and sums of big O have no values
             found = False
         if not found:
+            if e.has(sp.sign, sp.Abs, sp.Max, sp.Min) and zero_in_every_case(e, is_zero):
+                return True
             raise ArithmeticError(f"it is undecided whether {e} is zero.")
     return False
 
