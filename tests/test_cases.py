@@ -100,3 +100,12 @@ def test_methods_that_choose_alike_are_proved_equal() -> None:
     pieces = lambda e: sp.Piecewise((e - a, e > a), (e + a, e < -a), (0, True))
     shrunk = [od.method({x: od.elementwise(f, x - h * g)}, output=x) for f in (soft, pieces)]
     assert shrunk[0].equivalent(shrunk[1]).verdict == "proved"
+
+
+def test_a_step_size_in_pieces_is_recognized() -> None:
+    """The roots of equations with maxima and signs in them took for ever."""
+    size = sp.Piecewise((1 + a, a > 1), (1, True))
+    found = str(od.recognize(od.method({x: x - h * size * g}, output=x)))
+    assert (
+        "this is gradient_descent with L = 1/(" in found and "max(0, sign(a - 1))" in found.lower()
+    )

@@ -121,3 +121,20 @@ def test_a_condition_may_divide_where_the_others_hold(signs: tuple[int, int]) ->
     ):
         written = as_scalar(sp.Piecewise((5, condition), (7, True)))
         assert written.xreplace(there) == (5 if holds else 7), condition
+
+
+def test_the_time_may_be_zero_where_it_divides() -> None:
+    """3/t was infinite at t = 0, where the other piece is taken."""
+    t, v = sp.Symbol("t", positive=True), od.blocks("v")
+    damping = sp.Piecewise((3 / t, t > 1), (3, True))
+    flow = od.System({x: v, v: -damping * v - g}, output=x, time=t, name="late")
+    f = od.Objective(lambda z: (z**2).sum() / 2)
+    ends = [
+        flow.simulate(f, np.array([1.0]), end, rtol=1e-9, atol=1e-9).x[-1, 0] for end in (0.5, 1.0)
+    ]
+    # x'' + 3 x' + x = 0 from rest
+    slow, fast = (-3 + np.sqrt(5)) / 2, (-3 - np.sqrt(5)) / 2
+    exact = [
+        (slow * np.exp(fast * s) - fast * np.exp(slow * s)) / (slow - fast) for s in (0.5, 1.0)
+    ]
+    np.testing.assert_allclose(ends, exact, rtol=1e-7)

@@ -12,6 +12,7 @@ import sympy as sp
 from ..._support.errors import NotCarried
 from ..._support.work import kept
 from ...dynamics.algebra.exact import canonical, is_zero
+from ...dynamics.algebra.streams import KINKS
 from ...dynamics.notation.show import text
 from ...dynamics.numbers.factors import highest, in_factors
 from ...dynamics.vector_fields.system import L, mu
@@ -118,19 +119,23 @@ def _transfer(*system: sp.ImmutableMatrix) -> sp.Matrix:
 
 def eliminate(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_Values]:
     """Positive solutions, one unknown at a time by an equation in which it is alone."""
-    if max(map(highest, equations), default=0) > _HIGHEST:
+    if max(map(highest, equations), default=0) > _HIGHEST or any(e.has(*KINKS) for e in equations):
         yield from _with_names(equations, symbols)
     else:
         yield from _eliminated(equations, symbols, {})
 
 
 def _with_names(equations: list[sp.Expr], symbols: list[sp.Symbol]) -> Iterator[_Values]:
-    """The same with names for high powers of e and of numbers; without solutions where others are high."""
-    powers = {
-        n for e in equations for n in e.atoms(sp.exp, sp.Pow) if not n.free_symbols & {*symbols}
+    """The same with names for kinks and high powers of e and of numbers; without solutions where others are high."""
+    known = {
+        n
+        for e in equations
+        for n in e.atoms(sp.exp, sp.Pow, *KINKS)
+        if not n.free_symbols & {*symbols}
     }
-    high = {n for n in powers if isinstance(n, sp.exp) or highest(n) > _HIGHEST}
-    names = {n: sp.Dummy("power", positive=True) for n in high if n.is_positive}
+    names = {n: sp.Dummy("kink", real=True) for n in known if isinstance(n, KINKS)}
+    high = {n for n in known.difference(names) if isinstance(n, sp.exp) or highest(n) > _HIGHEST}
+    names |= {n: sp.Dummy("power", positive=True) for n in high if n.is_positive}
     named = [e.xreplace(names) for e in equations]
     if max(map(highest, named)) > _HIGHEST:
         return

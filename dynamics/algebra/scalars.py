@@ -169,16 +169,15 @@ def _guarded(e: sp.Expr, where: Indicators) -> sp.Expr:
         WrongType: the condition is too long to be written into each quotient.
     """
     holds, fails = where
-    squares = {n for n in e.atoms(sp.AtomicExpr) if getattr(n, "squared", False)}
-    known = {n: sp.Dummy(nonnegative=True) for n in squares}
-    # what is made of parameters alone stays, unless these decide by themselves
+    # what is made of parameters alone stays, unless these decide by themselves; the time may be 0
     compared = (side.free_symbols for side in holds.atoms(sp.sign))
     deciding = set[sp.Basic]().union(*(s for s in compared if all(p.is_positive for p in s)))
+    squares = {n for n in e.atoms(sp.AtomicExpr) if getattr(n, "squared", False)}
+    known = {n: sp.Dummy(nonnegative=True) for n in squares | deciding}
 
     def finite(n: sp.Basic) -> sp.Basic:
-        symbols = n.free_symbols
-        fixed = not symbols & deciding and all(p.is_positive for p in symbols)
-        if not n.args or holds == 1 or (symbols and fixed):
+        fixed = n.free_symbols and all(p.is_positive for p in n.free_symbols)
+        if not n.args or holds == 1 or fixed:
             return n
         first, *others = args = tuple(map(finite, n.args))
         if _fine(n):
