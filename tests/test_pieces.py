@@ -11,8 +11,9 @@ import sympy as sp
 
 import odescent as od
 from odescent.discretize.emit import load
-from odescent.dynamics import start
+from odescent.dynamics import derivative, start
 from odescent.dynamics.algebra.scalars import as_scalar
+from odescent.dynamics.evaluation.evaluate import evaluate
 
 x, m = od.blocks("x m")
 k = od.blocks("k", kind="scalar")
@@ -138,3 +139,50 @@ def test_the_time_may_be_zero_where_it_divides() -> None:
         (slow * np.exp(fast * s) - fast * np.exp(slow * s)) / (slow - fast) for s in (0.5, 1.0)
     ]
     np.testing.assert_allclose(ends, exact, rtol=1e-7)
+
+
+def test_a_modified_equation_of_pieces_that_meet() -> None:
+    """The drift has a kink where |x| is 1; indicators are their own squares, and have no derivative."""
+    square, h = od.inner(x, x), sp.Symbol("h", positive=True)
+    drifts = 1 / square, sp.S.One, sp.Piecewise((1 / square, square > 1), (1, True))
+    outside, inside, both = (
+        od.Algorithm(od.System({x: -d * g}, output=x), "explicit_euler", step=h)
+        .modified_equation()
+        .drift[x]
+        for d in drifts
+    )
+    bend = np.array([[2.0, 0.5], [0.5, 1.0]])
+    oracles = {"grad": lambda z: bend @ z, "hess": lambda z, v: bend @ v}
+    for point, drift in ((np.array([1.2, -0.7]), outside), (np.array([0.3, -0.7]), inside)):
+        found, wanted = (evaluate(e, {x: point, h: 0.1}, oracles, np) for e in (both, drift))
+        np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "jump",
+    [
+        sp.sign(u), sp.Piecewise((u, u > 1), (0, True)), sp.ceiling(u), sp.sign(u) * sp.sign(u - 1),
+        sp.Piecewise((1 / u, u > 0), (0, True)), sp.Heaviside(2 * u - 2, 0) * u,
+    ],
+)  # fmt: skip
+def test_what_jumps_somewhere_has_no_derivative(jump: sp.Expr) -> None:
+    with pytest.raises(od.OdescentError, match="jumps, so it has no derivative"):
+        derivative(as_scalar(jump), {u: sp.S.One})
+
+
+@pytest.mark.parametrize(
+    ("meeting", "rate"),
+    [
+        (sp.Piecewise((u**2, u > 0), (-u, True)), sp.Piecewise((2 * u, u > 0), (-1, True))),
+        (sp.Piecewise((1 / u, u > 1), (2 - u, True)), sp.Piecewise((-1 / u**2, u > 1), (-1, True))),
+        (sp.Piecewise((3 * u, q > u), (q + 2 * u, True)), sp.Piecewise((3, q > u), (2, True))),
+        (sp.Heaviside(2 * u - 2, 0) * (u - 1), sp.Piecewise((1, u > 1), (0, True))),
+    ],
+)
+def test_pieces_that_meet_have_the_derivatives_of_the_pieces(
+    meeting: sp.Expr, rate: sp.Expr
+) -> None:
+    found = derivative(as_scalar(meeting), {u: sp.S.One})
+    for one, two in ((-3, 1), (sp.Rational(1, 2), 2), (2, 1), (5, 7)):
+        there = {u: sp.sympify(one), q: sp.sympify(two)}
+        assert sp.simplify(found.xreplace(there) - rate.xreplace(there)) == 0, there

@@ -99,9 +99,10 @@ def _scalar_derivative(e: sp.Expr, direction: Directions) -> sp.Expr:
 @functools.lru_cache(maxsize=1 << 12)
 def slope(e: sp.Expr, s: sp.Symbol) -> sp.Expr:
     """The derivative of a scalar in one of its symbols; OdescentError where the scalar jumps."""
-    rate = sp.diff(by_signs(e), s)
+    written = by_signs(e)
+    rate = sp.diff(written, s)
     for jump in rate.atoms(sp.DiracDelta):
-        if _vanishes_at(rate, jump):
+        if _continuous_at(written, jump.args[0]):
             rate = rate.xreplace({jump: sp.S.Zero})
     unknown = (d.expr for d in rate.atoms(sp.Derivative))
     if rate.has(sp.DiracDelta) or not all(isinstance(e, AppliedUndef) for e in unknown):
@@ -109,22 +110,26 @@ def slope(e: sp.Expr, s: sp.Symbol) -> sp.Expr:
     return by_signs(rate)
 
 
-def _vanishes_at(rate: sp.Expr, jump: sp.DiracDelta) -> bool:
-    """Whether what the jump is multiplied by is zero where the jump is, from both sides."""
-    where, *_ = jump.args
-    mark = sp.Dummy()
-    weight = sp.diff(rate.xreplace({jump: mark}), mark)
+def _continuous_at(e: sp.Expr, where: sp.Expr) -> bool:
+    """Whether a scalar in which signs jump where another one is zero has one value there, from both sides."""
     for u in where.free_symbols:
         rise = sp.diff(where, u)
-        if rise.is_nonzero and not rise.has(u):
-            there = {u: u - where / rise}
-            sides = {
-                part: sp.Dummy(real=True)
-                for part in weight.atoms(sp.sign, sp.Heaviside, sp.ceiling)
-                if canonical(part.args[0].xreplace(there)) == 0
-            }
-            with suppress(ArithmeticError):  # undecided
-                return bool(is_zero(weight.xreplace(sides).xreplace(there)))
+        if not rise.is_nonzero or rise.has(u):
+            continue
+        there = {u: u - where / rise}
+        before, after = {}, {}
+        for part in e.atoms(sp.sign, sp.ceiling):
+            if canonical(part.args[0].xreplace(there)) == 0:
+                turn = sp.sign(sp.diff(part.args[0], u) / rise)
+                if turn not in (1, -1):
+                    return False
+                sides = (
+                    (-turn, turn) if isinstance(part, sp.sign) else (max(0, -turn), max(0, turn))
+                )
+                before[part], after[part] = map(sp.Integer, sides)
+        jump = (e.xreplace(after) - e.xreplace(before)).xreplace(there)
+        with suppress(ArithmeticError):  # undecided
+            return bool(after) and not jump.has(*SINGULAR) and is_zero(jump)
     return False
 
 

@@ -24,7 +24,7 @@ from ..numbers.cases import zero_in_every_case
 from ..numbers.factors import factors
 from ..numbers.fractions import fraction
 from ..numbers.square_roots import Number, SquareRoots
-from .scalars import SINGULAR, admitted, as_scalar, nodes, small_powers, vanishes
+from .scalars import SINGULAR, admitted, as_scalar, is_indicator, nodes, small_powers, vanishes
 
 # Samples of what the canonical form does not decide, and the first of other sizes and signs.
 _TRIED, _NEAR_ONE = 16, 4
@@ -149,7 +149,11 @@ class _Lowering:
         self.opaque = self.opaque or not e.is_Atom or constant
         if isinstance(e, sp.sin):
             return self._related(e, 2, 1 - self.lower(sp.cos(e.args[0])) ** 2)
-        return self._generator(e, e)
+        known = e in self._generators
+        found = self._generator(e, e)
+        if not known and isinstance(e, (sp.Max, sp.Min, sp.Abs)) and is_indicator(e):
+            self.relations.append((found, 2, found))
+        return found
 
     def _related(self, e: sp.Expr, n: int, value: sp.Expr) -> sp.Symbol:
         """The generator of ``e``, where ``e**n`` is ``value``."""

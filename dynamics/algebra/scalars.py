@@ -49,9 +49,8 @@ _CHOICES = (sp.Heaviside, sp.Piecewise, *_REWRITTEN)
 _ENTIRE = (
     sp.Max, sp.Min, sp.Abs, sp.sign, sp.ceiling, sp.sin, sp.cos, sp.tanh, sp.atan, sp.asinh
 )  # fmt: skip
-Indicators: TypeAlias = tuple[
-    sp.Expr, sp.Expr
-]  # of a condition: 1 where it holds, 1 where it fails
+# Of a condition: 1 where it holds, and 1 where it fails.
+Indicators: TypeAlias = tuple[sp.Expr, sp.Expr]
 _LONGEST = 200  # operations of a condition that is written into quotients
 _ALWAYS = (sp.S.One, sp.S.Zero)
 _AT_ZERO = (sp.exp, sp.sinh, sp.cosh, sp.tan, sp.asin, sp.acos, sp.atanh)  # are finite there
@@ -122,7 +121,7 @@ def by_signs(e: sp.Expr) -> sp.Expr:
     """The scalar with its steps and pieces written with signs and maxima, and in functions that are supported.
 
     Numbers are rounded up only: a mod b is a + b ceiling(-a/b). With I = max(0, sign(a - b)), which is 1 where a > b
-    and else 0, pieces A and B are A I + B (1 - I).
+    and else 0, and J = min(1, 1 - sign(a - b)), which is 1 where I is 0, pieces A and B are A I + B J.
 
     Raises:
         WrongType: for pieces that leave numbers out.
@@ -231,6 +230,12 @@ def _indicators(condition: sp.Basic, where: Indicators = _ALWAYS) -> Indicators:
         return sp.Abs(side), sp.Max(0, 1 - sp.Abs(side))
     side = side if isinstance(condition, sp.Gt) else -side
     return sp.Max(0, side), sp.Min(1, 1 - side)
+
+
+def is_indicator(e: sp.Expr) -> bool:
+    """Whether a scalar is 0 or 1 whatever the one sign in it is, so that it is its own square."""
+    sides = [s for s in e.atoms(sp.sign) if not e.xreplace({s: sp.S.One}).free_symbols]
+    return any(all(e.xreplace({s: sp.Integer(n)}) in (0, 1) for n in (-1, 0, 1)) for s in sides)
 
 
 def _divides(condition: sp.Basic) -> bool:

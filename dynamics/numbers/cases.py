@@ -22,12 +22,18 @@ def zero_in_every_case(e: sp.Expr, is_zero: Callable[[sp.Expr], bool]) -> bool:
             return True
         case = open_.pop()
         kink = _innermost(case)
-        if kink is None:
-            if not is_zero(case):
-                return False
-        else:
+        if kink is not None:
             open_ += [_where(case, _compared(kink), side) for side in (1, -1, 0)]
+        elif not _is_zero(case, is_zero):
+            return False
     return not open_
+
+
+def _is_zero(e: sp.Expr, is_zero: Callable[[sp.Expr], bool]) -> bool:
+    try:
+        return is_zero(e)
+    except ArithmeticError:  # undecided, or a denominator that vanishes
+        return False
 
 
 def _innermost(e: sp.Expr) -> sp.Expr | None:

@@ -21,14 +21,8 @@ from ..printing.printer import FUNCTIONS, ones_like, without_reciprocals
 _UNARY = {function: name.replace("arc", "a") for function, name in FUNCTIONS.items()}
 # What changes one tensor, where it is called otherwise.
 _IN_PLACE = {"maximum": "clamp_min", "minimum": "clamp_max"}
-_SINGLE = {
-    "clone",
-    "zeros_like",
-    "ones_like",
-    "asinh",
-    "acosh",
-    "atanh",
-}  # without a form for lists
+# Without a form for lists.
+_SINGLE = {"clone", "zeros_like", "ones_like", "asinh", "acosh", "atanh"}
 
 
 @dataclass(frozen=True)
