@@ -111,25 +111,28 @@ def slope(e: sp.Expr, s: sp.Symbol) -> sp.Expr:
 
 
 def _continuous_at(e: sp.Expr, where: sp.Expr) -> bool:
-    """Whether a scalar in which signs jump where another one is zero has one value there, from both sides."""
+    """Whether a scalar in which signs jump where another one is zero has one value there and on both sides."""
     for u in where.free_symbols:
         rise = sp.diff(where, u)
         if not rise.is_nonzero or rise.has(u):
             continue
         there = {u: u - where / rise}
-        before, after = {}, {}
+        sides: dict[sp.Expr, tuple[int, int, int]] = {}  # what a part is before, at and after it
         for part in e.atoms(sp.sign, sp.ceiling):
             if canonical(part.args[0].xreplace(there)) == 0:
                 turn = sp.sign(sp.diff(part.args[0], u) / rise)
                 if turn not in (1, -1):
                     return False
-                sides = (
-                    (-turn, turn) if isinstance(part, sp.sign) else (max(0, -turn), max(0, turn))
-                )
-                before[part], after[part] = map(sp.Integer, sides)
-        jump = (e.xreplace(after) - e.xreplace(before)).xreplace(there)
+                rounded = (0, 0, 1) if turn == 1 else (1, 0, 0)
+                sides[part] = (-turn, 0, turn) if isinstance(part, sp.sign) else rounded
+        before, at, after = (
+            e.xreplace({part: sp.Integer(n[i]) for part, n in sides.items()}).xreplace(there)
+            for i in range(3)
+        )
+        if not sides or any(value.has(*SINGULAR) for value in (before, at, after)):
+            return False
         with suppress(ArithmeticError):  # undecided
-            return bool(after) and not jump.has(*SINGULAR) and is_zero(jump)
+            return is_zero(before - at) and is_zero(after - at)
     return False
 
 
