@@ -124,6 +124,23 @@ def test_a_condition_may_divide_where_the_others_hold(signs: tuple[int, int]) ->
         assert written.xreplace(there) == (5 if holds else 7), condition
 
 
+def test_a_later_condition_may_have_no_value() -> None:
+    """Where a piece is taken the conditions after it are evaluated, too: w <= log(w) was NaN there."""
+    e = sp.Piecewise((u, u > 0), (1, q <= sp.log(q)), (1 / q, q > 0), (2, True))
+    found = sp.lambdify((u, q), as_scalar(e), "numpy")
+    for one, two, wanted in ((3.0, -1.0, 3.0), (3.0, 0.0, 3.0), (-3.0, 0.5, 2.0)):
+        assert found(np.float64(one), np.float64(two)) == wanted
+
+
+def test_parameters_may_be_what_a_piece_that_is_not_taken_divides_by() -> None:
+    b = od.parameters("b")
+    size = sp.Piecewise((1 / (b - sp.Rational(1, 2)), k > 5), (b ** (1 - k) / b, k > 3), (1, True))
+    made = od.method({x: x - size * g, k: k + 1}, output=x, init={k: 0}, name="late")
+    for value in (0.5, 0.0):
+        run = load(made, "numpy").run(np.sign, np.array([0.5]), 2, b=value)
+        np.testing.assert_array_equal(run, [[0.5], [-0.5], [0.5]])
+
+
 def test_the_time_may_be_zero_where_it_divides() -> None:
     """3/t was infinite at t = 0, where the other piece is taken."""
     t, v = sp.Symbol("t", positive=True), od.blocks("v")

@@ -152,7 +152,7 @@ def _of_pieces(e: sp.Piecewise) -> sp.Expr:
         )
     guarded, rest = [], _ALWAYS
     for piece, condition in cases:
-        holds, fails = _indicators(condition)
+        holds, fails = _indicators(condition, rest)
         guarded.append((_guarded(piece, _both(rest, (holds, fails))), holds, fails))
         rest = _both(rest, (fails, holds))
     value = _guarded(value, rest)
@@ -168,15 +168,12 @@ def _guarded(e: sp.Expr, where: Indicators) -> sp.Expr:
         WrongType: the condition is too long to be written into each quotient.
     """
     holds, fails = where
-    # what is made of parameters alone stays, unless these decide by themselves; the time may be 0
-    compared = (side.free_symbols for side in holds.atoms(sp.sign))
-    deciding = set[sp.Basic]().union(*(s for s in compared if all(p.is_positive for p in s)))
-    squares = {n for n in e.atoms(sp.AtomicExpr) if getattr(n, "squared", False)}
-    known = {n: sp.Dummy(nonnegative=True) for n in squares | deciding}
+    # squares are not negative, and parameters and the time may be 0
+    least = {n for n in e.atoms(sp.AtomicExpr) if n.is_positive or getattr(n, "squared", False)}
+    known = {n: sp.Dummy(nonnegative=True) for n in least if not n.is_number}
 
     def finite(n: sp.Basic) -> sp.Basic:
-        fixed = n.free_symbols and all(p.is_positive for p in n.free_symbols)
-        if not n.args or holds == 1 or fixed:
+        if not n.args or holds == 1:
             return n
         first, *others = args = tuple(map(finite, n.args))
         if _fine(n):
