@@ -108,12 +108,14 @@ def _evaluated(e: sp.Expr) -> sp.Expr:
     if e.has(sp.E):
         e = e.replace(lambda n: n.is_Pow and n.base is sp.E, lambda n: sp.exp(n.exp))
     e = by_signs(e)
-    for node in sorted(e.atoms(sp.Function), key=str):
-        if str(node.func.__module__).startswith("sympy.functions") and node.func not in _KNOWN:
-            raise WrongType(
-                f"the function {node.func.__name__} in {node} is not among those of methods and systems: "
-                f"{', '.join(FUNCTIONS)}, and powers."
-            )
+    others = (n for n in e.atoms(sp.Function) if n.func not in _KNOWN)
+    strange = [n for n in others if str(n.func.__module__).startswith("sympy.functions")]
+    if strange:
+        node = min(strange, key=str)
+        raise WrongType(
+            f"the function {node.func.__name__} in {node} is not among those of methods and systems: "
+            f"{', '.join(FUNCTIONS)}, and powers."
+        )
     return e
 
 
