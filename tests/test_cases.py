@@ -92,6 +92,12 @@ def test_what_stays_undecided_prints_no_inner_names() -> None:
     assert "Dummy" not in str(error.value) and "_" not in str(error.value)
 
 
+def test_a_quotient_without_a_value_is_not_zero_in_every_case() -> None:
+    """u/|u| is no number where u is 0, and the sign of u is one."""
+    with pytest.raises(ArithmeticError, match="undecided"):
+        is_zero(u / sp.Abs(u) - sp.sign(u))
+
+
 def test_methods_that_choose_alike_are_proved_equal() -> None:
     """Two counters of one name were two arguments of one name, and the comparison ended in a SyntaxError."""
     late = sp.Piecewise((1, k > 3), (0, True))

@@ -146,3 +146,16 @@ def test_hypentropy_descent() -> None:
         )
     given = od.Objective("f", grad=oracles(jnp)[0]["grad"])
     np.testing.assert_allclose(made.run(given, point, 4, h=0.01, a=0.5).x, wanted, rtol=1e-12)
+
+
+def test_a_number_may_be_of_any_function() -> None:
+    number = (
+        sp.gamma(sp.Rational(1, 3)) / sp.erf(sp.Rational(1, 2)) + sp.gamma(sp.Rational(-1, 2)) ** 2
+    )
+    made = od.method({x: x - h * number * g}, output=x)
+    known, point = oracles(np)
+    wanted = [point]
+    for _ in range(2):
+        wanted.append(wanted[-1] - 0.05 * float(number) * known["grad"](wanted[-1]))
+    for target, run in RUNNERS.items():
+        np.testing.assert_allclose(run(made, 2), wanted, rtol=1e-12, err_msg=target)

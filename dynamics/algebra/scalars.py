@@ -108,7 +108,7 @@ def _evaluated(e: sp.Expr) -> sp.Expr:
     if e.has(sp.E):
         e = e.replace(lambda n: n.is_Pow and n.base is sp.E, lambda n: sp.exp(n.exp))
     e = by_signs(e)
-    others = (n for n in e.atoms(sp.Function) if n.func not in _KNOWN)
+    others = (n for n in e.atoms(sp.Function) if n.func not in _KNOWN and not n.is_number)
     strange = [n for n in others if str(n.func.__module__).startswith("sympy.functions")]
     if strange:
         node = min(strange, key=str)

@@ -21,6 +21,8 @@ def zero_in_every_case(e: sp.Expr, is_zero: Callable[[sp.Expr], bool]) -> bool:
         if not open_:
             return True
         case = open_.pop()
+        if case.has(sp.nan, sp.zoo, sp.oo, -sp.oo):  # a quotient without a value
+            return False
         kink = _innermost(case)
         if kink is not None:
             open_ += [_where(case, _compared(kink), side) for side in (1, -1, 0)]

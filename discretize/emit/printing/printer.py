@@ -172,6 +172,9 @@ class Printer:
             if kind is sp.exp and e.args[0].is_nonpositive:
                 name = f"{self.syntax.prefix}exp"  # which does not overflow
             return f"{name}({self._argument(e.args[0])})", ATOM
+        if e.is_number and e.is_real:  # of a function that there is not
+            number = float(e)
+            return repr(number), ATOM if number >= 0 else NEGATIVE
         raise NotCarried(
             f"emitted code has no function for {e}; it knows {', '.join(sorted(FUNCTIONS.values()))}."
         )
