@@ -15,9 +15,9 @@ from emitted_runs import RUNNERS, oracles
 import odescent as od
 from odescent.dynamics.algebra.scalars import FUNCTIONS
 from odescent.dynamics.algebra.trees import from_tree, tree
-from odescent.dynamics.grammar import to_text
+from odescent.dynamics.grammar import syntax, to_text
 
-x, y = od.blocks("x y")
+x = od.blocks("x")
 k = od.blocks("k", kind="scalar")
 h, a = od.parameters("h a")
 g = od.Objective("f").grad(x)
@@ -114,6 +114,7 @@ def test_another_function_is_refused_where_it_is_written(name: str) -> None:
 
 
 def test_functions_of_the_language() -> None:
+    assert {"floor", "mod", *FUNCTIONS} <= {*(syntax.__doc__ or "").split()}
     one = od.parse_system("x' = -mod(floor(5*b), 3)*grad f(x)  parameters b > 0")
     b = next(p for p in one.parameters if p.name == "b")
     rate = -sp.Mod(sp.floor(5 * b), 3)

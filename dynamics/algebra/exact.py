@@ -24,20 +24,19 @@ from ..numbers.cases import zero_in_every_case
 from ..numbers.factors import factors
 from ..numbers.fractions import fraction
 from ..numbers.square_roots import Number, SquareRoots
+from .scalars import FUNCTIONS as KNOWN
 from .scalars import SINGULAR, admitted, as_scalar, is_indicator, nodes, small_powers, vanishes
 
 # Samples of what the canonical form does not decide, and the first of other sizes and signs.
 _TRIED, _NEAR_ONE = 16, 4
 _SCALES = (sp.Rational(1, 3), sp.Rational(1, 29), sp.Integer(5), sp.Rational(2, 3), sp.Integer(31))
+
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _PRIMES = 2**15  # the least prime that is not looked for in numbers under roots of higher order
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials
-# functions that are compared by their arguments
-_OPAQUE = (
-    *(sp.Abs, sp.sign, sp.ceiling, sp.Max, sp.Min, sp.log, sp.sin, sp.cos, sp.tan),
-    *(sp.asin, sp.acos, sp.atan, sp.asinh, sp.acosh, sp.atanh),
-)
 _HYPERBOLIC = (sp.sinh, sp.cosh, sp.tanh, sp.coth, sp.sech, sp.csch)
+# functions that are compared by their arguments
+_OPAQUE = tuple(f for f in KNOWN.values() if f not in (sp.exp, *_HYPERBOLIC))
 # E itself stands for powers of it that were not evaluated
 _REWRITTEN = (*map(type, (*_ALGEBRAIC, sp.E)), *_HYPERBOLIC, *_OPAQUE, sp.exp)
 
@@ -446,7 +445,7 @@ def is_zero(expr: object) -> bool:
         except (TypeError, ValueError):  # derivatives and sums of big O have no values
             found = False
         if not found:
-            if e.has(sp.sign, sp.Abs, sp.Max, sp.Min) and zero_in_every_case(e, is_zero):
+            if zero_in_every_case(e, is_zero):
                 return True
             raise ArithmeticError(f"it is undecided whether {e} is zero.")
     return False

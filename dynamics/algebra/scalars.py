@@ -170,12 +170,14 @@ def _guarded(e: sp.Expr, where: Indicators) -> sp.Expr:
         WrongType: the condition is too long to be written into each quotient.
     """
     holds, fails = where
+    if holds == 1:
+        return e
     # squares are not negative, and parameters and the time may be 0
     least = {n for n in e.atoms(sp.AtomicExpr) if n.is_positive or getattr(n, "squared", False)}
     known = {n: sp.Dummy(nonnegative=True) for n in least if not n.is_number}
 
     def finite(n: sp.Basic) -> sp.Basic:
-        if not n.args or holds == 1:
+        if not n.args:
             return n
         first, *others = args = tuple(map(finite, n.args))
         if _fine(n):

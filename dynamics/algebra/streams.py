@@ -14,10 +14,11 @@ from math import factorial
 
 import sympy as sp
 
+from ..numbers.cases import COMPARING, innermost
 from .calculus import singular, tidy
 from .exact import is_zero
 
-KINKS = (sp.Abs, sp.sign, sp.Max, sp.Min, sp.ceiling)
+KINKS = (*COMPARING, sp.ceiling)
 _PIECES = 64  # of what is taken apart at its kinks
 _DEEPEST = 16  # how far the first term of a factor is looked for before it is taken to be zero
 
@@ -177,7 +178,7 @@ def vanishes_in_places(e: sp.Expr) -> bool:
     if e.is_nonzero or not e.has(*KINKS):
         return False
     pieces = {e}
-    while open_ := [(piece, kink) for piece in pieces if (kink := _innermost(piece)) is not None]:
+    while open_ := [(p, kink) for p in pieces if (kink := innermost(p, KINKS)) is not None]:
         if len(pieces) > _PIECES or any(isinstance(kink, sp.ceiling) for _, kink in open_):
             return True
         pieces -= {piece for piece, _ in open_}
@@ -186,12 +187,6 @@ def vanishes_in_places(e: sp.Expr) -> bool:
         return any(map(is_zero, pieces))
     except ArithmeticError:  # undecided
         return True
-
-
-def _innermost(e: sp.Expr) -> sp.Expr | None:
-    """A kink of the expression with none inside of it."""
-    kinks = e.atoms(*KINKS)
-    return min(kinks, key=lambda kink: (kink.count_ops(), str(kink)), default=None)
 
 
 def _sides(kink: sp.Expr) -> tuple[sp.Expr, ...]:

@@ -83,9 +83,8 @@ def _shorter(
     tried: list[set[Atom]] = []
     for k in range(len(atoms)):
         pivots = _pivots(atoms[k:] + atoms[:k], numbers)
-        if (
-            not pivots or {*pivots} in tried
-        ):  # none where coefficients with kinks are zero at the numbers
+        # there are none where coefficients with kinks are zero at the numbers
+        if not pivots or {*pivots} in tried:
             continue
         tried.append({*pivots})
         core = sp.Matrix([[gram.get((a, b), sp.S.Zero) for b in pivots] for a in pivots])

@@ -38,17 +38,12 @@ def _absolute(e: sp.Expr) -> sp.Expr:
     return sp.Abs(e) if e.is_extended_real else sp.Abs(e, evaluate=False)
 
 
-def _remainder(a: sp.Expr, b: sp.Expr) -> sp.Expr:
-    """a mod b, of the sign of b."""
-    return by_signs(sp.Mod(a, b))
-
-
 FUNCTIONS: dict[str, Any] = {
     "sqrt": sp.sqrt,
     **KNOWN,
     "abs": _absolute,
     "floor": lambda a: by_signs(sp.floor(a)),
-    "mod": _remainder,
+    "mod": lambda a, b: by_signs(sp.Mod(a, b)),
 }
 _OF_TWO = ("max", "min", "mod")
 CONSTANTS = {"pi": sp.pi}

@@ -35,12 +35,12 @@ With the statements below a system is a whole algorithm:
     record w = x + v                 # further outputs
 
 Expressions have + - * / ^ (or **), parentheses, whole numbers and decimals (read exactly) and pi, the
-functions sqrt exp log sin cos tan asin acos atan sinh cosh tanh coth asinh acosh atanh abs sign floor ceiling max min
-mod of scalars, `u .* v` or
-hadamard(u, v), inner(u, v), outer(u, v), apply(P, v), and each(...), in which vectors stand for their
-components: each(m/(sqrt(v) + eps)). Operators are matrices, identity, outer products, diagonal_operator(v),
-derivatives with a dot for the direction, as in hess f(x)[.] and D c(x)[.], and transpose(P), apply(P, Q) and
-linear_solve(P, Q) of them; linear_solve(P, v) and diagonal(P) are vectors, trace(P) is a scalar.
+functions sqrt exp log sin cos tan asin acos atan sinh cosh tanh coth asinh acosh atanh abs sign floor
+ceiling max min mod of scalars, `u .* v` or hadamard(u, v), inner(u, v), outer(u, v), apply(P, v), and
+each(...), in which vectors stand for their components: each(m/(sqrt(v) + eps)). Operators are matrices,
+identity, outer products, diagonal_operator(v), derivatives with a dot for the direction, as in hess
+f(x)[.] and D c(x)[.], and transpose(P), apply(P, Q) and linear_solve(P, Q) of them; linear_solve(P, v)
+and diagonal(P) are vectors, trace(P) is a scalar.
 A window keeps the last values of what `set G = push(G, v)` gives it, and is a matrix of these columns.
 argmin(f(x, y), y) and root(grad f(y) - x, y) are the y of a block where a scalar is least, or an equation holds.
 linear_solve(P, v, cg, tol) says how numbers are found: diagonal, woodbury, cholesky, lu, cg, minres or gmres.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import sympy as sp
 
-_KINKS = (sp.Max, sp.Min, sp.Abs, sp.sign)
+COMPARING = (sp.Max, sp.Min, sp.Abs, sp.sign)  # kinks that a comparison decides
 _MOST = 121  # cases of a scalar and of its parts: of four arguments that are independent
 
 
@@ -15,6 +15,8 @@ def zero_in_every_case(e: sp.Expr, is_zero: Callable[[sp.Expr], bool]) -> bool:
 
     Cases that exclude each other are left out only where signs of symbols show it: True is a proof, False is none.
     """
+    if not e.has(*COMPARING):
+        return False
     named = [n for n in e.atoms(sp.AtomicExpr) if not n.is_Symbol and not n.is_number]
     open_ = [e.xreplace({n: sp.Dummy(real=True) for n in named})]
     for _ in range(_MOST):
@@ -23,7 +25,7 @@ def zero_in_every_case(e: sp.Expr, is_zero: Callable[[sp.Expr], bool]) -> bool:
         case = open_.pop()
         if case.has(sp.nan, sp.zoo, sp.oo, -sp.oo):  # a quotient without a value
             return False
-        kink = _innermost(case)
+        kink = innermost(case, COMPARING)
         if kink is not None:
             open_ += [_where(case, _compared(kink), side) for side in (1, -1, 0)]
         elif not _is_zero(case, is_zero):
@@ -38,10 +40,13 @@ def _is_zero(e: sp.Expr, is_zero: Callable[[sp.Expr], bool]) -> bool:
         return False
 
 
-def _innermost(e: sp.Expr) -> sp.Expr | None:
-    """A kink of the scalar with none inside of it."""
-    kinks = (n for n in e.atoms(*_KINKS) if not any(a.has(*_KINKS) for a in n.args))
-    return min(kinks, key=sp.default_sort_key, default=None)
+def innermost(e: sp.Expr, kinds: tuple[type[sp.Basic], ...]) -> sp.Expr | None:
+    """A part of the scalar of one of these kinds with none inside of it."""
+    return min(_inner(e, kinds), key=sp.default_sort_key, default=None)
+
+
+def _inner(e: sp.Expr, kinds: tuple[type[sp.Basic], ...]) -> list[sp.Expr]:
+    return [n for n in e.atoms(*kinds) if not any(a.has(*kinds) for a in n.args)]
 
 
 def _compared(kink: sp.Expr) -> sp.Expr:
@@ -52,11 +57,10 @@ def _compared(kink: sp.Expr) -> sp.Expr:
 def _where(e: sp.Expr, compared: sp.Expr, side: int) -> sp.Expr:
     """What the scalar is where another one is positive (1), negative (-1) or zero (0)."""
     ratio = {}
-    for kink in e.atoms(*_KINKS):
-        if not any(a.has(*_KINKS) for a in kink.args):
-            share = sp.cancel(_compared(kink) / compared)
-            if share.is_Rational:
-                ratio[kink] = side if share > 0 else -side
+    for kink in _inner(e, COMPARING):
+        share = sp.cancel(_compared(kink) / compared)
+        if share.is_Rational:
+            ratio[kink] = side if share > 0 else -side
     found = e.xreplace({kink: _on_a_side(kink, s) for kink, s in ratio.items()})
     # a symbol in terms of the others and of a positive number: signs that follow are evaluated
     for s in sorted(compared.free_symbols, key=lambda s: (bool(s.is_positive), str(s))):

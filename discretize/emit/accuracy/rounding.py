@@ -17,6 +17,8 @@ import sympy as sp
 from mpmath import mpf
 from sympy.codegen.cfunctions import expm1
 
+from ....dynamics.algebra.scalars import OF_ARRAYS
+from ....dynamics.algebra.streams import KINKS
 from .exact_sums import ExactSum
 from .power_series import PowerSeries
 
@@ -25,10 +27,7 @@ _HALF = sp.Rational(1, 2)
 _FINE = 5.0  # units in the last place that a form may lose without being called inaccurate
 _WORST = 60.0  # in powers of two: nothing is left
 # Functions that mpmath has under the same name.
-_FUNCTIONS = (
-    *(sp.exp, sp.log, expm1, sp.sin, sp.cos, sp.tan, sp.asin, sp.acos, sp.atan),
-    *(sp.sinh, sp.cosh, sp.tanh, sp.asinh, sp.acosh, sp.atanh),
-)
+_FUNCTIONS = (expm1, *(f for f in OF_ARRAYS if f not in KINKS))
 
 
 class _Unknown(Exception):
