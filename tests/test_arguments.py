@@ -1,5 +1,6 @@
 """Arguments of public functions: names are looked up, wrong types get one sentence, right ones pass untouched."""
 
+import inspect
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -213,6 +214,28 @@ def test_every_public_function_answers_a_wrong_type_with_a_sentence(call, wrong)
         call(wrong)
     sentence = str(error.value)
     assert "\n" not in sentence and sentence.rstrip(".") and ". " not in sentence.rstrip(".")
+
+
+@pytest.mark.untyped
+@pytest.mark.parametrize("wrong", [*WRONG.values(), 3, None], ids=[*WRONG, "a number", "nothing"])
+@pytest.mark.parametrize(
+    "made",
+    [lambda: od.system("heavy_ball"), lambda: od.algorithm("heavy_ball"), lambda: od.scheme("rk4")],
+    ids=["system", "algorithm", "scheme"],
+)
+def test_every_method_answers_a_wrong_type_with_a_sentence_or_takes_it(made, wrong):
+    held = made()
+    public = (n for n in dir(held) if not n.startswith("_"))
+    for name in (n for n in public if inspect.isfunction(getattr(type(held), n, None))):
+        method = getattr(held, name)
+        asked = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty]
+        places = [p for p in asked if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if not places:
+            continue
+        try:
+            method(*[wrong] * len(places))
+        except od.OdescentError as error:
+            assert "\n" not in str(error), name
 
 
 def test_names_do_what_objects_do():

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isqrt
+from math import ceil, isqrt
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -21,6 +21,15 @@ from ...dynamics.algebra.vectors import ScalarNode
 Number: TypeAlias = Any  # a Fraction, an interval of mpmath, or a Normal
 _DIGITS = 150
 _LONGEST = 600  # bits of a denominator
+# Functions by others that have enclosures, inverse ones also at the ends of their domains.
+_BY_OTHERS: Mapping[Any, Callable[[sp.Expr], sp.Expr]] = {
+    sp.tan: lambda x: sp.sin(x) / sp.cos(x),
+    sp.asin: lambda x: 2 * sp.atan(x / (1 + sp.sqrt((1 - x) * (1 + x)))),
+    sp.acos: lambda x: sp.pi / 2 - 2 * sp.atan(x / (1 + sp.sqrt((1 - x) * (1 + x)))),
+    sp.asinh: lambda x: sp.log(x + sp.sqrt(x**2 + 1)),
+    sp.acosh: lambda x: sp.log(x + sp.sqrt((x - 1) * (x + 1))),
+    sp.atanh: lambda x: (sp.log(1 + x) - sp.log(1 - x)) / 2,
+}
 
 
 @dataclass(frozen=True)
@@ -126,8 +135,10 @@ def _transcendental(e: sp.Expr, value: Callable[[sp.Expr], Number]) -> Number:
         return mpmath.iv.pi if e is sp.pi else mpmath.iv.e
     if e.func is sp.atan:
         return _arc_tangent(interval(value(e.args[0])))
+    if e.func is sp.ceiling:
+        return _ceiling(value(e.args[0]))
     if e.func not in known:
-        written = e.rewrite(sp.exp)
+        written = _BY_OTHERS[e.func](*e.args) if e.func in _BY_OTHERS else e.rewrite(sp.exp)
         if written.atoms(e.func):
             raise NoNumber(f"{e.func} is not supported")
         return value(written)
@@ -135,6 +146,20 @@ def _transcendental(e: sp.Expr, value: Callable[[sp.Expr], Number]) -> Number:
     if e.func is sp.log and not inside.a > 0:
         raise NoNumber("the logarithm of what may be negative")
     return known[e.func](inside)
+
+
+def _ceiling(x: Number) -> Number:
+    """The least whole number that is not below; raises NoNumber where it is not certain."""
+    import mpmath
+
+    if isinstance(x, Fraction):
+        return Fraction(ceil(x))
+    x = interval(x)
+    with mpmath.workprec(mpmath.iv.prec + 10):  # all digits of the ends
+        low, high = (int(mpmath.ceil(mpmath.mpf(side))) for side in (x.a, x.b))
+    if low != high:
+        raise NoNumber("a whole part that is not certain")
+    return Fraction(low)
 
 
 def _arc_tangent(x: Number) -> Number:

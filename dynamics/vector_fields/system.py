@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeAlias
 
@@ -281,6 +281,7 @@ class VectorFields(Rendered):
     def autonomous(self) -> bool:
         return self.time is None or all(self.time not in symbols_of(e) for e in self.drift.values())
 
+    @checked
     def block(self, name: str) -> Block:
         """The block of that name."""
         for b in self.blocks:
@@ -288,7 +289,8 @@ class VectorFields(Rendered):
                 return b
         raise unknown("block", name, [b.name for b in self.blocks])
 
-    def map(self, rule: Any, **changes: Any) -> Self:
+    @checked
+    def map(self, rule: Callable[..., Any], **changes: Any) -> Self:
         """The system with every expression rewritten by ``rule``."""
         fields = {
             n: Field(
