@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 from hypothesis import given
 from hypothesis import strategies as st
+
 from odescent.discretize.equality.numbers import NoNumber, Number, number, precise
 
 x = sp.Symbol("x", real=True)
