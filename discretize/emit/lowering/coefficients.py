@@ -18,7 +18,7 @@ from ....dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol
 from ....dynamics.numbers.factors import in_factors
 from ..accuracy.cancellation import accurate, at_zero
 from ..accuracy.power_series import PowerSeries
-from ..printing.lines import bare
+from ..printing.lines import MARK, bare
 from .names import Naming, version
 
 _HALF = sp.Rational(1, 2)
@@ -111,9 +111,11 @@ class Coefficients:
     def fresh(self, *candidates: str) -> str:
         """The first of the names that is not taken, or the last one with a number."""
         numbered = (f"{candidates[-1]}_{n}" for n in count(1))
+        # The mark of one name may stand in two places.
+        known = {bare(n) for n in self.used if MARK in n}
         for name in chain(candidates, numbered):
             new = self.naming.marked(name)
-            if not {name, new} & self.used:
+            if not {name, new} & self.used and not (MARK in new and bare(new) in known):
                 break
         self.used |= {name, new}
         return new

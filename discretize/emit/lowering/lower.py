@@ -309,6 +309,7 @@ class Lowering:
                     writer.statements.append(Sample(again, sample.draw.like, name))
                     made = substitute(sample.value, {sample.draw.target: again})
                     writer.instruction(Assign(sample.block, made))
+        writer.expect(instructions)
         for i in instructions:
             writer.instruction(i)
         done = {n: writer.result(n, e) for n, e in results.items()}

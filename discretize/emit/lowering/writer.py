@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sympy as sp
@@ -10,6 +10,7 @@ import sympy as sp
 from ...._support.errors import NotCarried
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.direct_sums import covectors_and_directions, points_of
+from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.operators import Inverse, OracleDerivative
 from ....dynamics.algebra.oracles import Oracle, in_argument
 from ....dynamics.algebra.products import (
@@ -78,6 +79,8 @@ class Writer(GuardWriter):
         self.within = within  # in the product of a solve
         self.statements: list[Statement] = []
         self.made: dict[object, Any] = {}  # the names of vectors and scalars
+        self.assigned: dict[Vector, Assign] = {}  # vectors that get a name, in any order
+        self.later: set[Vector] = set()  # those that are not written yet
         self.latest: dict[VectorSymbol, VectorSymbol] = {}  # what was pushed last to a window
 
     def inside(self) -> Writer:
@@ -90,6 +93,17 @@ class Writer(GuardWriter):
         made.made, made.latest = dict(self.made), dict(self.latest)
         return made
 
+    def expect(self, listed: Iterable[Instruction]) -> None:
+        """Note what instructions assign to vectors: it is written where it is read first, and read by its name.
+
+        A map assigns all blocks at once: in ``{x: x - h * u(m + g), m: m + g}`` the second is part of the first.
+        """
+        for i in listed:
+            vector = isinstance(i, Assign) and isinstance(i.value, Vector) and not i.target.operates
+            if vector and i.value and not isinstance(i.value, VectorSymbol):
+                self.assigned.setdefault(i.value, i)
+        self.later = set(self.assigned)
+
     def instruction(self, i: Instruction) -> None:
         if isinstance(i, Draw):
             self.statements.append(Sample(i.target, i.like))
@@ -99,13 +113,19 @@ class Writer(GuardWriter):
         elif isinstance(i, Assign):
             if isinstance(i.value, Vector):
                 assert isinstance(i.target, VectorSymbol)
+                if self.made.get(i.value) == i.target:  # written where it was read
+                    return
+                self.later.discard(i.value)
                 if (found := pushed(i.value)) is not None:
                     window, value = found
                     value = self.named(value, f"{i.target.name}_new")
                     self.statements.append(WindowLet(i.target, "push", (window, value)))
                     self.latest[i.target] = value
                     return
-                self.statements.append(VectorLet(i.target, self.vector(i.value, stem(i.target))))
+                known = self.made.get(i.value)
+                done = self.vector(i.value, stem(i.target)) if known is None else known
+                self.statements.append(VectorLet(i.target, done))
+                self.made.setdefault(i.value, i.target)
             else:
                 value = self.hoisted(accurate_step(presentable(i.value)), "s")
                 self.statements.append(ScalarLet(i.target, self.short(value, i.target.name)))
@@ -212,6 +232,8 @@ class Writer(GuardWriter):
         """A name for a vector, which may need a statement."""
         if isinstance(v, VectorSymbol):
             return v
+        if v in self.later:
+            self.instruction(self.assigned[v])
         if v not in self.made:
             value = self.vector(v, name)
             if isinstance(value, VectorSymbol):
@@ -225,7 +247,7 @@ class Writer(GuardWriter):
 
     def vector(self, v: Vector, target: str) -> Vector:
         """The vector with simple coefficients, in few terms."""
-        v = self.solved(v)
+        v = self.in_assigned(self.solved(v))
         terms = [(self.atom(a, alone=len(v.terms) == 1), a, c) for a, c in v.terms.items()]
         momentum = sum(stem(a) in self.blocks for a in v.terms) == 1  # not a mean of blocks
         done = Vector.of((b, self.coefficient(c, target, stem(a), momentum)) for b, a, c in terms)
@@ -235,6 +257,17 @@ class Writer(GuardWriter):
         head = VectorSymbol(self.table.fresh(f"{target}_sum"))
         self.statements.append(VectorLet(head, Vector.of(listed[:TERMS])))
         return self.vector(Vector.of([(head, sp.S.One), *listed[TERMS:]]), target)
+
+    def in_assigned(self, v: Vector) -> Vector:
+        """The vector with a multiple of an assigned one by its name, if it has all terms of one in that ratio."""
+        for known in self.assigned:
+            if not 2 <= len(known.terms) < len(v.terms) or not known.terms.keys() <= v.terms.keys():
+                continue
+            ratios = {canonical(v.terms[a] / c) for a, c in known.terms.items()}
+            if len(ratios) == 1:
+                rest = {a: c for a, c in v.terms.items() if a not in known.terms}
+                return Vector.of([(self.named(known, "w"), ratios.pop()), *rest.items()])
+        return v
 
     def atom(self, a: Atom, alone: bool = True) -> Atom:
         if isinstance(a, Call):
@@ -267,12 +300,15 @@ class Writer(GuardWriter):
                 "matrix as a map's value."
             )
         if isinstance(a, Elementwise):
+            if a in self.made or a in self.later:
+                return self.named(a, "w")
             arguments = tuple(self.named(v, "w") for v in a.arguments)
             done = self.elementwise(a.body, arguments)
             if alone or sp.count_ops(done.body) <= 3:
                 return done
             target = VectorSymbol(self.table.fresh("w"))
             self.statements.append(VectorLet(target, done))
+            self.made[a] = target
             return target
         return a
 

@@ -209,10 +209,15 @@ class Printer:
 
     def _term(self, scale: sp.Expr, atom: Vector) -> str:
         if isinstance(atom, Elementwise):
-            pairs = zip(slots(len(atom.arguments)), atom.arguments, strict=True)
-            arguments = {s: sp.Symbol(self._operand(a), real=True) for s, a in pairs}
-            verbatim = {s.name for s in arguments.values()}
-            printer = Printer(self.syntax, lambda n: n if n in verbatim else self.names(n))
+            scalars = {s.name for s in (scale * atom.body).free_symbols}
+            printed: dict[str, str] = {}
+            arguments: dict[sp.Symbol, sp.Symbol] = {}
+            for s, a in zip(slots(len(atom.arguments)), atom.arguments, strict=True):
+                name = text = self._operand(a)
+                while name in scalars:  # what a vector is called here, a scalar may be called elsewhere
+                    name += "'"
+                printed[name], arguments[s] = text, sp.Symbol(name, real=True)
+            printer = Printer(self.syntax, lambda n: printed[n] if n in printed else self.names(n))
             body = without_reciprocals(atom.body.xreplace(arguments))
             return printer._at_least(scale * body, MUL)
         text = self._atom(atom)

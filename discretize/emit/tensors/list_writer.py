@@ -121,7 +121,10 @@ class ListWriter:
 
         function = written({})
         if width(f"{indent}    {function},") > WIDTH:
-            function = written(dict(zip(names, LETTERS, strict=False)))
+            scalars = (s.name for s in value.free_symbols if s.name not in names)
+            taken = {self.scalars.names(n) for n in scalars}
+            letters = (letter for letter in LETTERS if letter not in taken)
+            function = written(dict(zip(names, letters, strict=False)))
         return ["_each", function, *(self.lists[n] for n in names)]
 
     def _ask(self, s: Ask, indent: str) -> list[str]:
