@@ -99,8 +99,9 @@ class Writer(GuardWriter):
         A map assigns all blocks at once: in ``{x: x - h * u(m + g), m: m + g}`` the second is part of the first.
         """
         for i in listed:
-            vector = isinstance(i, Assign) and isinstance(i.value, Vector) and not i.target.operates
-            if vector and i.value and not isinstance(i.value, VectorSymbol):
+            if not isinstance(i, Assign) or not isinstance(i.value, Vector):
+                continue
+            if i.value and not i.value.operates and not isinstance(i.value, VectorSymbol):
                 self.assigned.setdefault(i.value, i)
         self.later = set(self.assigned)
 

@@ -214,7 +214,9 @@ class Printer:
             arguments: dict[sp.Symbol, sp.Symbol] = {}
             for s, a in zip(slots(len(atom.arguments)), atom.arguments, strict=True):
                 name = text = self._operand(a)
-                while name in scalars:  # what a vector is called here, a scalar may be called elsewhere
+                while (
+                    name in scalars
+                ):  # what a vector is called here, a scalar may be called elsewhere
                     name += "'"
                 printed[name], arguments[s] = text, sp.Symbol(name, real=True)
             printer = Printer(self.syntax, lambda n: printed[n] if n in printed else self.names(n))
