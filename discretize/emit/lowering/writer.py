@@ -99,10 +99,10 @@ class Writer(GuardWriter):
         A map assigns all blocks at once: in ``{x: x - h * u(m + g), m: m + g}`` the second is part of the first.
         """
         for i in listed:
-            if not isinstance(i, Assign) or not isinstance(i.value, Vector):
-                continue
-            if i.value and not i.value.operates and not isinstance(i.value, VectorSymbol):
-                self.assigned.setdefault(i.value, i)
+            if isinstance(i, Assign) and isinstance(i.value, Vector) and i.value:
+                assert isinstance(i.target, VectorSymbol)
+                if not i.target.operates and not isinstance(i.value, VectorSymbol):
+                    self.assigned.setdefault(i.value, i)
         self.later = set(self.assigned)
 
     def instruction(self, i: Instruction) -> None:
