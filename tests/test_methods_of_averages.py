@@ -203,6 +203,21 @@ def test_what_is_assigned_is_read_by_its_name() -> None:
     assert "x_1 = x - c.h * m_1" in momentum.source("numpy")
 
 
+@pytest.mark.parametrize("start_of", [0, 1])
+def test_a_multiple_is_read_by_name_where_nothing_divides(start_of: int) -> None:
+    """x moves by g + m and m by q (g + m), so x by m's move over q, which may be zero."""
+    both = g + m
+    made = od.method({x: x - H * both, m: q * both, q: q}, output=x, init={m: start, q: start_of})
+    at, momentum = START, START
+    for _ in range(3):
+        move = slope(at) + momentum
+        at, momentum = at - 0.1 * move, start_of * move
+    found = made.run(od.Objective(value), START, 3, h=0.1).x[-1]
+    np.testing.assert_allclose(found, at, rtol=1e-12)
+    scaled = od.method({x: x - H * q * both, m: both, q: q}, output=x, name="scaled")
+    assert "x_1 = x - c_m * m_1" in scaled.source("numpy")
+
+
 def _random_method(seed: int, names: list[str]) -> tuple[Algorithm, dict[str, float]]:
     """A method of three vectors and a number, in a random order, whose values are parts of one another."""
     of = random.Random(seed)

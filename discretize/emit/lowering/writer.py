@@ -264,10 +264,10 @@ class Writer(GuardWriter):
         for known in self.assigned:
             if not 2 <= len(known.terms) < len(v.terms) or not known.terms.keys() <= v.terms.keys():
                 continue
-            ratios = {canonical(v.terms[a] / c) for a, c in known.terms.items()}
-            if len(ratios) == 1:
+            ratio, *others = {canonical(v.terms[a] / c) for a, c in known.terms.items()}
+            if not others and sp.fraction(ratio)[1].is_Rational:  # else it divides by what may be 0
                 rest = {a: c for a, c in v.terms.items() if a not in known.terms}
-                return Vector.of([(self.named(known, "w"), ratios.pop()), *rest.items()])
+                return Vector.of([(self.named(known, "w"), ratio), *rest.items()])
         return v
 
     def atom(self, a: Atom, alone: bool = True) -> Atom:
