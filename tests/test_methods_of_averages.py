@@ -325,6 +325,22 @@ def test_a_number_called_as_an_argument_of_pytorch() -> None:
     assert jnp.isfinite(found).all()
 
 
+def test_a_parameter_called_as_the_function_that_pytorch_asks_for() -> None:
+    torch = pytest.importorskip("torch")
+    share = od.parameters("value")
+    mean = share * m + g
+    size = sp.Min(sp.Rational(1, 2), f.value(x) / od.inner(mean, mean))
+    made = od.method({x: x - size * mean, m: mean}, output=x, init={m: 0}, name="polyak_momentum")
+    tensor = torch.tensor(START, requires_grad=True)
+    optimizer = made.to_torch([tensor], value=0.9, loss=lambda tensors: value(tensors[0]))
+    for _ in range(3):
+        optimizer.zero_grad()
+        value(tensor).backward()
+        optimizer.step()
+    found = made.run(od.Objective(value), START, 3, value=0.9).x[-1]
+    np.testing.assert_allclose(tensor.detach().numpy(), found, rtol=1e-12)
+
+
 def test_the_marks_of_two_names_of_one_text() -> None:
     """A coefficient of g for a vector without a name met that for the block w, and no code came out."""
     factor = lambda e: od.elementwise(lambda n: n / (1 + n**2), e)

@@ -58,16 +58,16 @@ def optimizer(
     renamed = oracle_arguments_of(module)
     values = {renamed.get(n, n) if n not in named else n: value for n, value in values.items()}
     # one function of the tensors is enough: values are its own, products of its Hessian are differentiated
-    of_loss = [n for n in oracles if n in {"value", HESSIAN} and n not in values]
+    of_loss = [n for n in oracles if n in {"value", HESSIAN} and (n in named or n not in values)]
     if of_loss and LOSS in values and LOSS not in {*named, *asked}:
-        values = dict(values)
-        loss = values.pop(LOSS)
-        values |= {n: module.hessian_products(loss) if n == HESSIAN else loss for n in of_loss}
+        loss = values[LOSS]
+        values = {n: value for n, value in values.items() if n != LOSS}
+        given = {n: module.hessian_products(loss) if n == HESSIAN else loss for n in of_loss}
     for name, value in values.items():
-        if name in named.values() or name in asked:
-            given[name] = value
-        elif name in named:
+        if name in named:
             given[named[name]] = value
+        elif name in named.values() or name in asked:
+            given[name] = value
         elif name not in BOUNDS:
             known_names = [*named, *asked, *([LOSS] if of_loss else []), *dict(losses.values())]
             raise unknown(f"parameter of {who} called", name, known_names)
