@@ -78,6 +78,7 @@ def test_a_method_runs_by_them():
     "options, x, sentence",
     [
         ({"radius": 0.0}, X, "radius must be a positive finite number, not 0.0"),
+        ({"radius": len}, X, "radius of coordinate_differences must be"),
         ({"radius": 1e-18}, X, "1e-18 is below the resolution of float64 at the point, 2.4e-16"),
         ({"radius": 1e-3, "mask": np.zeros(3, bool)}, X, "the mask leaves no coordinate"),
         ({"radius": 1e-3, "mask": np.ones(2, bool)}, X, r"the mask has the shapes \(2,\)"),

@@ -22,7 +22,7 @@ from ..._support.numbers import check_whole
 @checked
 def coordinate_differences(
     fun: Callable[..., Any],
-    radius: Any,
+    radius: float | Array,
     difference: str = "central",
     mask: Any = None,
     block: int = 128,
