@@ -60,6 +60,10 @@ def test_inverse_functions_have_values_at_the_ends_of_their_domains(at: Fraction
             low, high = enclosed(function, at)
             assert low <= getattr(mpmath, function.__name__)(at.numerator) <= high
     assert enclosed(sp.acosh, Fraction(1)) == (0, 0)
+    with precise(), mpmath.workdps(100):
+        low, high = ends(number(sp.asin(sp.asin(x)), {x: Fraction(1, 3)}))
+        exact = mpmath.asin(mpmath.asin(mpmath.mpf(1) / 3))
+        assert low - mpmath.mpf(10) ** -95 <= exact <= high + mpmath.mpf(10) ** -95
 
 
 def test_whole_parts_count_every_digit() -> None:

@@ -137,8 +137,10 @@ def _transcendental(e: sp.Expr, value: Callable[[sp.Expr], Number]) -> Number:
         return _arc_tangent(interval(value(e.args[0])))
     if e.func is sp.ceiling:
         return _ceiling(value(e.args[0]))
+    if e.func in _BY_OTHERS:
+        return value(_BY_OTHERS[e.func](*e.args))
     if e.func not in known:
-        written = _BY_OTHERS[e.func](*e.args) if e.func in _BY_OTHERS else e.rewrite(sp.exp)
+        written = e.rewrite(sp.exp)
         if written.atoms(e.func):
             raise NoNumber(f"{e.func} is not supported")
         return value(written)

@@ -214,9 +214,8 @@ class Printer:
             arguments: dict[sp.Symbol, sp.Symbol] = {}
             for s, a in zip(slots(len(atom.arguments)), atom.arguments, strict=True):
                 name = text = self._operand(a)
-                while (
-                    name in scalars
-                ):  # what a vector is called here, a scalar may be called elsewhere
+                # A scalar of the program may be called as the vector is in print, and has another name there.
+                while name in scalars:
                     name += "'"
                 printed[name], arguments[s] = text, sp.Symbol(name, real=True)
             printer = Printer(self.syntax, lambda n: printed[n] if n in printed else self.names(n))
