@@ -63,11 +63,12 @@ def optimizer(
         loss = values[LOSS]
         values = {n: value for n, value in values.items() if n != LOSS}
         given = {n: module.hessian_products(loss) if n == HESSIAN else loss for n in of_loss}
+    functions_made = {*given}
     for name, value in values.items():
-        if name in named:
-            given[named[name]] = value
-        elif name in named.values() or name in asked:
+        if (name in named.values() or name in asked) and name not in functions_made:
             given[name] = value
+        elif name in named:
+            given[named[name]] = value
         elif name not in BOUNDS:
             known_names = [*named, *asked, *([LOSS] if of_loss else []), *dict(losses.values())]
             raise unknown(f"parameter of {who} called", name, known_names)
