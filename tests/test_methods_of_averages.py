@@ -263,7 +263,7 @@ NAMES = [
 
 @pytest.mark.parametrize("seed", range(12))
 def test_names_do_not_matter(seed: int) -> None:
-    """Parameters called as the short arguments of long lines were taken for vectors."""
+    """Blocks and parameters called as what emitted modules make themselves."""
     names = random.Random(seed).sample(NAMES, 6)
     names = names if "h" not in names[:4] else [*PLAIN[:4], *names[4:]]
     runs = []
@@ -280,6 +280,7 @@ def test_names_do_not_matter(seed: int) -> None:
 
 @pytest.mark.parametrize("letter", ["b", "d"])
 def test_a_parameter_called_as_an_argument_of_a_long_line(letter: str) -> None:
+    """Parameters called as the short arguments of long lines were taken for vectors."""
     size, short = od.parameters(letter), 0
     for length in range(4, 10):
         long, other = od.blocks(f"s{'l' * length} other")

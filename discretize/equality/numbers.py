@@ -25,7 +25,7 @@ _LONGEST = 600  # bits of a denominator
 _BY_OTHERS: Mapping[Any, Callable[[sp.Expr], sp.Expr]] = {
     sp.tan: lambda x: sp.sin(x) / sp.cos(x),
     sp.asin: lambda x: 2 * sp.atan(x / (1 + sp.sqrt((1 - x) * (1 + x)))),
-    sp.acos: lambda x: sp.pi / 2 - 2 * sp.atan(x / (1 + sp.sqrt((1 - x) * (1 + x)))),
+    sp.acos: lambda x: sp.pi / 2 - sp.asin(x),
     sp.asinh: lambda x: sp.log(x + sp.sqrt(x**2 + 1)),
     sp.acosh: lambda x: sp.log(x + sp.sqrt((x - 1) * (x + 1))),
     sp.atanh: lambda x: (sp.log(1 + x) - sp.log(1 - x)) / 2,

@@ -30,7 +30,6 @@ from .scalars import SINGULAR, admitted, as_scalar, is_indicator, nodes, small_p
 # Samples of what the canonical form does not decide, and the first of other sizes and signs.
 _TRIED, _NEAR_ONE = 16, 4
 _SCALES = (sp.Rational(1, 3), sp.Rational(1, 29), sp.Integer(5), sp.Rational(2, 3), sp.Integer(31))
-
 _ROOT = 64  # roots of higher order have powers from -1/2 to 1/2
 _PRIMES = 2**15  # the least prime that is not looked for in numbers under roots of higher order
 _ALGEBRAIC = (sp.GoldenRatio, sp.TribonacciConstant)  # constants that are roots of polynomials

@@ -123,8 +123,7 @@ class Writer(GuardWriter):
                     self.statements.append(WindowLet(i.target, "push", (window, value)))
                     self.latest[i.target] = value
                     return
-                known = self.made.get(i.value)
-                done = self.vector(i.value, stem(i.target)) if known is None else known
+                done = self.made.get(i.value) or self.vector(i.value, stem(i.target))
                 self.statements.append(VectorLet(i.target, done))
                 self.made.setdefault(i.value, i.target)
             else:

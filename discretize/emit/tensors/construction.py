@@ -63,9 +63,9 @@ def optimizer(
         loss = values[LOSS]
         values = {n: value for n, value in values.items() if n != LOSS}
         given = {n: module.hessian_products(loss) if n == HESSIAN else loss for n in of_loss}
-    functions_made = {*given}
+    of_the_loss = {*given}  # such a name is free for a parameter
     for name, value in values.items():
-        if (name in named.values() or name in asked) and name not in functions_made:
+        if (name in named.values() or name in asked) and name not in of_the_loss:
             given[name] = value
         elif name in named:
             given[named[name]] = value
