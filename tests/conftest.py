@@ -34,7 +34,6 @@ QUICK = (
     "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
     " --xla_cpu_parallel_codegen_split_count=1"
     " --xla_disable_hlo_passes=simplification,hlo-verifier"
-    ",while-loop-invariant-code-motion,while-loop-constant-sinking"
     " --xla_llvm_enable_alias_scope_metadata=false --xla_llvm_enable_noalias_metadata=false"
     " --xla_llvm_enable_invariant_load_metadata=false"
 )
