@@ -26,14 +26,11 @@ import shared_programs
 
 pytest_plugins = ("tiers",)
 
-# Most of these tests' time was XLA's compiler on programs that run for milliseconds. Its older emitters of
-# loops compile twice as fast, LLVM takes a program whole instead of in 32 parts, and does not optimize it
-# (see pytest_runtest_setup); what simplifies and verifies programs before it takes a sixth of the rest.
+# Most of these tests' time was XLA's compiler on programs that run for milliseconds. LLVM takes a program whole
+# instead of in 32 parts, and does not optimize it (see pytest_runtest_setup; `shared_programs` has the rest).
 # `XLA_FLAGS= make test` compiles everything as users do.
 QUICK = (
-    "--xla_backend_extra_options=xla_cpu_disable_new_fusion_emitters"
-    " --xla_cpu_parallel_codegen_split_count=1"
-    " --xla_disable_hlo_passes=simplification,hlo-verifier"
+    "--xla_cpu_parallel_codegen_split_count=1 --xla_disable_hlo_passes=hlo-verifier"
     " --xla_llvm_enable_alias_scope_metadata=false --xla_llvm_enable_noalias_metadata=false"
     " --xla_llvm_enable_invariant_load_metadata=false"
 )

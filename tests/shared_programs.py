@@ -25,6 +25,12 @@ from jaxlib.mlir import ir
 LOWERINGS = 200  # in one context, which keeps the types and constants of all of them
 KEPT = 1000  # executables, until what was compiled is forgotten (`tiers`, `jax.clear_caches`)
 LARGEST = 20_000  # characters of a program that is written: larger ones hardly come back
+# Where nothing is optimized, XLA's older emitters of loops compile twice as fast, and what simplifies programs before
+# takes a sixth of the rest.
+QUICK = [
+    ("xla_cpu_use_fusion_emitters", False),
+    ("xla_disable_hlo_passes", "simplification,hlo-verifier"),
+]
 PLACE = "ODESCENT_TEST_PROGRAMS"  # the folder of executables, an environment variable
 
 _make, _compile = mlir.make_ir_context, compiler.backend_compile_and_load
@@ -83,6 +89,8 @@ def _executable(program: _Program) -> Any:
 def _compiled(
     backend: Any, module: Any, executable_devices: Any, options: Any, host_callbacks: Any
 ) -> Any:
+    if jax.config.read("jax_disable_most_optimizations"):
+        options.env_option_overrides = QUICK
     given = backend, module, executable_devices, options, host_callbacks
     return _compile(*given) if host_callbacks else _executable(_Program(*given))
 

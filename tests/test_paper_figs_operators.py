@@ -41,7 +41,7 @@ def test_every_smaller_figure_is_there():
     assert {*SMALLER} <= {*FIGURES}
 
 
-@pytest.mark.parametrize("name", cases(FIGURES, ["inexact_bilevel_logistic", "sources"]))
+@pytest.mark.parametrize("name", cases(FIGURES, ["inexact_bilevel_logistic"]))
 def test_claims_hold_and_the_figure_is_drawn_from_its_file(name: str):
     check_claims_and_drawing(FIGURES[name], computed(name))
 
