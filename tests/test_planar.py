@@ -179,6 +179,26 @@ def test_the_unstable_manifold_of_the_double_well_ends_in_the_wells():
         assert np.abs(x).max() == pytest.approx(np.sqrt(2), abs=1e-3)
 
 
+def test_points_between_long_steps_are_those_of_the_trajectory():
+    """On circles and logarithmic spirals, whose distance from the centre is known; a step of its own has six calls."""
+    calls = []
+    for turn, start in ((0.0, 1.3), (0.1, 0.2), (-0.1, 1.9)):
+        field = lambda z, turn=turn: calls.append(1) or linear([[turn, 1], [-1, turn]])(z)
+        (line,) = flow_lines(field, BOX, [[start, 0.0]])
+        x, y = line.points.T
+        inside = np.hypot(x, y) > 0.01  # further in the line ends at the centre
+        angle = np.unwrap(np.arctan2(-y, x))
+        angle -= angle[np.argmin(np.hypot(x - start, y))]
+        np.testing.assert_allclose(
+            np.hypot(x, y)[inside], start * np.exp(turn * angle[inside]), rtol=0, atol=2e-7
+        )
+        assert (
+            np.linalg.norm(np.diff(line.points, axis=0), axis=1).max() < 1.001 * 0.04
+        )  # sides of 4
+        assert len(calls) < 4 * len(x)
+        calls.clear()
+
+
 def test_flow_lines_end_where_they_should():
     (closed,) = flow_lines(linear([[0, 1], [-1, 0]]), BOX, [[1.0, 0.0]])
     assert closed.ended == ("closed", "closed")
