@@ -26,8 +26,8 @@ LOWERINGS = 200  # in one context, which keeps the types and constants of all of
 KEPT = 1000  # executables, until what was compiled is forgotten (`tiers`, `jax.clear_caches`)
 LARGEST = 20_000  # characters of a program that is written: larger ones hardly come back
 # Where nothing is optimized, XLA's older emitters of loops compile twice as fast, and what simplifies programs before
-# takes a sixth of the rest.
-QUICK = [
+# takes a sixth of the rest; passes named here replace those of XLA_FLAGS.
+UNOPTIMIZED = [
     ("xla_cpu_use_fusion_emitters", False),
     ("xla_disable_hlo_passes", "simplification,hlo-verifier"),
 ]
@@ -90,7 +90,7 @@ def _compiled(
     backend: Any, module: Any, executable_devices: Any, options: Any, host_callbacks: Any
 ) -> Any:
     if jax.config.read("jax_disable_most_optimizations"):
-        options.env_option_overrides = QUICK
+        options.env_option_overrides = UNOPTIMIZED
     given = backend, module, executable_devices, options, host_callbacks
     return _compile(*given) if host_callbacks else _executable(_Program(*given))
 

@@ -179,24 +179,29 @@ def test_the_unstable_manifold_of_the_double_well_ends_in_the_wells():
         assert np.abs(x).max() == pytest.approx(np.sqrt(2), abs=1e-3)
 
 
-def test_points_between_long_steps_are_those_of_the_trajectory():
-    """On circles and logarithmic spirals, whose distance from the centre is known; a step of its own has six calls."""
-    calls = []
-    for turn, start in ((0.0, 1.3), (0.1, 0.2), (-0.1, 1.9)):
-        field = lambda z, turn=turn: calls.append(1) or linear([[turn, 1], [-1, turn]])(z)
-        (line,) = flow_lines(field, BOX, [[start, 0.0]])
-        x, y = line.points.T
-        inside = np.hypot(x, y) > 0.01  # further in the line ends at the centre
-        angle = np.unwrap(np.arctan2(-y, x))
-        angle -= angle[np.argmin(np.hypot(x - start, y))]
-        np.testing.assert_allclose(
-            np.hypot(x, y)[inside], start * np.exp(turn * angle[inside]), rtol=0, atol=2e-7
-        )
-        assert (
-            np.linalg.norm(np.diff(line.points, axis=0), axis=1).max() < 1.001 * 0.04
-        )  # sides of 4
-        assert len(calls) < 4 * len(x)
-        calls.clear()
+@pytest.mark.parametrize(("turn", "start"), [(0.0, 1.3), (0.1, 0.2), (-0.1, 1.9)])
+def test_lines_are_circles_and_logarithmic_spirals(turn, start):
+    (line,) = flow_lines(linear([[turn, 1], [-1, turn]]), BOX, [[start, 0.0]])
+    x, y = line.points.T
+    inside = np.hypot(x, y) > 0.01  # further in the line ends at the centre
+    angle = np.unwrap(np.arctan2(-y, x))
+    angle -= angle[np.argmin(np.hypot(x - start, y))]
+    exact = start * np.exp(turn * angle)
+    np.testing.assert_allclose(np.hypot(x, y)[inside], exact[inside], rtol=0, atol=2e-7)
+    longest = np.linalg.norm(np.diff(line.points, axis=0), axis=1).max()
+    assert longest < 1.001 * 0.01 * 4  # sides of the box
+
+
+@pytest.mark.parametrize("width", [5e-4, 1e-3, 2e-3, 4e-3])
+def test_no_line_steps_over_a_narrow_jet(width):
+    """Steps of a tenth of the window, with points of the interpolant between, were over it in half of the lines."""
+
+    def jet(z):
+        return np.stack([0 * z[:, 0] + 1, 4 * np.exp(-(((z[:, 0] - 0.5037) / width) ** 2) / 2)], 1)
+
+    starts = [[0.003 * i, 0.1] for i in range(60)]
+    ends = [line.points[-1, 1] for line in flow_lines(jet, ((0, 1), (0, 1)), starts)]
+    np.testing.assert_allclose(ends, 0.1 + 4 * width * np.sqrt(2 * np.pi), rtol=0, atol=1e-6)
 
 
 def test_flow_lines_end_where_they_should():

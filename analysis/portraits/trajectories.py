@@ -25,8 +25,7 @@ Ending = Literal[
 ]
 Point = Float[np.ndarray, "2"]
 
-_STEP = 0.01  # longest distance of the points of a line, in window sides
-_LEAP = 0.1  # longest step between which they are interpolated
+_STEP = 0.01  # longest step along a line, in window sides
 _MAX_STEPS = 2000  # per half line: no field can make the tracing endless
 _ARRIVED = 1e-3  # a line this near to a fixed point has arrived
 _CLOSED = 3e-4  # a line this near to its own start has closed
@@ -245,50 +244,37 @@ def _half(
     if direction.bad:
         return np.array(path), "not finite"
     solver = RK45(
-        direction, 0.0, start, max_length, _LEAP, accuracy, accuracy / 100, first_step=_OFFSET
+        direction, 0.0, start, max_length, _STEP, accuracy, accuracy / 100, first_step=_OFFSET
     )
     away, mark, creeps = np.linalg.norm(goals - start, axis=1), 0.0, False
     for k in range(1, _MAX_STEPS):
-        # A long step stays inside of the window, beyond which the field may break, and short of a fixed point.
-        room = float(np.append(away, 0.5 - np.abs(solver.y - 0.5)).min())
-        solver.max_step = min(max(room, _STEP), _LEAP)
         direction.bad, before = False, solver.f
         solver.step()
+        u = solver.y
         if solver.status == "failed":
             return np.array(path), "not finite" if direction.bad else "stalled"
+        if np.abs(u - 0.5).max() > 0.5:
+            path.append(_edge(solver.dense_output(), solver.t_old, solver.t))
+            return np.array(path), "window"
+        path.append(u.copy())
         if k % 50 == 0:
             creeps, mark = solver.t - mark < 0.01 * _STEP, solver.t
-        stalled = creeps or before @ solver.f < -0.5 or not solver.f.any()
-        points, times = _in_between(solver)
-        for u, low, high in zip(points, times, times[1:], strict=False):
-            if np.abs(u - 0.5).max() > 0.5:
-                path.append(_edge(solver.dense_output(), low, high))
-                return np.array(path), "window"
-            path.append(u)
-            if stalled and high == solver.t:
-                return np.array(path), "not finite" if direction.bad else "stalled"
-            distance = np.linalg.norm(goals - u, axis=1)
-            arrived = (distance < _ARRIVED) & (distance < away)
-            if arrived.any():
-                path.append(goals[int(np.argmax(arrived))])
-                return np.array(path), "fixed point"
-            away = distance
-            if high > 0.05 and abs(u - start).max() < 0.02 and _passes(path[-2], u, start):
-                path.append(start)
-                return np.array(path), "closed"
-            if drawn is not None and _crowded(path, drawn, own, near):
-                return np.array(path), "crowded"
+        if creeps or before @ solver.f < -0.5 or not solver.f.any():
+            return np.array(path), "not finite" if direction.bad else "stalled"
+        distance = np.linalg.norm(goals - u, axis=1)
+        arrived = (distance < _ARRIVED) & (distance < away)
+        if arrived.any():
+            path.append(goals[int(np.argmax(arrived))])
+            return np.array(path), "fixed point"
+        away = distance
+        if solver.t > 0.05 and abs(u - start).max() < 0.02 and _passes(path[-2], u, start):
+            path.append(start)
+            return np.array(path), "closed"
+        if drawn is not None and _crowded(path, drawn, own, near):
+            return np.array(path), "crowded"
         if solver.status == "finished":
             return np.array(path), "length"
     return np.array(path), "step limit"
-
-
-def _in_between(solver: RK45) -> tuple[list[Point], Float[np.ndarray, " n"]]:
-    """The points of the last step at `_STEP` from one another, and the times between which they end pieces of it."""
-    pieces = max(math.ceil((solver.t - solver.t_old) / _STEP - 1e-9), 1)
-    times = np.linspace(solver.t_old, solver.t, pieces + 1)
-    inner = solver.dense_output()(times[1:-1]).T if pieces > 1 else ()
-    return [*inner, solver.y], times
 
 
 class _Direction:
