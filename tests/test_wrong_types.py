@@ -2,12 +2,15 @@
 
 import inspect
 import random
+from collections.abc import Sequence
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import sympy as sp
 
 import odescent as od
+from odescent._support.arguments import checked
 
 x, v = od.blocks("x v")
 f = od.Objective("f")
@@ -15,6 +18,9 @@ SYSTEM, METHOD = od.system("heavy_ball"), od.algorithm("gradient_descent")
 WRONG = [
     None, 3, -1, 2.5, float("nan"), "a", "", b"x", [], [1], {}, {"a": 1}, {1: 2}, (), object(), x, f, SYSTEM, METHOD,
     True, sp.Symbol("zz"), sp.I, np.array([1.0, 2.0]), lambda q: q, int, {x: 3}, {x: v}, set(), 10**400,
+    sp.oo, 1j, [1j, 2], range(3), {1, 2}, {"h"}, (n for n in "ab"), np.array(3.0), np.array(["a", "b"]),
+    np.array([x, v]), np.zeros(0), np.zeros((2, 2)), jnp.ones(2), np.int64(3), [[1, 2], [3]], {"h": [1, 2]}, [None],
+    [x], bytearray(b"a"),
 ]  # fmt: skip
 OWN = {  # they run a function of the user at what is given, take long, or hold results
     "neural_de.to_torch", "neural_de.to_torch_sde", "discretize.Trajectory",
@@ -53,19 +59,24 @@ def targets():
 
 @pytest.mark.untyped
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Equinox, of what a field holds
+@pytest.mark.filterwarnings("ignore:Python iterable type")  # JAX, of a generator in a tree
 def test_wrong_types_get_a_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # "a" is also the name of a file
     for name, function in targets().items():
         rng = random.Random(name)  # a new name does not shift the draws of the others
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        found = [p for p in inspect.signature(function).parameters.values() if p.kind in kinds]
+        signature = inspect.signature(function).parameters.values()
+        found = [p for p in signature if p.kind in kinds]
+        options = [p for p in signature if p.kind is p.KEYWORD_ONLY]
         needed = sum(p.default is p.empty for p in found)
-        for _ in range(3):
+        for _ in range(4):
             given = [
                 rng.choice(WRONG) for _ in range(rng.randint(needed, len(found[: needed + 1])))
             ]
+            free = rng.sample(options, min(1, len(options)))
+            named = {p.name for p in options if p.default is p.empty or p in free}
             try:
-                function(*given)
+                function(*given, **{n: rng.choice(WRONG) for n in sorted(named)})
             except od.OdescentError as error:
                 sentence = str(error).partition("\n")[0]
                 assert sentence and len(sentence) < 600, (name, given)
@@ -82,6 +93,16 @@ def test_what_vectors_do_not_do_is_an_error_of_one_sentence(broken):
         broken()
     assert isinstance(refused.value, (TypeError, ZeroDivisionError))
     assert str(refused.value).endswith(".") and "\n" not in str(refused.value)
+
+
+def test_what_a_generator_yields_is_a_list():
+    @checked
+    def twice(values: Sequence[float]) -> list[float]:
+        return [*values, *values]
+
+    assert twice(n / 2 for n in range(2)) == [0.0, 0.5, 0.0, 0.5]
+    with pytest.raises(od.OdescentError, match="every entry of values of twice must be a number"):
+        twice(n for n in "ab")
 
 
 @pytest.mark.parametrize("key", [sp.Symbol("zz"), sp.Symbol("c"), 3, x, "nope", None])
@@ -104,6 +125,24 @@ def test_forms_of_a_system_take_expressions_only():
      "center of sphere must be an array of numbers, not 'a'."),
      (lambda: od.particles.sphere([0, 0], 1j),
      "radius of sphere must be a number, not an object of type complex."),
+     (lambda: od.analysis.Section(1j, [1, 0], [0, 1]),
+      "origin of Section must be an array of numbers or a list, not an object of type complex."),
+     (lambda: od.neural_de.pareto(range(3)),
+      "every entry of runs of pareto must be a Trained, not 0."),
+     (lambda: od.neural_de.pareto({"h": [1, 2]}),
+      "every entry of runs of pareto must be a Trained, not 1."),
+     (lambda: METHOD.released(jnp.ones(2)),
+      "every entry of names of released must be a text, not"),
+     (lambda: od.mean(x, np.array([1.0])),
+      "every entry of samples of mean must be a VectorSample or a ScalarSample, not"),
+     (lambda: od.neural_de.Budget(target_nfe=3, bounds={1, 2}),
+      "bounds of Budget must be a tuple, not an object of type set."),
+     (lambda: od.dynamics.taylor(sp.Symbol("z"), sp.Symbol("z"), sp.oo),
+      "order must be a whole number of at least 0, not inf."),
+     (lambda: od.analysis.cycle_table([range(3), [1], [2]], [10]),
+      "each of (A, B, C) or (A, B, C, D) must be a matrix, as rows of numbers, not"),
+     (lambda: od.root(x, unknown=[1]),
+      "the unknown of root must be a block, as in y = od.blocks('y'), not"),
      (lambda: od.particles.ball([0, "b"], 1),
      "center of ball must be an array of numbers, not an object of type list."),
      (lambda: od.particles.effective_alpha({}),

@@ -168,7 +168,7 @@ def floats(name: str, value: Any) -> Any:
         raise expected(name, "an array or a pytree of arrays", value)
     try:
         made = jax.tree.map(lambda leaf: jnp.asarray(leaf, float), value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise expected(name, "an array or a pytree of arrays of numbers", value) from None
     if not all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(made)):
         raise OdescentError(f"{name} has entries that are not finite.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy as sp
 
+from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import System
@@ -111,6 +112,7 @@ class Transfer(Rendered):
         return ax
 
 
+@checked
 def rate_transfer(
     system: System,
     mu: object,

@@ -73,6 +73,7 @@ def certify(
 ) -> Certificate: ...
 
 
+@checked
 def certify(
     algorithm: Any,
     mu: object,

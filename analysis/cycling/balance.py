@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from ..._support.errors import OdescentError
+from ..._support.errors import OdescentError, expected
 from ..._support.rendering.rendered import Rendered
 from ...discretize import Algorithm, Derivation, algorithm, scheme
 from ...discretize.pole_placement.passive_form import passive_parameters
@@ -81,9 +81,17 @@ def energy_ledger(
             rest, psi = 0, and has n - 1 steps.
 
     Raises:
-        OdescentError: shapes that do not fit.
+        OdescentError: shapes that do not fit, or a K, a, b or h that is no number.
     """
-    Y, G, F = np.asarray(points), np.asarray(gradients), np.asarray(values)
+    try:
+        Y, G, F = (np.asarray(given) for given in (points, gradients, values))
+    except ValueError:
+        raise OdescentError(
+            "points, gradients and values must be arrays, with rows of one length."
+        ) from None
+    for name, number in {"K": K, "a": a, "b": b, "h": h}.items():
+        if as_scalar(number).free_symbols:
+            raise expected(f"{name} of energy_ledger", "a number", number)
     if Y.shape != G.shape or F.shape != Y.shape[:1] or Y.ndim not in (1, 2) or len(Y) < 2:
         raise OdescentError(
             f"points and gradients must have shape (n,) or (n, d) and values (n,), n > 1, not {Y.shape}, {G.shape} and "

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support import style
+from ..._support.numbers import check_whole
 from ..portraits.animation import mark, single
 from .noise import shade
 
@@ -51,6 +52,7 @@ def draw(portrait: Portrait, ax: Axes | None, legend: bool, numbered: int) -> Ax
         legend: whether to draw one.
         numbered: how many iterates get their number.
     """
+    numbered = check_whole("numbered", numbered, 0)
     handles: list[Artist] = []
     with style.picture(ax, 0.85, *portrait.labels, handles, legend) as ax:
         (x0, x1), (y0, y1) = portrait.window

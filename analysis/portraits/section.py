@@ -46,7 +46,7 @@ class Section(Rendered):
     second: Vector
 
     def __post_init__(self) -> None:
-        parts = [np.asarray(p, np.float64) for p in (self.origin, self.first, self.second)]
+        parts = [reals(p) for p in (self.origin, self.first, self.second)]
         shapes = {p.shape for p in parts}
         if len(shapes) != 1 or parts[0].ndim != 1 or not all(np.isfinite(p).all() for p in parts):
             raise OdescentError(

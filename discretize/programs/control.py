@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,9 +109,10 @@ class Select(Rendered):
 
 def _substeps(what: str, steps: Any) -> tuple[Any, ...]:
     """A list of substeps; a scheme checks what is in it."""
-    if not isinstance(steps, Iterable):
-        raise expected(what, "a list of substeps", steps)
-    return tuple(steps)
+    try:
+        return tuple(steps)
+    except TypeError:
+        raise expected(what, "a list of substeps", steps) from None
 
 
 def bound_of(value: object) -> sp.Expr:

@@ -197,11 +197,12 @@ class Scheme(Rendered):
     reference: str
 
     def __init__(self, steps: Iterable[Step], name: str = "", reference: str = "") -> None:
-        if not isinstance(steps, Iterable):
+        try:
+            listed = tuple(steps)
+        except TypeError:
             raise expected(
                 "the substeps of a Scheme", "a list of Flow, Sweep, Let, Repeat and Select", steps
-            )
-        listed = tuple(steps)
+            ) from None
         _check_stages(listed)
         for attribute, value in {"steps": listed, "name": name, "reference": reference}.items():
             object.__setattr__(self, attribute, value)

@@ -17,6 +17,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.numbers import check_whole
 from .calculus import component, derivative, scalar_of, singular, substitute, tidy, vanishes
 from .exact import is_zero
 from .operators import Inverse, inverse
@@ -174,8 +175,9 @@ def taylor(e: Expr, symbol: sp.Symbol, order: int) -> list[Any]:
         order + 1 coefficients of the type of ``e``.
 
     Raises:
-        OdescentError: a coefficient is singular at 0.
+        OdescentError: a coefficient is singular at 0, or an order that is no whole number.
     """
+    order = check_whole("order", order, 0)
     try:
         if isinstance(e, Vector):
             return _vector(e, symbol, order)

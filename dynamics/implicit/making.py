@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -62,6 +62,8 @@ def root(
         raise OdescentError(
             "root takes a mapping from unknowns to equations, or one equation and its unknown."
         )
+    if not isinstance(unknown, Hashable):
+        raise _no_unknown("root", unknown)
     given: dict[Any, Any] = dict(equations) if several else {unknown: equations}
     starts = start if isinstance(start, Mapping) else dict.fromkeys(given, start)
     how = search_options(tolerance, max_steps, method, "root")
@@ -112,7 +114,7 @@ def search_options(tolerance: Any, max_steps: Any, method: Any, what: str) -> Se
         OdescentError: a tolerance or a number of steps that is not positive, or a method that is no algorithm.
     """
     made: dict[str, Any] = {}
-    if method is not None and method != "newton":
+    if method is not None and not (isinstance(method, str) and method == "newton"):
         if not isinstance(step := getattr(method, "inner_method", None), InnerMethod):
             raise expected(
                 f"method= of {what}",
@@ -139,6 +141,10 @@ def _start(unknown: Any, given: Any, what: str) -> Any:
     return as_scalar(given)
 
 
+def _no_unknown(what: str, given: object) -> OdescentError:
+    return expected(f"the unknown of {what}", "a block, as in y = od.blocks('y')", given)
+
+
 def _solved(
     equations: Mapping[Any, Any],
     value: Any,
@@ -147,9 +153,10 @@ def _solved(
     what: str,
     several: bool,
 ) -> Any:
+    equations = {s: e if isinstance(e, Vector) else as_scalar(e) for s, e in equations.items()}
     for s, e in equations.items():
         if not isinstance(s, (VectorSymbol, sp.Symbol)):
-            raise expected(f"the unknown of {what}", "a block, as in y = od.blocks('y')", s)
+            raise _no_unknown(what, s)
         if isinstance(s, VectorSymbol) and s.operates:
             raise WrongType(f"{what} solves for vectors and scalars, not for the matrix {s}.")
         if isinstance(s, Vector) != isinstance(e, Vector):

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, check_choice, shown
-from ..._support.numbers import check_whole
+from ..._support.numbers import check_whole, real
 
 
 @checked
@@ -49,7 +49,7 @@ def coordinate_differences(
     """
     check_choice("difference", difference, ("central", "forward"))
     size, lanes = radius, check_whole("block", block, 1)
-    if not isinstance(size, jax.core.Tracer) and not 0 < size < float("inf"):
+    if not isinstance(size, jax.core.Tracer) and not 0 < real(size) < float("inf"):
         raise OdescentError(f"radius must be a positive finite number, not {shown(radius)}.")
 
     def gradient(x: Any) -> Any:

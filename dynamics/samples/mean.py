@@ -64,7 +64,7 @@ _FRESH = itertools.count()  # numbers of samples whose mean is being taken
 
 
 @checked
-def mean(expression: Expr, samples: Iterable[Any] | None = None) -> Expr:
+def mean(expression: Expr, samples: Iterable[VectorSample | ScalarSample] | None = None) -> Expr:
     """The mean of an expression over samples.
 
     Args:

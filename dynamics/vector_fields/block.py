@@ -9,6 +9,7 @@ from typing import Any
 
 import sympy as sp
 
+from ..._support.arguments import checked
 from ..._support.errors import OdescentError, WrongType
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol, substitute, symbols_of
@@ -24,6 +25,7 @@ ROLES = ("state", "memory", "coefficient")
 start = START  # the starting point, in the initial values of blocks
 
 
+@checked
 @dataclass(frozen=True)
 class Block(Rendered):
     """A named part of the state.

@@ -8,6 +8,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 
@@ -19,6 +20,7 @@ _EXACT = 1e-3  # a violation that is rounding
 _SHUT = 1e-3  # a share of the coefficient that does nothing
 
 
+@checked
 class Budget(eqx.Module):
     """The coefficient of a regularizer as a multiplier that rises while a constraint is violated.
 

@@ -7,28 +7,30 @@ that changes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PyTree
+from jaxtyping import Array, ArrayLike, Float, PyTree
 
-from ..._support.arguments import checked
+from ..._support.arguments import checked, holds_numbers
 from ..._support.errors import expected
 from .norms import Norm, ratio, rms, safe
 from .statistics import Statistics
 
 
+@checked
 def initial_step(
-    field: Any,
-    t0: Any,
+    field: Callable[..., Any],
+    t0: ArrayLike,
     y0: PyTree,
     args: Any,
     *,
     order: float,
-    rtol: Any,
-    atol: Any,
+    rtol: ArrayLike,
+    atol: ArrayLike,
     norm: Norm = rms,
 ) -> tuple[Float[Array, ""], PyTree]:
     """A first step for which an explicit Euler step and the change of slope are small.
@@ -43,7 +45,12 @@ def initial_step(
 
     Returns:
         The step's length (positive, a constant for differentiation) and f(t0, y0).
+
+    Raises:
+        OdescentError: a start that is no pytree of arrays of numbers.
     """
+    if not all(map(holds_numbers, leaves := jax.tree.leaves(y0))) or not leaves:
+        raise expected("y0 of initial_step", "an array of numbers or a pytree of them", y0)
     scale = jax.tree.map(
         lambda y: (
             jnp.asarray(atol, jnp.abs(y).dtype) + jnp.abs(y) * jnp.asarray(rtol, jnp.abs(y).dtype)
@@ -88,7 +95,7 @@ class WarmStart(eqx.Module):
     def __init__(self, dt0: float | Float[Array, ""]) -> None:
         try:
             self.dt0 = jnp.asarray(dt0)
-        except (TypeError, OverflowError):
+        except (TypeError, ValueError, OverflowError):
             raise expected("dt0", "one positive number", dt0) from None
 
     def updated(self, statistics: Statistics, safety: float = 0.9) -> WarmStart:

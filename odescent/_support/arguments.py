@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, TypeVar
 
 from .errors import OdescentError, WrongType, expected, listed, unknown
@@ -150,9 +151,12 @@ def _too_long(error: ValueError) -> OdescentError | None:
 
 
 def _taken(hint: Any, value: Any) -> Any:
-    """What is as good as what a hint says: symbols for names, a seed for a key, an exact number for a float."""
+    """What is as good as what a hint says: symbols for names, a seed for a key, an exact number for a float.
+
+    What a generator yields is listed where a list is meant.
+    """
     choices = _choices(hint)
-    tables = [h for h in choices if _is_table(typing.get_origin(h) or h)]
+    tables = [h for h in choices if _is_table(_origin(h))]
     if isinstance(value, dict) and tables and all(typing.get_args(h)[:1] == (str,) for h in tables):
         named = [(getattr(k, "name", k), v) for k, v in value.items()]
         plain = len({n for n, _ in named if isinstance(n, str)}) == len(value)
@@ -164,8 +168,12 @@ def _taken(hint: Any, value: Any) -> Any:
         return jax.random.key(value)
     exact = not isinstance(value, (int, float, complex)) and not hasattr(value, "dtype")
     if exact and {*choices} <= {float, int, type(None)} and _is_number(value, float):
-        return int(value) if float not in choices and value == int(value) else float(value)
-    return value
+        number = float(value)
+        whole = float not in choices and math.isfinite(number) and value == int(value)
+        return int(value) if whole else number
+    origins = [*map(_origin, choices)]
+    lists = any(isinstance(o, type) and issubclass(o, Sequence) and o is not str for o in origins)
+    return list(value) if lists and isinstance(value, Iterator) else value
 
 
 def _is_table(origin: Any) -> bool:
@@ -257,9 +265,14 @@ def _choices(hint: Any) -> list[Any]:
     return [h for h in found if h in arrays or h not in [*numbers, *texts]] if arrays else found
 
 
+def _origin(hint: Any) -> Any:
+    """The class of a hint, without what it holds."""
+    return typing.get_origin(hint) or hint
+
+
 def _of_array_like(hint: Any) -> bool:
     """Whether a hint is a member of NumPy's ArrayLike."""
-    name = getattr(typing.get_origin(hint) or hint, "__name__", "")
+    name = getattr(_origin(hint), "__name__", "")
     return name in {"_Buffer", "Buffer", "_SupportsArray", "_NestedSequence"}
 
 
@@ -273,13 +286,15 @@ def _fits(hint: Any, value: Any) -> bool:
     if len(choices) > 1:
         return any(_fits(h, value) for h in choices)
     (hint,) = choices  # of a union it may be what is left
-    origin = typing.get_origin(hint) or hint
+    origin = _origin(hint)
     if origin in (float, int, bool):
         return _is_number(value, origin)
     if _is_array(origin):
-        return _is_key(value) if _is_key_hint(origin) else holds_numbers(value)
+        if _is_key_hint(origin):
+            return _is_key(value)
+        return holds_numbers(value) and not (_of_reals(origin) and _is_complex(value))
     if origin is typing.Literal:
-        return value in typing.get_args(hint)
+        return any(isinstance(value, type(a)) and value == a for a in typing.get_args(hint))
     if hint is Any or not isinstance(origin, type):
         return True
     if issubclass(origin, _Unloaded):
@@ -288,17 +303,30 @@ def _fits(hint: Any, value: Any) -> bool:
         return isinstance(value, (tuple, list)) or hasattr(value, "__array__")
     if issubclass(origin, Iterable) and origin is not str and not issubclass(origin, Mapping):
         unordered = isinstance(value, (Mapping, Set)) and issubclass(origin, Sequence)
-        return hasattr(value, "__iter__") and not isinstance(value, (str, bytes)) and not unordered
+        single = getattr(value, "shape", None) == ()
+        return (
+            hasattr(value, "__iter__")
+            and not isinstance(value, (str, bytes, bytearray))
+            and not (unordered or single)
+        )
     return isinstance(value, origin)
 
 
 def _misfits(hint: Any, value: Any) -> list[tuple[str, Any]]:
-    """What a list, tuple or dict holds and should not, with what it should hold; the first one of each kind."""
-    if type(value) not in (list, tuple, dict):
+    """What a list, tuple, dict, set or array holds and should not, with what it should hold; the first of each kind."""
+    if not any(map(typing.get_args, _choices(hint))):
+        return []  # it says nothing of what is inside
+    lists = not any(map(_is_array, map(_origin, _choices(hint))))
+    if lists and type(value).__name__ in ("ndarray", "ArrayImpl") and value.ndim:
+        import numpy as np
+
+        array = value if value.dtype == object else np.asarray(value)[:1]
+        value = [*array]  # of numbers one, as all are of one type
+    if not isinstance(value, (list, tuple, dict, set, frozenset, range)):
         return []
     found = []
     for choice in _choices(hint):
-        origin, inner = typing.get_origin(choice) or choice, typing.get_args(choice)
+        origin, inner = _origin(choice), typing.get_args(choice)
         if inner and inner[-1] is Ellipsis:
             inner = inner[:1]
         if not _fits(choice, value):
@@ -312,10 +340,11 @@ def _misfits(hint: Any, value: Any) -> list[tuple[str, Any]]:
             return []
         parts = [(inner[-1], v) for v in (value.values() if whole else value)]
         parts += [(inner[0], k) for k in value] if whole else []
-        wrong = [(h, v) for h, v in parts if not _fits(h, v)]
+        wrong = [(_words(h), v) for h, v in parts if not _fits(h, v)]
+        wrong += [w for h, v in parts if whole and not wrong for w in _misfits(h, v)]
         if not wrong:
             return []
-        found.append((_words(wrong[0][0]), wrong[0][1]))
+        found.append(wrong[0])
     return found[:1]
 
 
@@ -350,6 +379,19 @@ def _is_key_hint(origin: Any) -> bool:
     return getattr(origin, "dtypes", ()) in _KEYS
 
 
+def _of_reals(origin: Any) -> bool:
+    """Whether a hint states a type and shape, and its numbers are real."""
+    kinds = getattr(origin, "dtypes", ())
+    return isinstance(kinds, (list, tuple)) and bool(kinds) and "complex" not in str(kinds)
+
+
+def _is_complex(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return any(map(_is_complex, value))
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return kind == "c" or (not kind and isinstance(value, complex))
+
+
 def holds_numbers(value: Any) -> bool:
     """An array of numbers, or lists of them."""
     if isinstance(value, (list, tuple)):
@@ -374,7 +416,7 @@ def _words(hint: Any) -> str:
 
 
 def _word(hint: Any) -> str:
-    origin = typing.get_origin(hint) or hint
+    origin = _origin(hint)
     name = getattr(origin, "__name__", str(origin))
     if name in _REGISTERED:
         return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name} or the name of a registered one"

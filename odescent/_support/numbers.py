@@ -96,7 +96,7 @@ def reals(value: Any) -> np.ndarray:
     import numpy as np
 
     try:
-        return np.array(value, np.float64)
+        return np.empty(0) if np.iscomplexobj(value) else np.array(value, np.float64)
     except (TypeError, ValueError, OverflowError):
         return np.empty(0)
 

@@ -14,6 +14,7 @@ from jaxtyping import Array, ArrayLike, Float
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, unknown
+from ..._support.numbers import reals
 from ..._support.rendering.brief import short
 from ..._support.rendering.rendered import Rendered
 
@@ -145,7 +146,7 @@ def simplex(total: float = 1.0) -> Simplex:
 
 
 def _point(center: Any) -> tuple[float, ...]:
-    point = np.atleast_1d(np.asarray(center, float))
+    point = np.atleast_1d(reals(center))
     if point.ndim != 1 or not point.size or not np.isfinite(point).all():
         raise OdescentError(
             f"the center must be a point of shape (d,) with finite coordinates, not {short(center)}."

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
 from ..._support.rendering.rendered import Rendered
@@ -37,6 +38,7 @@ from .search import (
 )
 
 
+@checked
 class Minimizer(Rendered):
     """Searches with an ask-and-tell interface; constructed by `minimizer` and run by `minimize`.
 

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..._support.errors import OdescentError, check_choice
+from ..._support.numbers import reals
 from ..._support.rendering.brief import short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
@@ -146,7 +147,7 @@ def effective_gradient(
     if isinstance(run, Ensemble):
         full = lam is None or h is None or abs(1 - lam * h) < 1e-6
         return _of_records(run, f, float(alpha), form, index, full)
-    x = np.asarray(run.x if isinstance(run, Trajectory) else run, dtype=np.float64)
+    x = reals(run.x if isinstance(run, Trajectory) else run)
     if x.ndim != 3 or len(x) < 2 or x.shape[1] < 2:
         raise OdescentError(
             f"particles must have the shape (K + 1, N, d) with K >= 1 steps and N >= 2 of them, not {x.shape}."

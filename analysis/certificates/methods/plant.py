@@ -257,6 +257,8 @@ def _matrices(method: Method) -> tuple[list[Matrix], str]:
             "beta, gamma, delta",
             method,
         )
+    if not all(isinstance(row, Iterable) for m in method for row in _rows(m)):
+        raise expected("each of (A, B, C) or (A, B, C, D)", "a matrix, as rows of numbers", method)
     given = [[[_scalar("an entry", e) for e in row] for row in _rows(m)] for m in method]
     calls = len(given[2])
     if len(given) == 3:
@@ -270,8 +272,9 @@ def _matrices(method: Method) -> tuple[list[Matrix], str]:
     return [*given, [given[2][-1]]], name
 
 
-def _rows(m: Any) -> Any:
-    return m.tolist() if hasattr(m, "tolist") else m
+def _rows(m: Any) -> Sequence[Any]:
+    rows = m.tolist() if hasattr(m, "tolist") else m
+    return rows if isinstance(rows, Sequence) else [rows]
 
 
 def _scalar(name: str, value: object) -> sp.Expr:
