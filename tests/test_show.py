@@ -1,14 +1,17 @@
 """Text and LaTeX, pinned; and every LaTeX line goes through matplotlib's parser."""
 
+import random
+
 import matplotlib.mathtext
 import pytest
 import sympy as sp
 
 from odescent.dynamics.algebra.exact import canonical
 from odescent.dynamics.algebra.products import apply, elementwise, hadamard, outer
-from odescent.dynamics.algebra.scalars import parameters
+from odescent.dynamics.algebra.scalars import as_scalar, parameters
 from odescent.dynamics.algebra.vectors import blocks, inner, zero
 from odescent.dynamics.library import system, systems
+from odescent.dynamics.notation.readable import Indicator, Remainder, readable
 from odescent.dynamics.notation.show import latex, symbol_latex, text
 from odescent.dynamics.vector_fields.objective import Objective
 from odescent.dynamics.vector_fields.system import L, mu
@@ -64,6 +67,37 @@ PINNED = {
         r"\nabla \mathrm{logistic/breast\_cancer}(x)",
     ),
     "scalar": (1 - beta + inner(x, x) / 2, "1 + |x|^2/2 - beta_1", r"1 + \frac{\|x\|^2}{2} - \beta_{1}"),
+    "condition": (
+        as_scalar(sp.Piecewise((a, a * t <= b), (K, True))) * x, "(K*[a*t > b] + a*[a*t <= b])*x",
+        r"\left(K \mathbf{1}_{\{a t > b\}} + a \mathbf{1}_{\{a t \leq b\}}\right) x",
+    ),
+    "equality": (
+        as_scalar(sp.Piecewise((a, sp.Eq(t, 3)), (0, True))) * x, "a*[t = 3]*x",
+        r"a \mathbf{1}_{\{t = 3\}} x",
+    ),
+    "the other case": (
+        (as_scalar(sp.Piecewise((1, t > 2), (0, True))) - 1) * x, "-[t <= 2]*x", r"-\mathbf{1}_{\{t \leq 2\}} x",
+    ),
+    "condition on vectors": (
+        as_scalar(sp.Piecewise((1, inner(x, y) < 0), (0, True))) * x, "[<x, y> < 0]*x",
+        r"\mathbf{1}_{\{\langle x, y \rangle < 0\}} x",
+    ),
+    "cases by entries": (
+        elementwise(lambda s: sp.Piecewise((s, sp.Abs(s) > a), (0, True)), x), "[x*[Abs(x) > a]]",
+        r"x \mathbf{1}_{\{\left|{x}\right| > a\}}",
+    ),
+    "every fifth": (
+        as_scalar(sp.Piecewise((1, sp.Eq(sp.Mod(t, 5), 0)), (0, True))) * x, "[t mod 5 = 0]*x",
+        r"\mathbf{1}_{\{t \,\mathrm{mod}\, 5 = 0\}} x",
+    ),
+    "remainder": (
+        as_scalar(2 - sp.Mod(t, a * b)) * x, "(2 - (t mod (a*b)))*x",
+        r"\left(2 - \left(t \,\mathrm{mod}\, \left(a b\right)\right)\right) x",
+    ),
+    "floor": (
+        as_scalar(a * sp.floor(t / 2)) * x, "a*floor(t/2)*x", r"a \left\lfloor{\frac{t}{2}}\right\rfloor x",
+    ),
+    "never": (as_scalar(sp.Max(0, sp.sign(t)) * sp.Max(0, -sp.sign(t))) * x + y, "y", "y"),
 }  # fmt: skip
 
 
@@ -91,6 +125,40 @@ def test_pinned(name):
 )  # fmt: skip
 def test_names(name, tex):
     assert symbol_latex(name) == tex and parses(tex)
+
+
+def test_what_is_shown_of_conditions_and_remainders_has_the_same_values():
+    """Random scalars of pieces, remainders and floors; at numbers on the borders of their conditions, too."""
+    rng = random.Random(0)
+    symbols = sp.symbols("u v w", real=True)
+
+    def scalar(depth):
+        if not depth:
+            return rng.choice([*symbols, sp.Integer(rng.randint(-2, 3)), sp.Rational(1, 2)])
+        one, two = scalar(depth - 1), scalar(depth - 1)
+        relation = rng.choice([sp.Lt, sp.Le, sp.Gt, sp.Ge, sp.Eq, sp.Ne])
+        return rng.choice(
+            [one + two, one * two, one - two, sp.floor(one), -sp.ceiling(one), sp.Mod(one, rng.randint(2, 4)),
+             2 - sp.Mod(one, 3), sp.Piecewise((one, relation(two, symbols[2])), (two, True))]
+        )  # fmt: skip
+
+    marked = 0
+    for _ in range(60):
+        given = scalar(3)
+        e = as_scalar(given)
+        shown = readable(e)
+        marked += shown.has(Indicator, Remainder, sp.floor)
+        meant = shown.replace(
+            Indicator,
+            lambda p, r, q: sp.Piecewise((1, sp.Rel(p, q, _RELATIONS[r.name])), (0, True)),
+        ).replace(Remainder, sp.Mod)
+        for _ in range(6):
+            at = {s: sp.Rational(rng.randint(-6, 6), rng.choice([1, 1, 2])) for s in symbols}
+            assert meant.subs(at) == e.subs(at) == given.subs(at), (given, e, shown, at)
+    assert marked > 25
+
+
+_RELATIONS = {"=": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
 def test_scalars_are_named_like_vectors():

@@ -15,6 +15,7 @@ from ..._support.arguments import checked
 from ..._support.errors import NotCarried
 from ..._support.work import TooMuchWork, done, limited, uncounted
 from ...dynamics.algebra.oracles import Oracle
+from ...dynamics.notation.readable import readable
 from ..equality.equivalence import compare_linear
 from ..equality.guarded import compare_guarded
 from ..equality.outputs import compare_outputs
@@ -343,7 +344,7 @@ class _Search:
             )
             said["output"] = f"the output {known}"
         values = {n: v for n, v in values.items() if v != sp.Symbol(n, positive=True)} and values
-        shown = ", ".join(f"{n} = {v}" for n, v in values.items())
+        shown = ", ".join(f"{n} = {readable(v)}" for n, v in values.items())
         parameters = f"with {shown}" if shown else "with the same parameters"
         comma = "" if shown or said else ","
         # the registered parameters are positive, and roots of them are what was solved for

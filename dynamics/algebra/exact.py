@@ -25,7 +25,7 @@ from ..numbers.factors import factors
 from ..numbers.fractions import fraction
 from ..numbers.square_roots import Number, SquareRoots
 from .scalars import FUNCTIONS as KNOWN
-from .scalars import SINGULAR, admitted, as_scalar, is_indicator, nodes, small_powers, vanishes
+from .scalars import SINGULAR, admitted, as_scalar, indicated, nodes, small_powers, vanishes
 
 # Samples of what the canonical form does not decide, and the first of other sizes and signs.
 _TRIED, _NEAR_ONE = 16, 4
@@ -149,7 +149,7 @@ class _Lowering:
             return self._related(e, 2, 1 - self.lower(sp.cos(e.args[0])) ** 2)
         known = e in self._generators
         found = self._generator(e, e)
-        if not known and isinstance(e, (sp.Max, sp.Min, sp.Abs)) and is_indicator(e):
+        if not known and isinstance(e, (sp.Max, sp.Min, sp.Abs)) and indicated(e):
             self.relations.append((found, 2, found))
         return found
 

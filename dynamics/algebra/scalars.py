@@ -51,6 +51,7 @@ _ENTIRE = (
 )  # fmt: skip
 # Of a condition: 1 where it holds, and 1 where it fails.
 Indicators: TypeAlias = tuple[sp.Expr, sp.Expr]
+_LAYERS = 8  # of choices that come up when choices are written otherwise
 _LONGEST = 200  # operations of a condition that is written into quotients
 _ALWAYS = (sp.S.One, sp.S.Zero)
 _AT_ZERO = (sp.exp, sp.sinh, sp.cosh, sp.tan, sp.asin, sp.acos, sp.atanh)  # are finite there
@@ -128,7 +129,13 @@ def by_signs(e: sp.Expr) -> sp.Expr:
     Raises:
         WrongType: for pieces that leave numbers out.
     """
-    return e.replace(_chooses, _chosen) if e.has(*_CHOICES) else e
+    for _ in range(
+        _LAYERS
+    ):  # SymPy takes whole numbers out of what is rounded, and may round the rest down
+        if not e.has(*_CHOICES):
+            break
+        e = e.replace(_chooses, _chosen)
+    return e
 
 
 def _chooses(e: sp.Basic) -> bool:
@@ -233,10 +240,19 @@ def _indicators(condition: sp.Basic, where: Indicators = _ALWAYS) -> Indicators:
     return sp.Max(0, side), sp.Min(1, 1 - side)
 
 
-def is_indicator(e: sp.Expr) -> bool:
-    """Whether a scalar is 0 or 1 whatever the one sign in it is, so that it is its own square."""
-    sides = [s for s in e.atoms(sp.sign) if not e.xreplace({s: sp.S.One}).free_symbols]
-    return any(all(e.xreplace({s: sp.Integer(n)}) in (0, 1) for n in (-1, 0, 1)) for s in sides)
+def indicated(e: sp.Expr) -> tuple[sp.Expr, tuple[int, int, int]] | None:
+    """What has the one sign in a scalar that is 0 or 1 whatever the sign is, and its values for -1, 0 and 1.
+
+    Such a scalar is its own square; None for any other.
+    """
+    for s in e.atoms(sp.sign):
+        if e.xreplace({s: sp.S.One}).free_symbols:
+            continue
+        values = [e.xreplace({s: sp.Integer(n)}) for n in (-1, 0, 1)]
+        if all(v in (0, 1) for v in values):
+            below, at, above = map(int, values)
+            return s.args[0], (below, at, above)
+    return None
 
 
 def _divides(condition: sp.Basic) -> bool:

@@ -42,6 +42,7 @@ from ..algebra.vectors import (
 )
 from ..algebra.windows import Delay, Powers, UnitPlace, pushed
 from .gather import gathered
+from .readable import readable
 
 _GREEK = {
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
@@ -208,13 +209,15 @@ def _scalar(e: sp.Expr, as_latex: bool) -> str:
 
 
 def _doprint(e: sp.Expr, as_latex: bool) -> str:
-    return str((_LATEX if as_latex else _TEXT).doprint(gathered(e)))
+    return str((_LATEX if as_latex else _TEXT).doprint(readable(gathered(e))))
 
 
 def _vector(e: Vector, atom: Any, times: str) -> str:
     as_latex = times == " "
     pieces: list[str] = []
     for a, c in e.terms.items():
+        if (c := readable(c)) == 0:
+            continue
         sign, c = _signed(c)
         body = "" if c == 1 else _doprint(c, as_latex) + times
         if isinstance(c, sp.Add):
@@ -297,7 +300,7 @@ def _text_atom(a: Vector) -> str:
         s: sp.Symbol(text(v) if isinstance(v, Atom) else f"({text(v)})", real=True)
         for s, v in pairs
     }
-    return f"[{_TEXT.doprint(a.body.xreplace(names))}]"
+    return f"[{_TEXT.doprint(readable(a.body.xreplace(names)))}]"
 
 
 _TEXT_OPERATORS = {
@@ -385,7 +388,7 @@ def _latex_atom(a: Vector) -> str:
         s: latex(v) if isinstance(v, VectorSymbol) else rf"\left({latex(v)}\right)"
         for s, v in pairs
     }
-    body = _Latex({"order": "none", "symbol_names": names}).doprint(a.body)
+    body = _Latex({"order": "none", "symbol_names": names}).doprint(readable(a.body))
     bare = not a.body.is_Add and not a.body.could_extract_minus_sign() and a.body not in names
     return body if bare else rf"\left({body}\right)"
 

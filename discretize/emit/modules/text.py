@@ -12,6 +12,8 @@ from ...._support.rendering.brief import capital
 from ....dynamics.algebra.calculus import oracles_in
 from ....dynamics.algebra.vectors import Vector
 from ....dynamics.maps import form_of
+from ....dynamics.notation.readable import readable
+from ....dynamics.notation.show import text as as_text
 from ....dynamics.solves.routes import Solve, inverses, solve_of
 from ...programs.control import Repeat
 from ...programs.substeps import Let
@@ -65,7 +67,8 @@ def description(algorithm: Iteration, target: str, language: str, notes: str = "
     bindings = {**algorithm.where, **algorithm.tuning}
     if bindings:
         shown = ", ".join(
-            f"{s} = {presentable(v)}" for s, v in sorted(bindings.items(), key=lambda i: str(i[0]))
+            f"{s} = {readable(presentable(v))}"
+            for s, v in sorted(bindings.items(), key=lambda i: str(i[0]))
         )
         facts.append(f"Tuning: {shown}.")
     if algorithm.clock is not None:
@@ -86,7 +89,7 @@ def _origin(algorithm: Iteration) -> tuple[str, list[str]]:
         return "System:", str(algorithm.system).splitlines()
     steps = algorithm.scheme.steps
     lets = [s for s in steps if isinstance(s, Let)]
-    rows = [f"{s} <- {e}" for let in lets for s, e in let.assign.items()]
+    rows = [f"{s} <- {as_text(e)}" for let in lets for s, e in let.assign.items()]
     short = len(lets) == len(steps) and max(map(len, rows)) <= 2 * WIDTH
     return (_MAP, rows) if short else ("", [])
 
