@@ -5,11 +5,13 @@ import itertools
 import json
 import pickle
 import random
+from fractions import Fraction
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.integrate
 import sympy as sp
 from random_means import compared
 
@@ -423,3 +425,43 @@ def test_a_radius_below_the_resolution_is_refused(start, radius, words):
 def test_clips_of_zero_and_broken_counts_are_refused(name, given, words):
     with pytest.raises(od.OdescentError, match=words):
         od.named_map(name, **given)
+
+
+def test_means_of_what_a_uniform_sample_decides():
+    """Polynomials on each side of thresholds, against quadrature; a coin of an unknown share, also above one."""
+    rng = random.Random(0)
+    u, q = od.sample("u", law="uniform"), od.parameters("q")
+    for _ in range(25):
+        cuts = sorted(Fraction(rng.randint(-2, 10), 8) for _ in range(rng.randint(1, 3)))
+        pieces = [sum(rng.randint(-3, 3) * u**k for k in range(3)) for _ in range(len(cuts) + 1)]
+        relations = [rng.choice([sp.Lt, sp.Le])(u, sp.Rational(c)) for c in cuts]
+        e = sp.Piecewise(*zip(pieces[:-1], relations, strict=True), (pieces[-1], True))
+        inside = [float(c) for c in cuts if 0 < c < 1]
+        number = sp.lambdify(u, e)
+        wanted = sum(
+            scipy.integrate.quad(number, a, b)[0]
+            for a, b in itertools.pairwise([0.0, *inside, 1.0])
+        )
+        assert float(od.mean(e)) == pytest.approx(wanted, abs=1e-9), e
+        moved = od.mean(sp.Piecewise((pieces[0], u < q), (pieces[1], True)))
+        for share in (0.25, 1.0, 2.5):
+            end = min(share, 1.0)
+            wanted = scipy.integrate.quad(sp.lambdify(u, pieces[0]), 0, end)[0]
+            wanted += scipy.integrate.quad(sp.lambdify(u, pieces[1]), end, 1)[0]
+            assert float(moved.subs(q, share)) == pytest.approx(wanted, abs=1e-9), (e, share)
+
+
+def test_a_coin_has_its_mean_and_variance():
+    """A gradient that is there with probability q, over q: unbiased, with variance (1 - q)/q |g|^2."""
+    q, h, c = od.parameters("q h c")
+    u, r = od.sample("u", law="uniform"), od.sample("r", law="rademacher")
+    kept = sp.Piecewise((1 / q, u < q), (0, True))
+    assert od.mean(kept).subs(q, sp.Rational(1, 3)) == 1
+    flow = od.System({x: -kept * f.grad(x)}, output=x).bind({q: sp.Rational(1, 3)})
+    method = od.Algorithm(flow, od.scheme("explicit_euler"), step=h)
+    assert str(method.consistent_with()) == "x' = -grad f(x)"
+    assert "2*h*(grad f(x) (x) grad f(x))" in str(method.modified_equation(1))
+    assert sp.simplify(od.mean(sp.exp(r * c)) - sp.cosh(c).rewrite(sp.exp)) == 0
+    assert str(od.mean(f.grad(x + h * r * f.grad(x)))) == (
+        "1/2*grad f(x - h*grad f(x)) + 1/2*grad f(x + h*grad f(x))"
+    )

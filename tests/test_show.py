@@ -52,9 +52,9 @@ PINNED = {
     "elementwise sum": (-2 * logistic, "-2*[1 - x]", r"-2 \left(1 - x\right)"),
     "elementwise of a gradient": (
         -elementwise(sp.sign, f.grad(x)), "-[sign(grad f(x))]",
-        r"-\operatorname{sign}{\left(\left(\nabla f(x)\right) \right)}",
+        r"-\operatorname{sign}{\left(\nabla f(x) \right)}",
     ),
-    "elementwise": (ratio, "[x/(eps + sqrt((-x + y)))]", r"\frac{x}{\varepsilon + \sqrt{\left(-x + y\right)}}"),
+    "elementwise": (ratio, "[x/(eps + sqrt(-x + y))]", r"\frac{x}{\varepsilon + \sqrt{-x + y}}"),
     "norm squared, squared": (inner(x, x) ** 2 * x, "|x|**4*x", r"\|x\|^{4} x"),
     "norm": (x / sp.sqrt(inner(x, x)), "1/|x|*x", r"\frac{1}{\|x\|} x"),
     "one root": (sp.sqrt(a) * sp.sqrt(2) / 3 * x, "sqrt(2*a)/3*x", r"\frac{\sqrt{2 a}}{3} x"),
@@ -85,6 +85,14 @@ PINNED = {
     "cases by entries": (
         elementwise(lambda s: sp.Piecewise((s, sp.Abs(s) > a), (0, True)), x), "[x*[Abs(x) > a]]",
         r"x \mathbf{1}_{\{\left|{x}\right| > a\}}",
+    ),
+    "powers and quotients of sums by entries": (
+        elementwise(lambda s, n: s**2 / n + n / s - sp.exp(n), x - y, x + y),
+        "[(x + y)/(x - y) + (x - y)**2/(x + y) - exp(x + y)]",
+        r"\left(\frac{x + y}{x - y} + \frac{\left(x - y\right)^{2}}{x + y} - e^{x + y}\right)",
+    ),
+    "the other half": (
+        (a - a * as_scalar(sp.Piecewise((1, t < 3), (0, True)))) * x, "a*[t >= 3]*x", r"a \mathbf{1}_{\{t \geq 3\}} x",
     ),
     "every fifth": (
         as_scalar(sp.Piecewise((1, sp.Eq(sp.Mod(t, 5), 0)), (0, True))) * x, "[t mod 5 = 0]*x",

@@ -19,6 +19,7 @@ from ..algebra.vectors import ScalarNode
 _RELATIONS = {
     (1, 0, 0): "<", (1, 1, 0): "<=", (0, 1, 0): "=", (1, 0, 1): "!=", (0, 1, 1): ">=", (0, 0, 1): ">",
 }  # fmt: skip
+_FAILS = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "=": "!=", "!=": "="}
 _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _LATEX = {"<=": r"\leq", ">=": r"\geq", "!=": r"\neq"}
 
@@ -29,6 +30,12 @@ class Indicator(sp.Expr):
     precedence = PRECEDENCE["Atom"]
     is_commutative = True
     is_real = True
+
+    @property
+    def otherwise(self) -> Indicator:
+        """1 where this one is 0."""
+        left, relation, right = self.args
+        return Indicator(left, sp.Symbol(_FAILS[relation.name]), right)
 
     def _sympystr(self, printer: Any) -> str:
         left, relation, right = self.args
@@ -67,7 +74,7 @@ def _bare(e: sp.Expr, printer: Any) -> str:
 
 
 def readable(e: sp.Expr) -> sp.Expr:
-    """The same scalar with each indicator in it as a bracket, or as the number that it is everywhere."""
+    """The same scalar with each condition in it as a bracket, and remainders and floors as such."""
     if e.is_Atom or not e.has(sp.sign, sp.ceiling):
         return e
     for times in (1, -1):
@@ -76,7 +83,17 @@ def readable(e: sp.Expr) -> sp.Expr:
     for term in sp.Add.make_args(e):
         if (made := _rounded_down(e, term)) is not None:
             return made
-    return e.func(*[readable(a) for a in e.args])
+    return _other_cases(e.func(*[readable(a) for a in e.args]))
+
+
+def _other_cases(e: sp.Expr) -> sp.Expr:
+    """a - a [c < b] as a [c >= b]."""
+    for term in e.args if e.is_Add else ():
+        for one in (f for f in sp.Mul.make_args(term) if isinstance(f, Indicator)):
+            rest = term / one
+            if -rest in e.args:
+                return _other_cases(e - term + rest - rest * one.otherwise)
+    return e
 
 
 def _length(e: sp.Expr) -> tuple[bool, bool, int]:

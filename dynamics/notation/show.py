@@ -297,10 +297,27 @@ def _text_atom(a: Vector) -> str:
     assert isinstance(a, Elementwise)
     pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
     names = {
-        s: sp.Symbol(text(v) if isinstance(v, Atom) else f"({text(v)})", real=True)
+        s: sp.Symbol(text(v) if isinstance(v, Atom) else f"{_OPEN}{text(v)}{_CLOSE}", real=True)
         for s, v in pairs
     }
-    return f"[{_TEXT.doprint(readable(a.body.xreplace(names)))}]"
+    body = _TEXT.doprint(readable(a.body.xreplace(names)))
+    return f"[{_once(body, _IN_PARENTHESES, '(', ')')}]"
+
+
+# What a function of entries has as an argument stands between these until it is known whether parentheses are there.
+_OPEN, _CLOSE = "\x01", "\x02"
+_IN_PARENTHESES = (re.compile(rf"\({_OPEN}([^{_CLOSE}]*){_CLOSE}\)"), r"(\1)")
+_IN_BRACES = (
+    re.compile(rf"(\\left\(|\{{){_OPEN}([^{_CLOSE}]*){_CLOSE}( \\right\)|\}}(?!\^))"), r"\1\2\3",
+)  # fmt: skip
+
+
+def _once(body: str, known: tuple[re.Pattern[str], str], start: str, end: str) -> str:
+    """A function's text with one pair of parentheses around each argument, those of the function where it has them."""
+    place, kept = known
+    return (
+        place.sub(lambda found: found.expand(kept), body).replace(_OPEN, start).replace(_CLOSE, end)
+    )
 
 
 _TEXT_OPERATORS = {
@@ -385,10 +402,11 @@ def _latex_atom(a: Vector) -> str:
     assert isinstance(a, Elementwise)
     pairs = zip(slots(len(a.arguments)), a.arguments, strict=True)
     names = {
-        s: latex(v) if isinstance(v, VectorSymbol) else rf"\left({latex(v)}\right)"
+        s: latex(v) if isinstance(v, VectorSymbol) else f"{_OPEN}{latex(v)}{_CLOSE}"
         for s, v in pairs
     }
     body = _Latex({"order": "none", "symbol_names": names}).doprint(readable(a.body))
+    body = _once(body, _IN_BRACES, r"\left(", r"\right)")
     bare = not a.body.is_Add and not a.body.could_extract_minus_sign() and a.body not in names
     return body if bare else rf"\left({body}\right)"
 

@@ -46,6 +46,7 @@ from ..algebra.vectors import (
     scalar_calls,
     zero,
 )
+from .closed_form import in_closed_form
 from .contraction import contracted, monomials, product_of
 from .monomials import (
     Bound,
@@ -121,9 +122,6 @@ def _of_scalar(m: sp.Expr, s: Bound) -> sp.Expr:
 
 
 def _of_vector(m: sp.Expr, a: Atom, s: Bound) -> Vector:
-    if s not in symbols_of(m) | symbols_of(a):
-        plain: Vector = a * m
-        return plain
     if s not in symbols_of(a):
         scaled: Vector = a * _of_scalar(m, s)
         return scaled
@@ -256,9 +254,8 @@ def _taken_out(m: sp.Expr, a: Atom, s: Bound) -> Vector | None:
             with contextlib.suppress(NotCarried):
                 if (found := operator_on(a.left, fixed)) is not None:
                     return apply(found[0], inside(outer(found[1], a.right)))
-            with contextlib.suppress(
-                NotCarried
-            ):  # such as an operator whose transpose is not known
+            # the transpose of an operator may not be known
+            with contextlib.suppress(NotCarried):
                 if (found := operator_on(a.right, fixed)) is not None:
                     return apply(inside(outer(a.left, found[1])), transpose(found[0]))
     if isinstance(a, MeanVector):  # the mean over both, in the other order
@@ -322,6 +319,8 @@ def _depth(e: Expr) -> int:
 
 def _opaque(e: Any, s: Bound) -> Any:
     """E of a term, its sample renamed to a bound variable; second moments are those of every law."""
+    if (closed := in_closed_form(e, s)) is not None:
+        return closed
     law = s.law_name
     if isinstance(s, VectorSample):
         one = degree_of_scalar(e, s) if not isinstance(e, Vector) else degree_of_term(e, s)
