@@ -338,7 +338,8 @@ def _misfits(hint: Any, value: Any) -> list[tuple[str, Any]]:
             continue
         if len(inner) != 1 + whole:
             return []
-        parts = [(inner[-1], v) for v in (value.values() if whole else value)]
+        entries = value.values() if whole and isinstance(value, dict) else value
+        parts = [(inner[-1], v) for v in entries]
         parts += [(inner[0], k) for k in value] if whole else []
         wrong = [(_words(h), v) for h, v in parts if not _fits(h, v)]
         wrong += [w for h, v in parts if whole and not wrong for w in _misfits(h, v)]
