@@ -135,3 +135,19 @@ def test_steps_are_not_counted_by_the_name_of_a_parameter() -> None:
         spring = od.System({"force": {v: -f.grad(x) - stiffness * x}, "velocity": {x: v}})
         scheme = od.scheme("semi_implicit_euler", order=("v", "x"))
         assert f"for {counter} = 0, 1, 2, ..." in str(od.Algorithm(spring, scheme, step=h))
+
+
+def test_a_program_reads_as_people_write_steps():
+    """Powers of decay rates, plain terms first, and no method that ends a line with what it begins at."""
+    adam = str(od.algorithm("adam")).splitlines()
+    assert "    m_1 = beta1*m + (1 - beta1)*g" in adam
+    assert (
+        "    x_1 = x - h*[m_1/((1 - beta1**(1 + k))*(eps + sqrt(v_1/(1 - beta2**(1 + k)))))]"
+        in adam
+    )
+    assert "    x_1 = x - 1/L*g" in str(od.algorithm("gradient_descent")).splitlines()
+    assert "batch f(x - h/2*g; u1)" in str(od.algorithm("federated_averaging"))
+    late = re.compile(r"= -.* \+ \w+$")
+    for name in od.algorithms():
+        lines = str(od.algorithm(name)).splitlines()
+        assert not [line for line in lines if late.search(line)], name

@@ -22,6 +22,7 @@ from ...dynamics.notation.show import latex, symbol_latex, text
 from ...dynamics.notation.unicode import pretty, unlatex
 from ...dynamics.vector_fields.block import start
 from ..emit.backends.latex import latex as algorithm_latex
+from ..emit.lowering.coefficients import presented
 from ..programs.program import (
     Assign,
     Choose,
@@ -98,7 +99,7 @@ def _branch_lines(branch: StraightLine) -> list[str]:
 
 def _given(names: Sequence[Symbol], values: Sequence[Expr], sign: str) -> list[str]:
     """Names that get a value, each as text."""
-    return [f"{s}{sign}{text(e)}" for s, e in zip(names, values, strict=True) if s != e]
+    return [f"{s}{sign}{_shown(e)}" for s, e in zip(names, values, strict=True) if s != e]
 
 
 def instruction_text(i: Plain) -> str:
@@ -109,26 +110,32 @@ def instruction_text(i: Plain) -> str:
     if isinstance(i, Count):
         return f"{i.target.name} ~ Poisson({text(i.mean)})" + (", one for all" if i.common else "")
     if isinstance(i, Assign):
-        return f"{i.target} = {text(i.value)}"
+        return f"{i.target} = {_shown(i.value)}"
     if isinstance(i, SweepCoordinates):
         return _sweep_text(i)
-    where = text(i.point)
+    if i.oracle.args:
+        return f"{i.target.name} = {text(i.as_call())}"
+    where, implicit = _shown(i.point), ""
     if i.implicit != 0:
         sign = "-" if i.implicit.could_extract_minus_sign() else "+"
         where += f" {sign} {text(abs_sign(i.implicit))}*{i.target.name}"
-        shown = text(replace(i, point=VectorSymbol("POINT")).as_call()).replace("POINT", where)
-        return f"{i.target.name} = {shown}  (implicit)"
-    return f"{i.target.name} = {text(i.as_call())}"
+        implicit = "  (implicit)"
+    shown = text(replace(i, point=VectorSymbol("POINT")).as_call()).replace("POINT", where)
+    return f"{i.target.name} = {shown}{implicit}"
+
+
+def _shown(e: Expr) -> str:
+    return text(presented(e))
 
 
 def _sweep_text(i: SweepCoordinates) -> str:
     """A sweep as one line: the coordinates' order, their rate, and where it is read."""
     order = "n, ..., 1" if i.backward else "1, ..., n"
-    rate = text(i.slope).replace(i.moving.name, i.target.name)
+    rate = _shown(i.slope).replace(i.moving.name, i.target.name)
     where = {0: "before it moves", 1: "after it moved"}.get(i.implicit, "at both ends, halved")
     where = "by difference quotients" if i.quotient else where
     return (
-        f"{i.target.name} = {text(i.start)} swept over coordinates {order}: each by {text(i.duration)} times that "
+        f"{i.target.name} = {_shown(i.start)} swept over coordinates {order}: each by {text(i.duration)} times that "
         f"of {rate}, {where}"
     )
 
@@ -145,7 +152,7 @@ def program_text(program: Program) -> str:
     taken = any(p.name == "k" and not p.is_integer for p in program.parameters)
     lines += [f"for {'n' if taken else 'k'} = 0, 1, 2, ..."]
     lines += ["    " + line for i in program.instructions for line in instruction_lines(i)]
-    moved = [(str(s), text(e)) for s, e in program.next.items() if text(e) != str(s)]
+    moved = [(str(s), _shown(e)) for s, e in program.next.items() if text(e) != str(s)]
     lines += [f"    {name} <- {value}" for name, value in moved]
     lines += [f"output: {text(program.outputs['x'])}"]
     return "\n".join(lines)

@@ -74,8 +74,8 @@ def _bare(e: sp.Expr, printer: Any) -> str:
 
 
 def readable(e: sp.Expr) -> sp.Expr:
-    """The same scalar with each condition in it as a bracket, and remainders and floors as such."""
-    if e.is_Atom or not e.has(sp.sign, sp.ceiling):
+    """The same scalar with each condition in it as a bracket, remainders and floors, and 1 - exp(-a) as such."""
+    if e.is_Atom or not e.has(sp.sign, sp.ceiling, sp.exp):
         return e
     for times in (1, -1):
         if (found := indicated(times * e)) is not None:
@@ -83,7 +83,23 @@ def readable(e: sp.Expr) -> sp.Expr:
     for term in sp.Add.make_args(e):
         if (made := _rounded_down(e, term)) is not None:
             return made
-    return _other_cases(e.func(*[readable(a) for a in e.args]))
+    return _with_fewer_exponentials(_other_cases(e.func(*[readable(a) for a in e.args])))
+
+
+def _with_fewer_exponentials(e: sp.Expr) -> sp.Expr:
+    """exp(-a) (exp(a) - 1) as 1 - exp(-a), also under a root."""
+    if not (e.is_Mul and e.has(sp.exp)):
+        return e
+    found = [e]
+    for outer in (f for f in e.args if isinstance(f, sp.exp)):
+        for other in e.args:
+            base, power = other.as_base_exp()
+            if base.is_Add and base.has(sp.exp) and power.is_Rational:
+                within = sp.exp(outer.args[0] / power)  # it is positive
+                made = sp.Add(*(t * within for t in base.args)) ** power
+                found.append(sp.Mul(*(f for f in e.args if f not in (outer, other)), made))
+    least = min(found, key=lambda m: int(m.count_ops()))
+    return e if least == e else _with_fewer_exponentials(least)
 
 
 def _other_cases(e: sp.Expr) -> sp.Expr:

@@ -15,7 +15,6 @@ import sympy as sp
 
 from ....dynamics.algebra.calculus import Symbol, renamed, substitute, symbols_of
 from ....dynamics.algebra.oracles import Oracle
-from ....dynamics.algebra.products import Elementwise
 from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol, zero
 from ....dynamics.notation.show import latex as show
 from ....dynamics.notation.show import symbol_latex
@@ -33,10 +32,9 @@ from ...programs.program import (
     SweepCoordinates,
 )
 from ..backend import POWERS, Backend
-from ..lowering.coefficients import in_order, presentable
+from ..lowering.coefficients import in_order, in_reading_order, presentable, presented
 from ..lowering.lower import solve_implicit
 from ..lowering.names import version
-from ..lowering.writer import presentable_body
 from ..modules.text import description, heading
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ class _Step:
 
     def show(self, e: Expr) -> str:
         """An expression with the step numbers on its symbols."""
-        e = _presentable(e)
+        e = presented(e)
         marks: dict[str, str] = {}
         swaps: dict[Symbol, Expr] = {}
         for s in sorted(symbols_of(e), key=lambda s: s.name):
@@ -81,7 +79,7 @@ class _Step:
                 marks[symbol_latex(mark)] = self.names[s.name]
                 swaps[s] = renamed(s, mark)
         done = substitute(e, swaps)
-        text = show(_in_order(done) if isinstance(done, Vector) else done)
+        text = show(in_reading_order(done))
 
         def named(found: re.Match[str]) -> str:
             name, power = marks[found[1]], found[2]
@@ -201,24 +199,6 @@ class _Step:
         else:
             head = i.oracle.latex(of, ", ".join(map(self.show, i.parameters)))
         return f"{head}({point}){along}"
-
-
-def _presentable(e: Expr) -> Expr:
-    """Coefficients and element-wise bodies in readable forms."""
-    if not isinstance(e, Vector):
-        return presentable(e)
-    terms: list[tuple[Vector, sp.Expr]] = []
-    for a, c in e.terms.items():
-        if isinstance(a, Elementwise):
-            a = Elementwise(presentable_body(a.body), a.arguments)
-        terms.append((a, presentable(c)))
-    return Vector.of(terms)  # type: ignore[arg-type]
-
-
-def _in_order(v: Vector) -> Vector:
-    """Plain terms first, then added ones, then subtracted ones."""
-    ordered = sorted(v.terms.items(), key=lambda i: (i[1] != 1, i[1].could_extract_minus_sign()))
-    return Vector(dict(ordered)) if len(ordered) > 1 else v
 
 
 def _letters(n: int) -> str:

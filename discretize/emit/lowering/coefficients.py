@@ -14,7 +14,8 @@ from typing import Any
 import sympy as sp
 
 from ....dynamics.algebra.exact import canonical
-from ....dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol
+from ....dynamics.algebra.products import Elementwise
+from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
 from ....dynamics.numbers.factors import in_factors
 from ..accuracy.cancellation import accurate, at_zero
 from ..accuracy.power_series import PowerSeries
@@ -48,6 +49,31 @@ def presentable(e: sp.Expr) -> sp.Expr:
     back = {t: s ** sp.Rational(1, roots[s]) for s, t in stand_in.items()}
     candidates = [in_factors(lifted).xreplace(back), canonical(e), e]
     return min(candidates, key=lambda c: (sp.count_ops(c), candidates.index(c)))
+
+
+def presentable_body(body: sp.Expr) -> sp.Expr:
+    """An element-wise body as it was written, exponentials of logarithms apart."""
+    return body.replace(lambda n: isinstance(n, sp.exp), presentable)
+
+
+def presented(e: Expr) -> Expr:
+    """A vector or scalar with its coefficients and functions of entries in readable forms, in reading order."""
+    if not isinstance(e, Vector):
+        return presentable(e)
+    terms: list[tuple[Vector, sp.Expr]] = []
+    for a, c in e.terms.items():
+        if isinstance(a, Elementwise):
+            a = Elementwise(presentable_body(a.body), a.arguments)
+        terms.append((a, presentable(c)))
+    return in_reading_order(Vector.of(terms))  # type: ignore[arg-type]
+
+
+def in_reading_order(e: Expr) -> Expr:
+    """Of a vector plain terms first, then added ones, then subtracted ones."""
+    if not isinstance(e, Vector) or len(e.terms) < 2:
+        return e
+    ordered = sorted(e.terms.items(), key=lambda i: (i[1] != 1, i[1].could_extract_minus_sign()))
+    return Vector(dict(ordered))
 
 
 def _exponential(e: sp.Expr) -> sp.Expr:

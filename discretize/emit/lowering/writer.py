@@ -42,7 +42,7 @@ from ..accuracy.cancellation import accurate_step, less_one
 from ..printing.language import JNP
 from ..printing.lines import WIDTH, width
 from ..printing.printer import Printer, ones_like
-from .coefficients import Coefficients, minus, negative, presentable, stem
+from .coefficients import Coefficients, minus, negative, presentable, presentable_body, stem
 from .guarding import GuardWriter
 from .parts import _hint, _part, _size, _without
 from .statements import (
@@ -477,8 +477,3 @@ class Writer(GuardWriter):
 def _scalar(name: str, nonnegative: bool | None) -> sp.Symbol:
     """The symbol of a scalar, with what is known of its sign."""
     return sp.Symbol(name, **({"nonnegative": True} if nonnegative else {"real": True}))
-
-
-def presentable_body(body: sp.Expr) -> sp.Expr:
-    """An element-wise body as it was written, exponentials of logarithms apart."""
-    return body.replace(lambda n: isinstance(n, sp.exp), presentable)

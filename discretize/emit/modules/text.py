@@ -17,7 +17,7 @@ from ....dynamics.notation.show import text as as_text
 from ....dynamics.solves.routes import Solve, inverses, solve_of
 from ...programs.control import Repeat
 from ...programs.substeps import Let
-from ..lowering.coefficients import presentable
+from ..lowering.coefficients import presentable, presented
 from ..lowering.statements import Lowered, Routine
 from ..printing.language import Syntax
 from ..printing.lines import WIDTH, paragraph, width
@@ -89,7 +89,7 @@ def _origin(algorithm: Iteration) -> tuple[str, list[str]]:
         return "System:", str(algorithm.system).splitlines()
     steps = algorithm.scheme.steps
     lets = [s for s in steps if isinstance(s, Let)]
-    rows = [f"{s} <- {as_text(e)}" for let in lets for s, e in let.assign.items()]
+    rows = [f"{s} <- {as_text(presented(e))}" for let in lets for s, e in let.assign.items()]
     short = len(lets) == len(steps) and max(map(len, rows)) <= 2 * WIDTH
     return (_MAP, rows) if short else ("", [])
 
