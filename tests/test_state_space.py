@@ -278,3 +278,19 @@ def test_resolvent_of_matrices_with_roots_and_fractions(entries: list[int], n: i
         assert (inverted.xreplace(values) - number.inv()).applyfunc(sp.nsimplify).is_zero_matrix
     elif inverted is None:
         assert number.det() == 0
+
+
+def test_it_is_shown_as_two_equations_with_their_matrices():
+    shown = od.algorithm("nesterov_sc").state_space()
+    assert str(shown).splitlines() == [
+        "s+ = A s + B u, y = C s + D u, where s = (psi, y) and u = (grad f) at y",
+        "     A = [(sqrt(L) - sqrt(mu))/(sqrt(L) + sqrt(mu))  0]",
+        "         [(sqrt(L) - sqrt(mu))/(L + sqrt(L*mu))      1]",
+        "     B = [-(sqrt(L) - sqrt(mu))/(L + sqrt(L*mu))]",
+        "         [-2/(L + sqrt(L*mu))                   ]",
+        "     C = [0  1]",
+        "     D = [0]",
+        "output = [-1/sqrt(L)  1]",
+    ]
+    assert r"\begin{pmatrix} 0 & 1 \end{pmatrix}\, s" in shown.latex()
+    assert shown._repr_latex_().startswith("$$")

@@ -25,6 +25,8 @@ from ...dynamics.algebra.vectors import (
     call,
     zero,
 )
+from ...dynamics.notation.show import latex, text
+from ...dynamics.numbers.factors import in_factors
 from ...dynamics.vector_fields.block import start
 from ..programs.program import Assign, CallOracle, Instruction, Program, renamed
 from .matrices import System, inverse, transfer
@@ -74,6 +76,20 @@ class StateSpace(Rendered):
     def system(self) -> System:
         """The transfer matrices from oracle results to points."""
         return self.A, self.B, self.C, self.D
+
+    def __str__(self) -> str:
+        states, inputs = (
+            ", ".join(names) for names in (self.states, [o.text for o in self.inputs])
+        )
+        head = f"s+ = A s + B u, y = C s + D u, where s = ({states}) and u = ({inputs}) at y"
+        parts = {"A": self.A, "B": self.B, "C": self.C, "D": self.D, "output": self.output}
+        return "\n".join([head, *(_rows(n, m) for n, m in parts.items() if m is not None)])
+
+    def latex(self) -> str:
+        """The two equations, with their matrices (needs amsmath)."""
+        A, B, C, D = (_matrix_latex(m) for m in self.system)
+        lines = [f"s^+ &= {A}\\, s + {B}\\, u", f"y &= {C}\\, s + {D}\\, u"]
+        return "\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}"
 
     def transfer(self) -> sp.Matrix:
         """The transfer matrix C (z I - A)^-1 B + D: cancelled fractions in z and the parameters."""
@@ -420,3 +436,19 @@ def _substituted(atom: Atom, rule: Mapping[sp.Symbol, sp.Expr]) -> Atom:
 
     moved = atom.rebuild(change)
     return moved.canonical_atom() if isinstance(moved, Atom) else atom
+
+
+def _rows(name: str, matrix: sp.Matrix) -> str:
+    """A matrix as lines of text, its columns below one another."""
+    entries = [[text(in_factors(e)) for e in row] for row in matrix.tolist()]
+    widths = [max(map(len, column)) for column in zip(*entries, strict=True)]
+    rows = ["  ".join(e.ljust(w) for e, w in zip(row, widths, strict=True)) for row in entries]
+    return "\n".join(
+        f"{name if i == 0 else '':>6} {'=' if i == 0 else ' '} [{row}]"
+        for i, row in enumerate(rows)
+    )
+
+
+def _matrix_latex(matrix: sp.Matrix) -> str:
+    rows = " \\\\ ".join(" & ".join(latex(in_factors(e)) for e in row) for row in matrix.tolist())
+    return rf"\begin{{pmatrix}} {rows} \end{{pmatrix}}"

@@ -80,7 +80,7 @@ def readable(e: sp.Expr) -> sp.Expr:
     for times in (1, -1):
         if (found := indicated(times * e)) is not None:
             return times * _bracket(*found)
-    for term in sp.Add.make_args(e):
+    for term in sp.Add.make_args(e) if e.has(sp.ceiling) else ():
         if (made := _rounded_down(e, term)) is not None:
             return made
     return _with_fewer_exponentials(_other_cases(e.func(*[readable(a) for a in e.args])))
