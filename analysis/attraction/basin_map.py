@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Int, Key
 
 from ..._support.errors import NotCarried, OdescentError, check_choice, unknown
 from ..._support.numbers import check_whole
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
@@ -81,7 +81,9 @@ class Basins(Rendered):
 
     def __str__(self) -> str:
         where = "random starts" if self.sampled else f"a grid over {', '.join(self.axes)}"
-        return f"{self.name}: basins of {self.labels.size} points, {where}\n{self.table()}"
+        return (
+            f"{self.name}: basins of {quantity(self.labels.size, 'point')}, {where}\n{self.table()}"
+        )
 
     @property
     def unresolved(self) -> float:

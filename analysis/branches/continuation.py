@@ -13,7 +13,7 @@ import numpy as np
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole, real
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
@@ -62,7 +62,9 @@ class Continuation(Rendered):
         rows = [f"{self.name}: branches against {self.parameter} in [{low:.6g}, {high:.6g}]"]
         for i, b in enumerate(self.branches, 1):
             share = int(b.stable.sum())
-            rows.append(f"  branch {i}: {b.kind}, {len(b.values)} points, {share} of them stable")
+            rows.append(
+                f"  branch {i}: {b.kind}, {quantity(len(b.values), 'point')}, {share} of them stable"
+            )
             for s in b.special:
                 shown = f" ({s.remark})" if s.remark else ""
                 if s.coefficient is not None:

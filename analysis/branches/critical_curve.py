@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import real
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from . import normal_forms
@@ -71,7 +71,7 @@ class CriticalCurve(Rendered):
     def __str__(self) -> str:
         p, q = self.parameters
         n = len(self.values)
-        rows = [f"{self.name}: {self.kind} curve in ({p}, {q}), {n} point{'s' * (n != 1)}"]
+        rows = [f"{self.name}: {self.kind} curve in ({p}, {q}), {quantity(n, 'point')}"]
         for s in self.special:
             rows.append(f"  {p} = {s.values[0]:.12g}, {q} = {s.values[1]:.12g}  {s.kind}")
         rows += [f"  ends: {said}" for said in dict.fromkeys(self.ends)]

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 
 from ..._support.errors import NotCarried, OdescentError, expected
 from ..._support.numbers import check_whole, reals
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
@@ -65,7 +65,7 @@ class Lyapunov(Rendered):
             values, n = self.exponents.shape
             lost = int(np.isnan(self.exponents[:, 0]).sum())
             return (
-                f"{self.name}: {n} Lyapunov exponent{'s' * (n > 1)} at {values} values of "
+                f"{self.name}: {quantity(n, 'Lyapunov exponent')} at {values} values of "
                 f"{', '.join(self.parameters)}; chaotic at {int(self.chaotic.sum())}, diverging at {lost}"
             )
         rows = zip(self.exponents, self.low, self.high, strict=True)

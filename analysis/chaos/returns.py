@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.numbers import check_whole, real
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
@@ -57,7 +57,7 @@ class Cobweb(Rendered):
     def __str__(self) -> str:
         times = "" if self.power == 1 else f", {self.power} times"
         rows = [
-            f"{self.name}{times}: an orbit of {len(self.orbit) - 1} steps from {self.orbit[0]:.6g}"
+            f"{self.name}{times}: an orbit of {quantity(len(self.orbit) - 1, 'step')} from {self.orbit[0]:.6g}"
         ]
         for at, slope in self.fixed[:_LONG].tolist():
             grows = abs(slope) - 1
@@ -103,8 +103,8 @@ class Recurrences(Rendered):
 
     def __str__(self) -> str:
         return (
-            f"{self.name}: {len(self.t)} states, near within {self.distance:.4g}: recurrence rate {self.rate:.4g}, "
-            f"determinism {self.determinism:.4g}, longest line {self.longest}"
+            f"{self.name}: {quantity(len(self.t), 'state')}, near within {self.distance:.4g}: "
+            f"recurrence rate {self.rate:.4g}, determinism {self.determinism:.4g}, longest line {self.longest}"
         )
 
     def plot(self, ax: Axes | None = None) -> Axes:

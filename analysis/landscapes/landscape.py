@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..._support.arguments import checked
+from ..._support.rendering.brief import quantity
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ..._support.style import titled
@@ -164,7 +165,7 @@ class Landscape(Moving):
 
     def __str__(self) -> str:
         count = len(self.critical_points)
-        points = f"{count} critical point{'s' * (count != 1)} of f"
+        points = f"{quantity(count, 'critical point')} of f"
         flat = sum(p.kind == "degenerate" for p in self.critical_points)
         if flat >= _CONTINUUM:
             points += f", {flat} of them degenerate, as those of a continuum are"

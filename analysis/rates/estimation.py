@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import check_whole
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.rendered import Rendered
 from ...dynamics.flows.starts import starting_point
 from ...dynamics.vector_fields.estimates import Estimate, Supposition
@@ -61,7 +61,7 @@ class EstimatedConstants(Rendered):
         least = float(self.least.min()) / self.safety
         mu = least if least > _NEGATIVE * self.greatest.max() else 0.0
         greatest = self.safety * float(self.greatest.max())
-        return Supposition(mu, greatest, f"{len(self.steps)} points", self.convex)
+        return Supposition(mu, greatest, quantity(len(self.steps), "point"), self.convex)
 
     @property
     def mu(self) -> float:
@@ -92,7 +92,8 @@ class EstimatedConstants(Rendered):
         return found[check_choice("estimated constant called", str(name), found)]
 
     def __str__(self) -> str:
-        head = f"curvature of {self.fun.name} at {len(self.steps)} points of {self.along} ({self.eigenvalues})"
+        points = quantity(len(self.steps), "point")
+        head = f"curvature of {self.fun.name} at {points} of {self.along} ({self.eigenvalues})"
         rows = [f"{'step':>8} {'least':>12} {'greatest':>12}"]
         parts = zip(self.steps, self.least, self.greatest, strict=True)
         rows += [f"{k:>8} {a:>12.4g} {b:>12.4g}" for k, a, b in parts]

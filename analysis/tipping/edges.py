@@ -15,6 +15,7 @@ from jaxtyping import Complex, Float
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
+from ..._support.rendering.brief import quantity
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective
 from ...dynamics.flows.stepper import PointStepper, iterate
@@ -57,11 +58,7 @@ class EdgeState(Rendered):
 
     def __str__(self) -> str:
         x = np.array2string(self.points[-1], precision=8)
-        grows = (
-            f", {self.unstable} growing direction{'s' * (self.unstable != 1)}"
-            if self.eigenvalues.size
-            else ""
-        )
+        grows = f", {quantity(self.unstable, 'growing direction')}" if self.eigenvalues.size else ""
         return f"{self.name}: the edge between {self.between[0]} and {self.between[1]} is {self.kind} at {x}{grows}"
 
 

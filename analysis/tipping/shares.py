@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import quantity
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ..attraction.attractors import Attractor
@@ -40,7 +41,7 @@ class FollowedAttractor(Rendered):
 
     def __str__(self) -> str:
         there = sum(a is not None for a in self.at)
-        return f"{self.label}, at {there} of {len(self.at)} values"
+        return f"{self.label}, at {there} of {quantity(len(self.at), 'value')}"
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ class BasinShares(Rendered):
         n, of = self.labels.shape
         rows = [
             f"{self.name}: shares of basins at {n} values of {self.parameter} in "
-            f"[{self.values.min():.6g}, {self.values.max():.6g}], {of} random starts"
+            f"[{self.values.min():.6g}, {self.values.max():.6g}], {quantity(of, 'random start')}"
         ]
         if self.after is not None:
             rows.append(f"  in the basins of the gradient flow after {self.after} steps with noise")

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 import sympy as sp
 
+from ..._support.rendering.brief import quantity
 from ...dynamics.algebra.calculus import vanishes
 from ...dynamics.algebra.vectors import Atom, Call, Vector
 from ...dynamics.vector_fields.system import L, mu
@@ -228,7 +229,7 @@ def _impulse_refutes(pair: _Pair, order: Sequence[int], found: Found) -> Equival
         (s.made[i][0][0] + k * s.every, s.made[i][0][1]) for s in (mine, theirs)
     )  # of the program's steps
     witness = Witness(values, 0, (mine.made[j], theirs.made[j]), (points[0], points[1]), results)
-    later = f"{k} step{'s' * (k != 1)} later" if k else "of the same step"
+    later = f"{quantity(k, 'step')} later" if k else "of the same step"
     return Equivalence(
         "refuted",
         f"the weight of a call's answer in a point {later} differs: {witness}.",

@@ -13,6 +13,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import NotCarried
+from ..._support.rendering.brief import quantity
 from ..._support.work import TooMuchWork, done, limited, uncounted
 from ...dynamics.algebra.oracles import Oracle
 from ...dynamics.notation.readable import readable
@@ -239,7 +240,7 @@ class _Search:
             elif not isinstance(known.form, TimeVarying) and not isinstance(
                 self.target, TimeVarying
             ):
-                said = f"its oracle answers arrive {d} step{'s' * (d > 1)} later"
+                said = f"its oracle answers arrive {quantity(d, 'step')} later"
                 self._both(name, known, known.form.delayed(d), {"delay": said})
 
     def _several(self, name: str, known: Known, times: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 
+from ..._support.rendering.brief import quantity
 from ..._support.rendering.mathml import FONTS, mathml
 from ...dynamics.flows.system import System
 from ...dynamics.notation.line_breaks import broken, terms, width
@@ -120,7 +121,7 @@ def _step(number: int, step: Step) -> str:
     badge = f" <span class=kind>{_escape(label)}</span>" if label else ""
     count = len(step.equations)
     if step.verified:
-        status = f"<span class=ok>✓ {count} residual{'s' * (count > 1)} identically zero</span>"
+        status = f"<span class=ok>✓ {quantity(count, 'residual')} identically zero</span>"
     else:
         status = f"<span class=bad>not verified: residual {_escape(text(step.residual))}</span>"
     notes = [

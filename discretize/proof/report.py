@@ -12,7 +12,7 @@ from typing import Any
 
 import sympy as sp
 
-from ..._support.rendering.brief import capital
+from ..._support.rendering.brief import capital, quantity
 from ...dynamics.algebra.calculus import Symbol
 from ...dynamics.algebra.vectors import Expr, VectorSymbol
 from ...dynamics.notation.line_breaks import broken as line_broken
@@ -176,7 +176,7 @@ def derivation_text(d: Path, width: int = 96) -> str:
             unlatex(step.statement), width - 3, initial_indent="   ", subsequent_indent="   "
         )
         lines += _claims(step, width)
-        status = f"✓ {len(step.equations)} residual{'s' * (len(step.equations) > 1)} zero"
+        status = f"✓ {quantity(len(step.equations), 'residual')} zero"
         if not step.verified:
             status = f"NOT VERIFIED: residual {pretty(text(step.residual))}"
         assumed = f"assumes {unlatex(step.assumes)}" if step.assumes else ""

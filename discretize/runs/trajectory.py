@@ -12,7 +12,7 @@ import numpy as np
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 
@@ -116,7 +116,7 @@ class Trajectory(Rendered):
         one = self.prefix()
         if isinstance(one.diverged_at, int):
             return f"diverged at step {one.diverged_at}"
-        after = f"after {one.steps} step{'s' * (one.steps != 1)}"
+        after = f"after {quantity(one.steps, 'step')}"
         return f"stopped by {one.stopped} {after}" if one.stopped else f"ended {after}"
 
     def prefix(self) -> Trajectory:

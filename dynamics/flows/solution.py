@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ..evaluation.evaluate import evaluate, initial_state, oracles_of, vector_field
@@ -53,7 +53,7 @@ class Solution(Rendered):
     def __str__(self) -> str:
         accepted, rejected = self.steps
         rows = {"x": self.x, **{f"states[{n!r}]": s for n, s in self.states.items()}}
-        said = f"t from {self.t[0]:.6g} to {self.t[-1]:.6g}, {accepted} steps ({rejected} rejected)"
+        said = f"t from {self.t[0]:.6g} to {self.t[-1]:.6g}, {quantity(accepted, 'step')} ({rejected} rejected)"
         if self.stopped:
             said += f"; stopped by {self.stopped}"
         return "\n".join([said, *(f"  {n}: {short(a)}" for n, a in rows.items())])

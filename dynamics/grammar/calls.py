@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import quantity
 from ..algebra.direct_sums import point_of
 from ..algebra.operators import METHODS, as_operator
 from ..algebra.oracles import Oracle
@@ -124,7 +125,7 @@ def _function(self: Evaluator, node: Any, token: Token) -> Value:
     count = 2 if token in _OF_TWO else 1
     if len(given) != count:
         raise self.source.error(
-            f"{token} takes {count} argument{'s' * (count != 1)}, not {len(given)}.", token
+            f"{token} takes {quantity(count, 'argument')}, not {len(given)}.", token
         )
     values = [self(child) for child in given]
     for child, value in zip(given, values, strict=True):
@@ -189,7 +190,7 @@ def _vectors(self: Evaluator, node: Any, what: str, given: list[Any], count: int
     """The arguments as vectors; inside each(...) they are whole vectors too."""
     if len(given) != count:
         raise self.source.error(
-            f"{what} takes {count} argument{'s' * (count != 1)}, not {len(given)}.", node
+            f"{what} takes {quantity(count, 'argument')}, not {len(given)}.", node
         )
     with self.each(None):
         values = [self(child) for child in given]
@@ -336,7 +337,7 @@ def _gradient(self: Evaluator, node: Any) -> Value:
             rule = {"objective": "D2 to D9, with a direction fewer than the order"}.get(
                 kind, "D to D8, with a direction per order"
             )
-            said = f"{head} {token} has {along} direction{'s' * (along != 1)}"
+            said = f"{head} {token} has {quantity(along, 'direction')}"
             raise self.source.error(f"{said}; for this {kind} write {rule}.", token)
     elif kind != "objective":
         raise self.source.error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -148,7 +149,7 @@ class Estimator(Rendered):
             f"bias: {text(self.bias)}",
             f"covariance: {text(self.covariance)}",
             f"second moment: {text(self.second_moment)}",
-            "cost: " + ", ".join(f"{n} {name}" for name, n in self.cost.items()),
+            "cost: " + ", ".join(f"{n} {_named(name, n)}" for name, n in self.cost.items()),
         ]
         return "\n".join(rows)
 
@@ -160,6 +161,11 @@ class Estimator(Rendered):
             rf"\mathbb{{E}} |e|^2 &= {latex(self.second_moment)}",
         ]
         return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+
+def _named(cost: str, number: Any) -> str:
+    """A cost's name, which is plural."""
+    return re.sub(r"s\b", "", cost) if number == 1 else cost
 
 
 def _asked_for(c: Call) -> str:

@@ -10,6 +10,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError, check_choice, expected
+from ..._support.rendering.brief import quantity
 from ..._support.rendering.rendered import Rendered
 from ..algebra.direct_sums import point_of
 from ..algebra.operators import jacobian
@@ -267,7 +268,7 @@ class Objective(Rendered):
         if len(x) != wanted:
             names = f" ({', '.join(self.args)})" if self.args else ""
             raise OdescentError(
-                f"{self.name} takes {wanted} argument{'s' * (wanted > 1)}{names}, not {len(x)}."
+                f"{self.name} takes {quantity(wanted, 'argument')}{names}, not {len(x)}."
             )
         for p in x:
             parts = p if isinstance(p, (list, tuple)) else (p,)

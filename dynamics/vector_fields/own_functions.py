@@ -10,6 +10,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from ..._support.errors import OdescentError, listed
+from ..._support.rendering.brief import quantity
 
 _RULES = ("custom_jvp_call", "custom_vjp_call")
 
@@ -160,7 +161,7 @@ def check_real(fun: Callable[[Any], Any], name: str, arguments: Any) -> None:
         if alone:
             what = f"an array of shape {out[0].shape}"
         else:
-            what = f"{len(out)} value{'s' * (len(out) != 1)} in an object of type {type(shape).__name__}"
+            what = f"{quantity(len(out), 'value')} in an object of type {type(shape).__name__}"
         if alone and out[0].shape == ():
             what = f"a value of type {out[0].dtype}"
         raise OdescentError(f"{name} must return one real number, but it returns {what}.")

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import quantity
 from ..._support.rendering.rendered import Rendered
 from ..tasks.rows import count
 from .subjects import Subject, subject
@@ -74,7 +75,7 @@ class FixedMesh(Rendered):
         n = len(self.times) - 1
         cost = "" if self.evaluations is None else f", {self.evaluations} evaluations"
         return (
-            f"{n} step{'s' * (n > 1)} for every row{cost}: {self.exceeding} of {len(self.errors)} rows apart have a "
+            f"{quantity(n, 'step')} for every row{cost}: {self.exceeding} of {len(self.errors)} rows apart have a "
             f"step beyond the tolerance, at most {100 * self.bound:.2g} % of all rows ({100 * self.confidence:g} % "
             "confidence)"
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import quantity
 from ..._support.rendering.rendered import Rendered
 from ..training.compared_runs import RunComparison, labels_of
 from ..training.trained import Trained
@@ -53,7 +54,7 @@ class Pareto(Rendered):
     points: tuple[Point, ...]
 
     def __str__(self) -> str:
-        rows = [f"{len(self.points)} points, {len(self.front)} on the front"]
+        rows = [f"{quantity(len(self.points), 'point')}, {len(self.front)} on the front"]
         for p in self.points:
             (x, y), front = p.mean, ", on the front" * p.on_front
             rows.append(f"  {p.label}: {x:.6g} evaluations, {self.score} {y:.4g}{front}")

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._support.errors import OdescentError, unknown
+from ..._support.rendering.brief import quantity
 from ..._support.rendering.rendered import Rendered
 from ..training.compared_runs import aligned
 from .subjects import Subject, subject
@@ -68,7 +69,7 @@ class SolverComparison(Rendered):
         return {**vars(self), "predictions": [dict(vars(p)) for p in self.predictions]}
 
     def _headline(self) -> str:
-        return f"{self.name}: {len(self.predictions)} solvers on {self.rows} rows"
+        return f"{self.name}: {quantity(len(self.predictions), 'solver')} on {quantity(self.rows, 'row')}"
 
     def __str__(self) -> str:
         """A table."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..._support.arguments import checked
 from ..._support.errors import OdescentError
+from ..._support.rendering.brief import quantity
 from ..._support.rendering.rendered import Rendered
 from ..settings.config import Config
 from ..tasks.task import Task
@@ -52,7 +53,7 @@ class Trained(Rendered):
         c = self.config
         with_ = f" with {c.regularizer}" if c.regularizer else ""
         rows = [
-            f"{c.task}{with_}, {len(self.history)} records; best at step {self.best.get('step')}"
+            f"{c.task}{with_}, {quantity(len(self.history), 'record')}; best at step {self.best.get('step')}"
         ]
         rows += [
             f"  test {name}: {value:.6g}"

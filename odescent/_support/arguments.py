@@ -219,7 +219,7 @@ def _misuse(function: Any, args: Sequence[Any], more: Mapping[str, Any]) -> Wron
     if twice := [n for n in places[:count] if n in more]:
         return WrongType(f"{named} was given {twice[0]} twice, by its place and by its name.")
     if count > len(places) and inspect.Parameter.VAR_POSITIONAL not in kinds:
-        taken = f"{listed(places) or 'no argument'} by place, not {count} values"
+        taken = f"{listed(places) or 'no argument'} by place, not {count} value{'s' * (count != 1)}"
         others = "; give the others by name" if len(known) > len(places) else ""
         return WrongType(f"{named} takes {taken}{others}.")
     missing = [n for n in needed if n not in places[:count] and n not in more]

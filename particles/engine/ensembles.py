@@ -15,7 +15,7 @@ from jax.sharding import PartitionSpec
 
 from ..._support.errors import OdescentError
 from ..._support.numbers import check_whole
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.rendered import Rendered
 from ...discretize.faces import Algorithm
 from ...dynamics.flows.stepper import appended, recorded, trace
@@ -55,7 +55,7 @@ class Ensemble(Rendered):
     def __str__(self) -> str:
         runs, rows = self.consensus.shape[:2]
         stopped = int(np.sum(np.asarray(self.stopped_at) >= 0))
-        said = f"{runs} run{'s' * (runs > 1)} of a population, {rows} records each"
+        said = f"{quantity(runs, 'run')} of a population, {quantity(rows, 'record')} each"
         said += f"; {stopped} stopped" if stopped else ""
         return f"{said}\n  consensus: {short(self.consensus)}"
 

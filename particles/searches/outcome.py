@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from ..._support.errors import OdescentError
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 
@@ -133,7 +133,7 @@ class Minimum(Rendered):
             ("x", shown(self.x)),
             ("consensus", f"{shown(self.consensus)}, value {self.consensus_fun + 0.0:.10g}"),
             ("success", f"{self.success}: {self.message}"),
-            ("steps", f"{self.nit:,} in {len(self.funs)} run{'s' * (len(self.funs) > 1)}"),
+            ("steps", f"{self.nit:,} in {quantity(len(self.funs), 'run')}"),
             ("evaluations", f"{self.nfev:,}" + (f", {self.nonfinite:,} not finite" * (self.nonfinite > 0))),
         ]  # fmt: skip
         return "\n".join(f"{name:<12} {said}" for name, said in rows)

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float
 
 from ..._support.errors import OdescentError, check_choice
 from ..._support.numbers import reals
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...discretize.runs.trajectory import Trajectory
@@ -96,7 +96,8 @@ class EffectiveGradient(Rendered):
     def __str__(self) -> str:
         scalar = self.step.reshape(len(self.step), -1)
         lines = [
-            f"{len(self.step)} steps of gradient descent, of length {scalar[0].mean():.3g} to {scalar[-1].mean():.3g}",
+            f"{quantity(len(self.step), 'step')} of gradient descent, "
+            f"of length {scalar[0].mean():.3g} to {scalar[-1].mean():.3g}",
             f"besides: {np.nanmedian(self.share):.2g} of a step in the median; lengths by cause (medians):",
             *(
                 f"    {n}: {np.median(np.linalg.norm(v, axis=1)):.3g}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..._support.installed import command
+from ..._support.rendering.brief import quantity
 from ..base import console
 
 # By extra ("" is always installed): import name, distribution, what it is for.
@@ -179,7 +180,7 @@ def _text(report: dict[str, Any]) -> str:
     rows = [
         ("odescent", f"{report['odescent']['version']}  {report['odescent']['path']}"),
         ("Python", f"{report['python']['version']}  {report['python']['path']}"),
-        ("platform", f"{report['platform']['name']}, {cores} core{'s' * (cores != 1)}"),
+        ("platform", f"{report['platform']['name']}, {quantity(cores, 'core')}"),
     ]
     if jax["backend"] and not jax["problem"]:
         kinds = {kind: jax["devices"].count(kind) for kind in jax["devices"]}

@@ -43,6 +43,11 @@ def shown_fields(self: object) -> Iterable[tuple[str, Any]]:
     return [(n, getattr(self, n)) for n in named]
 
 
+def quantity(number: int, noun: str) -> str:
+    """A number of things, as "1 step" and "2 steps"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def short(value: Any, room: int = _ROOM) -> str:
     """A value in a few letters: an array by its type and shape, what is long by its beginning.
 

@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 from ..errors import OdescentError
 from ..files import write_whole
+from .brief import quantity
 from .rendered import Rendered
 
 _DIGITS = 6
@@ -74,7 +75,8 @@ class Scene(Rendered):
 
     def __str__(self) -> str:
         where = "in space" if len(self.labels) == 3 else "in the plane"
-        return f"{self.title}: an interactive picture {where} of {len(self.lines)} lines and {len(self.marks)} marks"
+        lines, marks = quantity(len(self.lines), "line"), quantity(len(self.marks), "mark")
+        return f"{self.title}: an interactive picture {where} of {lines} and {marks}"
 
     def html(self) -> str:
         """The whole page."""
