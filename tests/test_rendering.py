@@ -296,6 +296,7 @@ RESULTS: dict[str, Callable[[], Any]] = {
     "Spiral": lambda: spiral.Spiral(Fraction(1, 2), Fraction(1, 3), Fraction(1, 4)),
     "StabilityBoundary": boundary,
     "Spread": lambda: Spread(0.5, 0.4, 0.6),
+    "StateSpace": lambda: od.algorithm("nesterov_sc").state_space(),
     "StroboscopicMap": lambda: od.analysis.stroboscopic_map(od.system("nesterov_c"), 1.0),
     "StepProfile": lambda: nde.StepProfile("a model", HALF, HALF + 0.1, HALF, HALF, 3.3, 5, 1, 37),
     "Supposition": lambda: estimated().condition,
