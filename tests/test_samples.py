@@ -462,6 +462,12 @@ def test_a_coin_has_its_mean_and_variance():
     assert str(method.consistent_with()) == "x' = -grad f(x)"
     assert "2*h*(grad f(x) (x) grad f(x))" in str(method.modified_equation(1))
     assert sp.simplify(od.mean(sp.exp(r * c)) - sp.cosh(c).rewrite(sp.exp)) == 0
+    moved = sp.Piecewise(
+        (1, u < f.value(x + u * f.grad(x))), (0, True)
+    )  # no threshold: u is on both sides
+    assert u not in symbols_of(od.mean(moved)) and "E[" in str(od.mean(moved))
+    taken = sp.Piecewise((1, u < sp.exp(f.value(x) - c)), (0, True))  # Metropolis
+    assert str(od.mean(taken)) == "Min(1, exp(f(x))*exp(-c))"
     assert str(od.mean(f.grad(x + h * r * f.grad(x)))) == (
         "1/2*grad f(x - h*grad f(x)) + 1/2*grad f(x + h*grad f(x))"
     )

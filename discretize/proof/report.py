@@ -120,8 +120,11 @@ def instruction_text(i: Plain) -> str:
         sign = "-" if i.implicit.could_extract_minus_sign() else "+"
         where += f" {sign} {text(abs_sign(i.implicit))}*{i.target.name}"
         implicit = "  (implicit)"
-    shown = text(replace(i, point=VectorSymbol("POINT")).as_call()).replace("POINT", where)
+    shown = text(replace(i, point=VectorSymbol(_POINT)).as_call()).replace(_POINT, where)
     return f"{i.target.name} = {shown}{implicit}"
+
+
+_POINT = "\x03"  # stands where the point is printed, and in no name
 
 
 def _shown(e: Expr) -> str:

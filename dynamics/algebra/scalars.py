@@ -129,9 +129,8 @@ def by_signs(e: sp.Expr) -> sp.Expr:
     Raises:
         WrongType: for pieces that leave numbers out.
     """
-    for _ in range(
-        _LAYERS
-    ):  # SymPy takes whole numbers out of what is rounded, and may round the rest down
+    # SymPy takes whole numbers out of what is rounded, and may round the rest down
+    for _ in range(_LAYERS):
         if not e.has(*_CHOICES):
             break
         e = e.replace(_chooses, _chosen)

@@ -28,6 +28,8 @@ def _by_thresholds(e: sp.Expr, u: ScalarSample) -> sp.Expr | None:
     if not sides or any(u in symbols_of(k) or not (k.is_positive or k.is_negative) for k in slopes):
         return None
     roots = [sp.cancel(u - n.args[0] / k) for n, k in zip(sides, slopes, strict=True)]
+    if any(u in symbols_of(r) for r in roots):  # it is in a function's argument there
+        return None
     if len(roots) > 1 and not all(r.is_Rational for r in roots):
         return None
     ends = [sp.Max(0, sp.Min(1, r)) for r in roots]
