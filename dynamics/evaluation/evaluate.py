@@ -340,8 +340,15 @@ def _scalar(e: sp.Expr, values: _Known, oracles: Oracles, xp: Any) -> Any:
                 (of,) = (a for a in e.arguments if a != identity)
                 return xp.trace(_value(of, values, oracles, xp))
             return xp.vdot(*[_value(a, values, oracles, xp) for a in e.arguments])
+        if e in values:
+            return values[e]
+        kind = e.oracle.name if e.oracle.name in oracles else "value"
+        if kind not in oracles:
+            raise OdescentError(
+                f"no function was given for {e}; oracles are known for {', '.join(oracles) or 'none'}."
+            )
         points = [_value(a, values, oracles, xp) for a in points_of(e.oracle, e.arguments[0])]
-        return oracles[e.oracle.name if e.oracle.name in oracles else "value"](*points)
+        return oracles[kind](*points)
     if e.is_number:
         return float(e)
     if e.is_Pow:

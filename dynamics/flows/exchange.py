@@ -60,7 +60,10 @@ class _Exchange:
         self.made: dict[Any, tuple[Any, list[Any]]] = {}
 
     def __call__(self, equation: Any, given: list[Any]) -> list[Any]:
-        name, double = equation.primitive.name, equation.outvars[0].aval.dtype == jnp.float64
+        name = equation.primitive.name
+        double = any(
+            v.aval.dtype == jnp.float64 for v in equation.outvars[:1]
+        )  # jax.debug has none
         self.made |= dict.fromkeys(equation.outvars, (equation, given))
         if name in _FASTER and double:
             turned = _turned(*self.made.get(equation.invars[0], (None, [])))

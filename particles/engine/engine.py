@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ..._support.errors import OdescentError, check_choice
+from ..._support.errors import OdescentError, check_choice, listed
 from ..._support.numbers import check_whole
 from ..._support.rendering.rendered import Rendered
 from ...discretize.faces import Algorithm
@@ -114,20 +114,31 @@ class PopulationStepper(Rendered, BlockLayout):
             values: the objective at `points`, shape (N,), where it was evaluated elsewhere.
         """
         known = self._known(k, params)
-        record, known = self._meet(state, known, k, values)
-        after = self.population.program.next
+        elsewhere = self.population.read - self.population.met
+        if values is not None and elsewhere and "value" not in self.oracles:
+            raise OdescentError(
+                f"{self.population.name} also evaluates {listed(sorted(map(str, elsewhere)))}, where it asks for no "
+                "value: give a function that JAX can evaluate."
+            )
+        record, known, told = self._meet(state, known, k, values)
+        after, met = self.population.program.next, self.population.met
 
-        def move(first: Any, blocks: Any) -> Any:
-            frame = self._frame({**known, **self._named(state, blocks)}, k, first, state)
+        def move(first: Any, blocks: Any, heights: Any = None) -> Any:
+            own = {**self._named(state, blocks), **dict.fromkeys(met, heights)}
+            frame = self._frame({**known, **own}, k, first, state)
             return tuple(
                 self.shaped(frame.value(after[b.symbol]), b.kind, self.block) for b in self._own
             )
 
         record["squares"] = self._squares(state, known, k, record)
-        moved = self.moved(move, self._cut_blocks(state))
+        blocks = self._cut_blocks(state)
+        if met:
+            moved = self.over(lambda first, parts: move(first, *parts), (blocks, told))
+        else:
+            moved = self.moved(move, blocks)
         frame = self._frame({**known, **self._named(state, None)}, k, 0, state)
-        blocks = self._blocks(frame, after, moved)
-        return State(blocks, state.seed, state.run), self._recorded(record)
+        changed = self._blocks(frame, after, moved)
+        return State(changed, state.seed, state.run), self._recorded(record)
 
     def observe(self, state: State, k: Any, params: Mapping[str, Any]) -> Record:
         """The record of step k, without moving the ensemble.
@@ -141,7 +152,7 @@ class PopulationStepper(Rendered, BlockLayout):
             The quantities that are recorded.
         """
         known = self._known(k, params)
-        record, known = self._meet(state, known, k, None)
+        record, known, _ = self._meet(state, known, k, None)
         record["squares"] = self._squares(state, known, k, record)
         return self._recorded(record)
 
@@ -234,8 +245,8 @@ class PopulationStepper(Rendered, BlockLayout):
 
     def _meet(
         self, state: State, known: dict[Symbol, Any], k: Any, values: Any
-    ) -> tuple[dict[str, Any], dict[Symbol, Any]]:
-        """The sums of the first meeting, and everything known after all of them."""
+    ) -> tuple[dict[str, Any], dict[Symbol, Any], Any]:
+        """The sums of the first meeting, all that is known after the last, and the values where they are read again."""
         if values is not None:
             values = self.cut(jnp.asarray(values).astype(self.dtype)[None])
         rules = {s: v for s, v in known.items() if callable(v)}
@@ -245,6 +256,8 @@ class PopulationStepper(Rendered, BlockLayout):
                 values = self.over(self._evaluation(state, plain, k), self._cut_blocks(state))
             each = self.joined(self.gathered(values))[0]
             known = {**plain, **{s: jnp.asarray(rule(each)) for s, rule in rules.items()}}
+        if values is None and self.population.met:
+            values = self.over(self._evaluation(state, known, k), self._cut_blocks(state))
         seen: dict[str, Any] = {}
         for call in self.population.meetings or (None,):
             alpha = jnp.zeros((), self.dtype)
@@ -267,7 +280,7 @@ class PopulationStepper(Rendered, BlockLayout):
                 known = {**known, call.target: center[:, None] if crowd is None else crowd}
             if not seen:
                 seen = {"whole": whole, "center": center, "scatter": spread}
-        return seen, known
+        return seen, known, values
 
     def _evaluation(self, state: State, known: dict[Symbol, Any], k: Any) -> Callable[..., Array]:
         """The objective where the ensemble first meets, as a function of a block."""

@@ -21,8 +21,8 @@ from ..._support.rendering.rendered import Rendered
 from ...discretize.emit.lowering.lower import solve_implicit
 from ...discretize.faces import Algorithm
 from ...discretize.programs.program import Assign, CallOracle, Count, Draw, Program
-from ...dynamics.algebra.calculus import Symbol, symbols_of
-from ...dynamics.algebra.vectors import Expr, VectorSymbol
+from ...dynamics.algebra.calculus import Symbol, asked_in, symbols_of
+from ...dynamics.algebra.vectors import Expr, ScalarNode, VectorSymbol
 from ...dynamics.evaluation.evaluate import evaluate
 from ...dynamics.random import elementary as kernels
 from .consensus import Crowd, polarized
@@ -61,6 +61,26 @@ class Population(Rendered):
     def meetings(self) -> tuple[CallOracle, ...]:
         """The calls that all particles take part in, in order."""
         return tuple(c for c in self.program.calls if c.oracle.form.particles)
+
+    @cached_property
+    def read(self) -> frozenset[ScalarNode]:
+        """The values of the objective that a step reads itself, not in a meeting."""
+        listed = [*self.program.next.values()]
+        listed += [e for i in self.instructions.values() for e in i.expressions]
+        asked = {pair for e in listed for pair in asked_in(e) if pair[0].kind == "value"}
+        return frozenset(ScalarNode("value", (point,), oracle) for oracle, point in asked)
+
+    @cached_property
+    def met(self) -> frozenset[ScalarNode]:
+        """Those at the points of the first meeting, where they are known."""
+        places = [c.point for c in self.meetings[:1]]
+        return frozenset(v for v in self.read if v.arguments[0] in places)
+
+    @cached_property
+    def evaluations(self) -> int:
+        """How often a step evaluates the objective for each particle, in meetings and by itself; once if it is told."""
+        places = {c.point for c in self.meetings}
+        return max(1, len(places)) + len({v.arguments[0] for v in self.read} - places)
 
     @cached_property
     def sources(self) -> dict[Symbol, set[Symbol]]:

@@ -15,6 +15,7 @@ from ..._support.arguments import checked
 from ..._support.errors import OdescentError
 from ..._support.numbers import reals
 from ..._support.rendering.rendered import Rendered
+from ..engine.population import Population
 from .outcome import (
     AGREED,
     AT_REST,
@@ -156,7 +157,8 @@ class Minimizer(Rendered):
         begun = np.asarray(self._search.k)
         self._search, row = go(self._search, self._numbers, values)
         taken = np.where(before, np.asarray(self._search.k) - begun, 0)
-        self._counted += int(taken.sum()) * self.plan.particles
+        each = Population.of(self.plan.algorithm).evaluations
+        self._counted += int(taken.sum()) * self.plan.particles * each
         self._rows.append(jax.tree.map(np.asarray, row))
         self.k += steps
         self._keep_frame()
