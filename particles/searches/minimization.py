@@ -73,7 +73,8 @@ def minimizer(
             one point, shape (d,), with ``width``; or the particles themselves, (N, d) or (runs, N, d).
         method: "cbo", "polar_cbo" (for several minimizers, see `Minimum.modes`), "jump_cbo", "mirror_cbo",
             "consensus_hopping", "consensus_freezing", or an algorithm of an ensemble.
-        options: of the method: noise=, memory=, truncated= (see `od.algorithm`).
+        options: of the method: noise=, memory=, truncated= (see `od.algorithm`). A memory evaluates the objective
+            twice for each particle and step, and only one that JAX can evaluate.
         params: its parameters by name: numbers, or laws of the values, such as ``effective_alpha(0.2)``.
         schedule: a function (k, record) to parameters that replace these, in JAX, such as ``geometric``.
         bounds: a box that the particles stay in, by clipping; by default that of the start.
