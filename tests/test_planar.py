@@ -1,10 +1,12 @@
 """Fixed points, nullclines, separatrices and lines of planar fields with known answers."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import odescent as od
 from odescent.analysis.portraits.field import check_window, classify, fixed_points
 from odescent.analysis.portraits.nullclines import nullclines
 from odescent.analysis.portraits.trajectories import even_lines, flow_lines, separatrices
@@ -302,3 +304,18 @@ def test_bad_fields_get_a_sentence():
     with pytest.raises(ValueError, match="spaced"):
         even_lines(linear(np.eye(2)), BOX, spacing=0.0)
     assert flow_lines(linear(np.eye(2)), BOX, []) == ()
+
+
+def test_a_function_of_two_variables_is_drawn_in_their_plane():
+    """A function of the user does not say of how many variables it is; the picture needs two, or those of its plane."""
+    fun = lambda z: jnp.sum((z - 1) ** 4) + z[0] * z[1]
+    drawn = od.analysis.phase_portrait("gradient_flow", fun, window=[(-1, 1), (-1, 1)])
+    (only,) = drawn.fixed_points
+    np.testing.assert_allclose(only.point, [0.5, 0.5], atol=1e-9)
+    plane = od.analysis.Section([1, 1, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0])
+    apart = lambda z: fun(z[:2]) + z[2] ** 2 + z[3] ** 2
+    drawn = od.analysis.phase_portrait(
+        "gradient_flow", apart, section=plane, window=[(-1, 1), (-1, 1)]
+    )
+    (only,) = drawn.fixed_points
+    np.testing.assert_allclose(only.point, [-0.5, -0.5], atol=1e-6)

@@ -117,7 +117,7 @@ def phase_portrait(
     bound = free.bind(known)
     # iterates and flow share the start, so that their difference is the discretization error
     begins = _one_by_one(x0)
-    plane = Plane(bound, target, _dimension(begins[0], target, bound), section, axes)
+    plane = Plane(bound, target, _dimension(begins[0], target, bound, section), section, axes)
     start = np.stack([plane.start(one) for one in begins])
     iterates = {
         label: _shown(x0, [_iterate(a, target, plane, one, steps, given) for one in begins])
@@ -219,8 +219,8 @@ def _shown(x0: Any, each: Any) -> Any:
     return np.stack([np.concatenate([z, rest]) for z, rest in zip(each, fill, strict=True)])
 
 
-def _dimension(x0: Any, target: Objective, system: System) -> int:
-    """Of the objective's argument: its own, else that of the start."""
+def _dimension(x0: Any, target: Objective, system: System, section: Section | None) -> int:
+    """Of the objective's argument: its own, else that of the start, else the one with which the state is drawn."""
     if target.dimension is not None:
         return target.dimension
     vectors = [b for b in system.blocks if b.kind != "scalar"]
@@ -229,7 +229,12 @@ def _dimension(x0: Any, target: Objective, system: System) -> int:
         return max((np.size(named[b.name]) for b in vectors if b.name in named), default=1)
     if not system.oracles and np.size(x0) == len(system.blocks) > 1:
         return 1  # without an objective this is the state, a number for each block
-    return 1 if x0 is None or not vectors else int(np.size(x0))
+    if x0 is not None and vectors:
+        return int(np.size(x0))
+    # a function of the user does not say of how many variables it is
+    total = 2 if section is None else len(section.origin)
+    left, count = total - (len(system.blocks) - len(vectors)), max(1, len(vectors))
+    return left // count if left >= count and left % count == 0 else 1
 
 
 def own_values(algorithm: Algorithm, given: Mapping[str, Any]) -> dict[str, Any]:
