@@ -101,6 +101,10 @@ PINNED = {
         sp.sqrt(b) * sp.sqrt(sp.exp(2 * a * t) - 1) * sp.exp(-a * t) * x, "sqrt(b)*sqrt(1 - exp(-2*a*t))*x",
         r"\sqrt{b} \sqrt{1 - e^{- 2 a t}} x",
     ),
+    "both cases": (
+        sp.expand(as_scalar(sp.Piecewise((1 + a, a * t > b), (1, True)))) * x, "(1 + a*[a*t > b])*x",
+        r"\left(1 + a \mathbf{1}_{\{a t > b\}}\right) x",
+    ),
     "every fifth": (
         as_scalar(sp.Piecewise((1, sp.Eq(sp.Mod(t, 5), 0)), (0, True))) * x, "[t mod 5 = 0]*x",
         r"\mathbf{1}_{\{t \,\mathrm{mod}\, 5 = 0\}} x",

@@ -103,10 +103,12 @@ def _with_fewer_exponentials(e: sp.Expr) -> sp.Expr:
 
 
 def _other_cases(e: sp.Expr) -> sp.Expr:
-    """a - a [c < b] as a [c >= b]."""
+    """a - a [c < b] as a [c >= b], and a [c < b] + a [c >= b] as a."""
     for term in e.args if e.is_Add else ():
         for one in (f for f in sp.Mul.make_args(term) if isinstance(f, Indicator)):
             rest = term / one
+            if rest * one.otherwise in e.args:
+                return _other_cases(e - term - rest * one.otherwise + rest)
             if -rest in e.args:
                 return _other_cases(e - term + rest - rest * one.otherwise)
     return e
