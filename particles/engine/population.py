@@ -80,7 +80,7 @@ class Population(Rendered):
     def evaluations(self) -> int:
         """How often a step evaluates the objective for each particle, in meetings and by itself; once if it is told."""
         places = {c.point for c in self.meetings}
-        return max(1, len(places)) + len({v.arguments[0] for v in self.read} - places)
+        return max(1, len(self.meetings)) + len({v.arguments[0] for v in self.read} - places)
 
     @cached_property
     def sources(self) -> dict[Symbol, set[Symbol]]:

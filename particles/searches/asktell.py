@@ -150,6 +150,11 @@ class Minimizer(Rendered):
     def _points(self) -> Any:
         return None if self._given is None else jnp.asarray(self._given)
 
+    @cached_property
+    def _evaluations(self) -> int:
+        """Of the objective, in a step for each particle."""
+        return Population.of(self.plan.algorithm).evaluations
+
     def _step(self, go: Any, steps: int, values: Any) -> None:
         if self.k == 0:
             self._keep_frame()
@@ -157,8 +162,7 @@ class Minimizer(Rendered):
         begun = np.asarray(self._search.k)
         self._search, row = go(self._search, self._numbers, values)
         taken = np.where(before, np.asarray(self._search.k) - begun, 0)
-        each = Population.of(self.plan.algorithm).evaluations
-        self._counted += int(taken.sum()) * self.plan.particles * each
+        self._counted += int(taken.sum()) * self.plan.particles * self._evaluations
         self._rows.append(jax.tree.map(np.asarray, row))
         self.k += steps
         self._keep_frame()
