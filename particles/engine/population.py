@@ -63,15 +63,15 @@ class Population(Rendered):
         return tuple(c for c in self.program.calls if c.oracle.form.particles)
 
     @cached_property
-    def read(self) -> frozenset[ScalarNode]:
-        """The values of the objective that a step reads itself, not in a meeting."""
+    def read(self) -> frozenset[Any]:
+        """The values of the objective, as scalars, that a step reads itself, not in a meeting."""
         listed = [*self.program.next.values()]
         listed += [e for i in self.instructions.values() for e in i.expressions]
         asked = {pair for e in listed for pair in asked_in(e) if pair[0].kind == "value"}
         return frozenset(ScalarNode("value", (point,), oracle) for oracle, point in asked)
 
     @cached_property
-    def met(self) -> frozenset[ScalarNode]:
+    def met(self) -> frozenset[Any]:
         """Those at the points of the first meeting, where they are known."""
         places = [c.point for c in self.meetings[:1]]
         return frozenset(v for v in self.read if v.arguments[0] in places)
