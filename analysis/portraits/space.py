@@ -15,7 +15,7 @@ from jaxtyping import Complex, Float
 
 from ..._support.errors import NotCarried, OdescentError, unknown
 from ..._support.numbers import check_whole, reals
-from ..._support.rendering.brief import short
+from ..._support.rendering.brief import quantity, short
 from ..._support.rendering.drawable import drawn
 from ..._support.rendering.rendered import Rendered
 from ...dynamics import Objective, System
@@ -78,9 +78,9 @@ class SpacePortrait(Rendered):
     name: str
 
     def __str__(self) -> str:
-        several = "s" * (len(self.orbits) > 1)
-        what = f"curve{several}" if self.flow else f"orbit{several} of a map"
-        rows = [f"{self.name}: {len(self.orbits)} {what} in ({', '.join(self.labels)})"]
+        what = quantity(len(self.orbits), "curve" if self.flow else "orbit")
+        of = "" if self.flow else " of a map"
+        rows = [f"{self.name}: {what}{of} in ({', '.join(self.labels)})"]
         if self.hidden:
             rows.append(f"  {self.hidden} more entries of the state are not shown")
         for e in self.equilibria:

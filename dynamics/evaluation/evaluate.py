@@ -15,6 +15,7 @@ from ..._support.errors import OdescentError, listed
 from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.direct_sums import covectors_and_directions, points_of
 from ..algebra.operators import Inverse, OracleDerivative
+from ..algebra.oracles import Oracle
 from ..algebra.products import Elementwise, Kronecker, Part, Product, Unary, identity, slots
 from ..algebra.scalars import OF_ARRAYS
 from ..algebra.vectors import (
@@ -294,11 +295,7 @@ def _called(atom: Call, values: _Known, oracles: Oracles, xp: Any) -> Any:
         ahead = numbers(first[""])
         hess = lambda x: oracles["hess"](x, ahead)
         return along_all(hess, point, [(numbers(s[""]),) for s in others])
-    kind = oracle.name if oracle.name in oracles else oracle.kind
-    if kind not in oracles:
-        raise OdescentError(
-            f"no function was given for {atom}; oracles are known for {', '.join(oracles)}."
-        )
+    function = _function(oracle, oracles, atom)
     still = [xp.zeros_like(xp.asarray(p)) for p in point] if slots else []
     along = [
         tuple(
@@ -307,7 +304,16 @@ def _called(atom: Call, values: _Known, oracles: Oracles, xp: Any) -> Any:
         )
         for s in slots
     ]
-    return along_all(lambda *x: oracles[kind](*x, *dual, *given), point, along)
+    return along_all(lambda *x: function(*x, *dual, *given), point, along)
+
+
+def _function(oracle: Oracle, oracles: Oracles, asked: Any) -> Callable[..., Any]:
+    """What evaluates an oracle: under its own name, or its kind's."""
+    kind = oracle.name if oracle.name in oracles else oracle.kind
+    if kind not in oracles:
+        known = ", ".join(oracles) or "none"
+        raise OdescentError(f"no function was given for {asked}; oracles are known for {known}.")
+    return oracles[kind]
 
 
 def _lookup(s: Symbol, values: Mapping[Any, Any]) -> Any:
@@ -342,13 +348,10 @@ def _scalar(e: sp.Expr, values: _Known, oracles: Oracles, xp: Any) -> Any:
             return xp.vdot(*[_value(a, values, oracles, xp) for a in e.arguments])
         if e in values:
             return values[e]
-        kind = e.oracle.name if e.oracle.name in oracles else "value"
-        if kind not in oracles:
-            raise OdescentError(
-                f"no function was given for {e}; oracles are known for {', '.join(oracles) or 'none'}."
-            )
-        points = [_value(a, values, oracles, xp) for a in points_of(e.oracle, e.arguments[0])]
-        return oracles[kind](*points)
+        function = _function(e.oracle, oracles, e)
+        return function(
+            *(_value(a, values, oracles, xp) for a in points_of(e.oracle, e.arguments[0]))
+        )
     if e.is_number:
         return float(e)
     if e.is_Pow:
