@@ -3,6 +3,8 @@
 import inspect
 import random
 from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
 
 import jax.numpy as jnp
 import numpy as np
@@ -103,6 +105,20 @@ def test_what_a_generator_yields_is_a_list():
     assert twice(n / 2 for n in range(2)) == [0.0, 0.5, 0.0, 0.5]
     with pytest.raises(od.OdescentError, match="every entry of values of twice must be a number"):
         twice(n for n in "ab")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [int, Fraction, Decimal, float, np.float64, np.array, jnp.float32],
+    ids=lambda k: k.__name__,
+)
+def test_numbers_of_any_library_are_expressions(kind):
+    z, number = sp.Symbol("z"), kind(2)
+    assert od.Block("s", "scalar", "coefficient", number).init == 2
+    assert od.mean(number) == 2
+    assert not od.dynamics.gradient(number, x)
+    assert SYSTEM.derivative(number) == 0
+    assert od.dynamics.taylor(number, z, 1) == [2, 0]
 
 
 @pytest.mark.parametrize("key", [sp.Symbol("zz"), sp.Symbol("c"), 3, x, "nope", None])

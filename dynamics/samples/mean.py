@@ -18,7 +18,7 @@ import sympy as sp
 
 from ..._support.arguments import checked
 from ..._support.errors import NotCarried, OdescentError
-from ..algebra.calculus import change, derivative, nothing, substitute, symbols_of, tidy
+from ..algebra.calculus import change, derivative, nothing, scalar_of, substitute, symbols_of, tidy
 from ..algebra.gradients import gradient
 from ..algebra.products import (
     Identity,
@@ -76,8 +76,8 @@ def mean(expression: Expr, samples: Iterable[VectorSample | ScalarSample] | None
         an expression of the same kind. What is a polynomial of the samples, of a degree up to six in a vector, has the
         mean that follows from their laws' moments, exactly; of the rest the operator E stands, ``E[...]``.
     """
-    over = samples_in([expression]) if samples is None else tuple(samples)
-    e: Expr = expression
+    e: Expr = expression if isinstance(expression, Vector) else scalar_of(expression)
+    over = samples_in([e]) if samples is None else tuple(samples)
     for s in sorted(over, key=lambda s: s.name):
         e = mean_over(e, s)
     return tidy(e)

@@ -301,6 +301,8 @@ def _fits(hint: Any, value: Any) -> bool:
         return origin.__name__ in (c.__name__ for c in type(value).__mro__)
     if issubclass(origin, tuple):
         return isinstance(value, (tuple, list)) or hasattr(value, "__array__")
+    if _is_expression(origin) and _is_number(value, float):
+        return True  # a number is an expression, too
     if issubclass(origin, Iterable) and origin is not str and not issubclass(origin, Mapping):
         unordered = isinstance(value, (Mapping, Set)) and issubclass(origin, Sequence)
         single = getattr(value, "shape", None) == ()
@@ -375,6 +377,11 @@ def _is_array(origin: Any) -> bool:
     return hasattr(origin, "array_type") or word in arrays or _of_array_like(origin)
 
 
+def _is_expression(origin: Any) -> bool:
+    """Whether a hint is SymPy's expressions; SymPy may not be loaded."""
+    return origin.__name__ == "Expr" and origin.__module__.startswith("sympy.")
+
+
 def _is_key_hint(origin: Any) -> bool:
     """Whether a hint of an array is one of JAX's keys."""
     return getattr(origin, "dtypes", ()) in _KEYS
@@ -431,6 +438,8 @@ def _word(hint: Any) -> str:
         )
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _WORDS[Mapping]
+    if isinstance(origin, type) and _is_expression(origin):
+        return "a number or SymPy expression"
     if isinstance(origin, type) and origin.__module__ == "collections.abc":
         return "a function" if name == "Callable" else "a list"
     return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
