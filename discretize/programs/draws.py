@@ -6,7 +6,7 @@ particle engine to the bit; from JAX's generator they are made by the emitted st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -38,29 +38,31 @@ def drawn_step(module: ModuleType) -> Callable[..., Any]:
         return step
 
     def step_by_counters(state: Any, *rest: Any, key: Any = None, **more: Any) -> Any:
-        vector = None if module.VECTOR is None else getattr(state, module.VECTOR)
-        draw = drawing(module.DRAWS, key, vector, module.POPULATION)
+        like = [None if name is None else getattr(state, name) for name in module.LIKE]
+        draw = drawing(module.DRAWS, key, like, module.POPULATION)
         return module.step(state, *rest, draw=draw, **more)
 
     return step_by_counters
 
 
 def drawing(
-    kinds: tuple[str, ...], at: Counters, vector: Any, population: bool
+    kinds: Sequence[str], at: Counters, blocks: Sequence[Any], population: bool
 ) -> Callable[..., Any]:
     """The draws of one step: ``draw(i, like)`` gives normals like a tree, ``draw(i, like, mean, common)`` a count.
 
     Args:
         kinds: of the draws in order: "vector", "scalar" or "count".
         at: the place of the step.
-        vector: a vector block of the state, a tree, or None where there is none.
-        population: whether its leaves have particles as their first axis. Where they have not, and the block is one
+        blocks: for each draw the block of the state whose shape it has, a tree; of a scalar and a count any vector
+            block, or None where there is none.
+        population: whether their leaves have particles as their first axis. Where they have not, and the block is one
             array of several axes, its rows are paths that jump by clocks of their own, unless they share a common one.
     """
-    leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(vector)]
+    trees = [[jnp.asarray(leaf) for leaf in jax.tree.leaves(b)] for b in blocks]
+    leaves = [leaf for tree in trees for leaf in tree]
     n = leaves[0].shape[0] if population and leaves else 1
-    d = sum(leaf.size for leaf in leaves) // n
-    rows = [-(-d // 2) if kind == "vector" else 1 for kind in kinds]
+    sizes = [sum(leaf.size for leaf in tree) // n for tree in trees]
+    rows = [-(-d // 2) if kind == "vector" else 1 for kind, d in zip(kinds, sizes, strict=True)]
     kept = leaves or [jnp.asarray(0.0)]  # scalars have the type that JAX has for them
     dtype = "float64" if any(leaf.dtype.itemsize == 8 for leaf in kept) else "float32"
 
@@ -81,7 +83,9 @@ def drawing(
                 one = not (population or rows_are_paths)
                 made = poisson(*stream(), given, common=common or one, **where)[0]
             else:
-                made = normals(*stream(), dimension=d if kinds[i] == "vector" else 1, **place(i))
+                made = normals(
+                    *stream(), dimension=sizes[i] if kinds[i] == "vector" else 1, **place(i)
+                )
         if rows_are_paths:
             return made.reshape(shape[0], *(1 for _ in shape[1:]))
         if kinds[i] == "count":

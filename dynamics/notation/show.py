@@ -205,21 +205,21 @@ def _scalar(e: sp.Expr, as_latex: bool) -> str:
             return rf"\langle {body} \rangle" if as_latex else f"<{body}>"
         assert e.oracle is not None
         return f"{e.oracle.of}({_points(e.oracle, e.arguments[0], show)})"
-    return _doprint(e, as_latex)
+    return _printed(readable(gathered(e)), as_latex)
 
 
-def _doprint(e: sp.Expr, as_latex: bool) -> str:
-    return str((_LATEX if as_latex else _TEXT).doprint(readable(gathered(e))))
+def _printed(e: sp.Expr, as_latex: bool) -> str:
+    return str((_LATEX if as_latex else _TEXT).doprint(e))
 
 
 def _vector(e: Vector, atom: Any, times: str) -> str:
     as_latex = times == " "
     pieces: list[str] = []
     for a, c in e.terms.items():
-        if (c := readable(c)) == 0:
+        if (c := readable(gathered(c))) == 0:
             continue
         sign, c = _signed(c)
-        body = "" if c == 1 else _doprint(c, as_latex) + times
+        body = "" if c == 1 else _printed(c, as_latex) + times
         if isinstance(c, sp.Add):
             body = rf"\left({body[:-1]}\right) " if as_latex else f"({body[:-1]})*"
         pieces.append(f"{'+' if sign > 0 else '-'} {body}{atom(a)}")

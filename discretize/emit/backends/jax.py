@@ -296,8 +296,8 @@ def _item(indent: str, item: str) -> list[str]:
 class DrawnModule(JaxModule):
     """A module whose draws are arguments, like its oracles, for runs of the package.
 
-    Its ``step`` has ``draw`` in the place of ``key``; see `discretize.draws.drawing`. It has no ``run``. Numbers of
-    jumps come after the normals.
+    Its ``step`` has ``draw`` in the place of ``key``; see `discretize.draws.drawing`. It has no ``run``, but the kinds
+    of its draws and the blocks that have their shapes. Numbers of jumps come after the normals.
     """
 
     noise = "draw: Callable[..., Any]"
@@ -313,12 +313,17 @@ class DrawnModule(JaxModule):
         return f"draw({number}, {like})"
 
     def run(self) -> list[str]:
-        samples = [s for s in self.low.step.statements if isinstance(s, (Sample, CountLet))]
-        kinds = tuple(_kind(s) for s in _ordered(samples))
-        vectors = [b.name for b in self.low.blocks if b.kind != "scalar"]
+        drawn = [s for s in self.low.step.statements if isinstance(s, (Sample, CountLet))]
+        samples = _ordered(drawn)
+        first = next((b.name for b in self.low.blocks if b.kind != "scalar"), None)
+        kinds = [_kind(s) for s in samples]
+        like = [
+            s.like.name if kind == "vector" else first
+            for s, kind in zip(samples, kinds, strict=True)
+        ]
         return [
-            f"DRAWS = {kinds!r}",
-            f"VECTOR = {vectors[0] if vectors else None!r}",
+            f"DRAWS = {tuple(kinds)!r}",
+            f"LIKE = {tuple(like)!r}",
             f"POPULATION = {self.low.population}",
         ]
 
