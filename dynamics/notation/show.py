@@ -7,6 +7,7 @@ signs placed as a person would: (1 - beta) x, not -(-1 + beta) x.
 from __future__ import annotations
 
 import itertools
+import operator
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -214,16 +215,18 @@ def _printed(e: sp.Expr, as_latex: bool) -> str:
 
 def _vector(e: Vector, atom: Any, times: str) -> str:
     as_latex = times == " "
-    pieces: list[str] = []
+    pieces: list[tuple[tuple[bool, ...], str]] = []
     for a, c in e.terms.items():
         if (c := readable(gathered(c))) == 0:
             continue
+        plain, turned = c == 1, c.could_extract_minus_sign()
         sign, c = _signed(c)
         body = "" if c == 1 else _printed(c, as_latex) + times
         if isinstance(c, sp.Add):
             body = rf"\left({body[:-1]}\right) " if as_latex else f"({body[:-1]})*"
-        pieces.append(f"{'+' if sign > 0 else '-'} {body}{atom(a)}")
-    line = " ".join(pieces) or "+ 0"
+        place = (not plain, sign < 0, turned)  # subtracted terms are last
+        pieces.append((place, f"{'+' if sign > 0 else '-'} {body}{atom(a)}"))
+    line = " ".join(piece for _, piece in sorted(pieces, key=operator.itemgetter(0))) or "+ 0"
     return line[2:] if line.startswith("+ ") else "-" + line[2:]
 
 

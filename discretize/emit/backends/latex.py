@@ -32,7 +32,7 @@ from ...programs.program import (
     SweepCoordinates,
 )
 from ..backend import POWERS, Backend
-from ..lowering.coefficients import in_order, in_reading_order, presentable, presented
+from ..lowering.coefficients import in_order, presentable, presented
 from ..lowering.lower import solve_implicit
 from ..lowering.names import version
 from ..modules.text import description, heading
@@ -78,8 +78,7 @@ class _Step:
                 mark = f"Q{_letters(len(marks))}"
                 marks[symbol_latex(mark)] = self.names[s.name]
                 swaps[s] = renamed(s, mark)
-        done = substitute(e, swaps)
-        text = show(in_reading_order(done))
+        text = show(substitute(e, swaps))
 
         def named(found: re.Match[str]) -> str:
             name, power = marks[found[1]], found[2]

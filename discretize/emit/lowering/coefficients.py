@@ -57,7 +57,7 @@ def presentable_body(body: sp.Expr) -> sp.Expr:
 
 
 def presented(e: Expr) -> Expr:
-    """A vector or scalar with its coefficients and functions of entries in readable forms, in reading order."""
+    """A vector or scalar with its coefficients and functions of entries in readable forms."""
     if not isinstance(e, Vector):
         return presentable(e)
     terms: list[tuple[Vector, sp.Expr]] = []
@@ -65,15 +65,7 @@ def presented(e: Expr) -> Expr:
         if isinstance(a, Elementwise):
             a = Elementwise(presentable_body(a.body), a.arguments)
         terms.append((a, presentable(c)))
-    return in_reading_order(Vector.of(terms))  # type: ignore[arg-type]
-
-
-def in_reading_order(e: Expr) -> Expr:
-    """Of a vector plain terms first, then added ones, then subtracted ones."""
-    if not isinstance(e, Vector) or len(e.terms) < 2:
-        return e
-    ordered = sorted(e.terms.items(), key=lambda i: (i[1] != 1, i[1].could_extract_minus_sign()))
-    return Vector(dict(ordered))
+    return Vector.of(terms)
 
 
 def _exponential(e: sp.Expr) -> sp.Expr:
