@@ -289,8 +289,9 @@ def test_solves_are_emitted_and_simulated() -> None:
     after = module.run(np.sinh, lambda p, v: np.cosh(p) * v, x0, 1, 0.5)[-1]
     assert after == pytest.approx(x0 - 0.5 * np.tanh(x0), rel=1e-12)
     whole = od.System({"move": {x: -od.trace(f.hessian(x)) * x}}, output=x)
-    with pytest.raises(od.OdescentError, match="no matrix of hess f"):
-        od.Algorithm(whole, "explicit_euler").source("numpy")
+    module = load(od.Algorithm(whole, "explicit_euler"), "numpy")
+    after = module.run(lambda p, v: np.cosh(p) * v, x0, 1, 0.1)[-1]
+    assert after == pytest.approx(x0 * (1 - 0.1 * np.cosh(x0).sum()), rel=1e-12)
 
 
 def test_a_block_that_is_declared_symmetric_stays_so() -> None:
@@ -394,5 +395,5 @@ def test_the_trace_of_the_identity_is_a_number_that_nobody_knows() -> None:
             number(e)
         updates, begin = {x: x - h * e * x, A: A}, {A: od.identity}
         method = od.method(updates, output=x, init=begin, name="traced")
-        with pytest.raises(od.NotCarried, match="emitted code has no traces"):
+        with pytest.raises(od.NotCarried, match="no number of rows of the identity"):
             method.source("numpy")

@@ -19,7 +19,7 @@ from ...dynamics.algebra.vectors import (
     VectorSymbol,
 )
 from ...dynamics.algebra.windows import of_window
-from ...dynamics.solves.routes import diagonal_by_products, right_sides, solve_in
+from ...dynamics.solves.routes import diagonal_by_products, multiplied, right_sides, solve_in
 from ..programs.instructions import Choose
 from .printing.language import NUMPY, Syntax
 
@@ -154,7 +154,7 @@ def _inside(e: Expr) -> set[str]:
         scalars: Iterable[sp.Expr] = e.terms.values() if isinstance(e, Vector) else [e]
         for node in {n for s in scalars for n in s.atoms(ScalarNode)}:
             found.add("scalars")
-            for v in node.arguments:
+            for v in multiplied(node):
                 look(v)
         for a in e.terms if isinstance(e, Vector) else ():
             if of_window(a) and (windowed or a != identity):

@@ -10,6 +10,7 @@ from ..emit.lowering.domains import lowered_of
 from ..emit.lowering.names import Naming
 from ..emit.lowering.statements import (
     ENTRIES,
+    MATRIX,
     Ask,
     ChooseLet,
     LoopLet,
@@ -29,6 +30,7 @@ _WORDS = {
 }  # fmt: skip
 SIZED = "gradients of sized batches"  # whose rows are counted as they are taken
 EXAMPLES = "examples"
+_FROM_PRODUCTS = {ENTRIES: "diagonals", MATRIX: "matrices"}
 
 
 @lru_cache(maxsize=256)
@@ -54,7 +56,7 @@ def asked(routine: Routine) -> Counter[str]:
             sized = kind == "batch" and len(s.scalars) > 1
             found[SIZED if sized else _WORDS.get(kind, kind)] += 1
         elif isinstance(s, SolveLet):
-            found["diagonals" if s.method == ENTRIES else "solves"] += 1
+            found[_FROM_PRODUCTS.get(s.method, "solves")] += 1
         elif isinstance(s, SweepLet):
             found["sweeps"] += 1
     return found

@@ -29,6 +29,7 @@ from ..algebra.products import (
     Part,
     Product,
     Unary,
+    identity,
     slots,
 )
 from ..algebra.vectors import (
@@ -200,6 +201,9 @@ def _scalar(e: sp.Expr, as_latex: bool) -> str:
             return own
         inside = [show(a) for a in e.arguments]
         if e.kind == "inner":
+            if identity in e.arguments:
+                of = inside[e.arguments[0] == identity]
+                return rf"\operatorname{{tr}}\left({of}\right)" if as_latex else f"trace({of})"
             if _is_square(e):
                 return rf"\|{inside[0]}\|^2" if as_latex else f"|{inside[0]}|^2"
             body = ", ".join(inside)
@@ -396,6 +400,8 @@ def _latex_atom(a: Vector) -> str:
             head = rf"D{of}" if order == 1 else rf"D^{order} {of}"
         else:
             head = a.oracle.latex(of, ", ".join(_LATEX.doprint(p) for p in a.parameters))
+            if k and not a.oracle.args:  # else the directions say in which argument they are
+                head = f"D {head}" if k == 1 else f"D^{k} {head}"
         return f"{head}({point}){along}"
     if isinstance(a, Product):
         mark = {"hadamard": r" \odot ", "outer": r" \otimes ", "apply": r"\,"}[a.kind]

@@ -15,19 +15,20 @@ import sympy as sp
 from ..._support.errors import NotCarried, OdescentError
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import change, vanishes
-from ..algebra.operators import Inverse, OracleDerivative, inverse
+from ..algebra.operators import Inverse, OracleDerivative, diagonal, inverse
 from ..algebra.products import (
     Identity,
     Part,
     Product,
     Unary,
     apply,
+    elementwise,
     identity,
     letters,
     slots_of,
     transpose,
 )
-from ..algebra.vectors import Atom, Expr, Vector, VectorSymbol, zero
+from ..algebra.vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol, zero
 
 TOLERANCE = sp.Rational(1, 10**12)
 
@@ -268,6 +269,15 @@ def diagonal_by_products(a: Unary) -> bool:
     """Whether it is the diagonal of an operator that is known by its products alone."""
     word = letters(a.argument)  # of the identity there is none
     return a.kind == "entries" and bool(word) and isinstance(word[-1], OracleDerivative)
+
+
+def multiplied(e: ScalarNode) -> tuple[Vector, ...]:
+    """The sides of an inner product as numbers are multiplied: of a trace the diagonal, and ones."""
+    if e.arguments.count(identity) != 1:
+        return e.arguments
+    (operator,) = (v for v in e.arguments if v != identity)
+    entries = diagonal(operator)
+    return entries, elementwise(lambda _: sp.S.One, entries)
 
 
 def inverses(expressions: Iterable[Expr]) -> list[Inverse]:

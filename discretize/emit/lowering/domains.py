@@ -16,6 +16,7 @@ from .coefficients import in_order
 from .lower import Lowering
 from .names import Naming
 from .statements import (
+    FORMED,
     ChooseLet,
     JoinLet,
     Limits,
@@ -192,7 +193,8 @@ class _Zeros:
                 elif self.is_zero(s.value):
                     self.values[s.target] = sp.S.Zero
             elif isinstance(s, SolveLet):
-                self.still |= {s.target} if self.is_zero(s.b) else set()
+                solved = s.method not in FORMED  # else b only says which space it is
+                self.still |= {s.target} if solved and self.is_zero(s.b) else set()
             elif isinstance(s, JoinLet):
                 self.still |= {s.target} if all(map(self.is_zero, s.vectors)) else set()
             elif isinstance(s, PartLet):

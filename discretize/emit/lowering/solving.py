@@ -15,7 +15,7 @@ from ....dynamics.algebra.direct_sums import joining, points_of, row_of, stack
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.operators import Inverse, OracleDerivative
 from ....dynamics.algebra.products import Part, Product, Unary, apply, letters, slots_of
-from ....dynamics.algebra.vectors import Atom, Expr, Vector, VectorSymbol
+from ....dynamics.algebra.vectors import COVECTOR, Atom, Expr, Vector, VectorSymbol
 from ....dynamics.solves.routes import (
     TOLERANCE,
     Structure,
@@ -26,7 +26,17 @@ from ....dynamics.solves.routes import (
 )
 from ..printing.lines import bare
 from .coefficients import Coefficients, presentable, stem
-from .statements import DENSE, ENTRIES, JoinLet, PartLet, Routine, SolveLet, Statement, ZeroLet
+from .statements import (
+    DENSE,
+    ENTRIES,
+    MATRIX,
+    JoinLet,
+    PartLet,
+    Routine,
+    SolveLet,
+    Statement,
+    ZeroLet,
+)
 
 
 class SolveWriter(ABC):
@@ -183,22 +193,35 @@ class SolveWriter(ABC):
 
     def entries(self, a: Unary) -> VectorSymbol:
         """The name of the diagonal of an operator, from its products."""
-        if a in self.made:
-            known: VectorSymbol = self.made[a]
-            return known
-        last = letters(a.argument)[-1]
-        assert isinstance(last, OracleDerivative)
-        spaces = zip(last.oracle.args or ("",), points_of(last.oracle, last.point), strict=True)
-        point = dict(spaces).get(last.hole)
-        if not point:
-            raise NotCarried(
-                f"emitted code has no diagonal of {a.argument}: its space is not known."
+        if a not in self.made:
+            last = letters(a.argument)[-1]
+            assert isinstance(last, OracleDerivative)
+            at = self.space_of(last, f"diagonal of {a.argument}")
+            self.made[a] = self.from_products(
+                a.argument, at, "diagonal", ENTRIES, "product", TOLERANCE
             )
-        target = self.from_products(
-            a.argument, self.named(point, "at"), "diagonal", ENTRIES, "product", TOLERANCE
-        )
-        self.made[a] = target
-        return target
+        known: VectorSymbol = self.made[a]
+        return known
+
+    def matrix(self, a: OracleDerivative) -> Atom:
+        """A derivative as a matrix, from its products with the columns of the identity; of an adjoint, transposed."""
+        if a.hole == COVECTOR:
+            (direct,) = a.transposed().terms
+            assert isinstance(direct, OracleDerivative)
+            return Unary("transpose", self.matrix(direct))
+        if a not in self.made:
+            at = self.space_of(a, f"matrix of {a}")
+            made = self.from_products(a, at, "matrix", MATRIX, "product", TOLERANCE)
+            self.made[a] = VectorSymbol(made.name, "matrix")
+        known: VectorSymbol = self.made[a]
+        return known
+
+    def space_of(self, a: OracleDerivative, what: str) -> VectorSymbol:
+        """The name of a vector of the space that a derivative acts on."""
+        spaces = zip(a.oracle.args or ("",), points_of(a.oracle, a.point), strict=True)
+        if not (point := dict(spaces).get(a.hole)):
+            raise NotCarried(f"emitted code has no {what}: its space is not known.")
+        return self.named(point, "at")
 
     def ready(self, operator: Vector) -> None:
         """Name what does not depend on the vector that an operator is applied to."""

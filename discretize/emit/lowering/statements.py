@@ -125,20 +125,20 @@ class SweepLet:
         return outer
 
 
-ENTRIES = "entries"  # the diagonal of an operator
+ENTRIES, MATRIX = FORMED = ("entries", "matrix")  # the diagonal of an operator, and all of it
 DENSE = ("lu", "cholesky")  # routes of solves that form the matrix of the operator
 
 
 @dataclass(frozen=True)
 class SolveLet:
-    """The solution of A target = b, or the diagonal of A, from products of A with vectors.
+    """The solution of A target = b, or the diagonal of A, or A itself, from products of A with vectors.
 
     Attributes:
-        target, b: vectors; for a diagonal, b is any vector of the space.
+        target, b: vectors; for a diagonal or matrix, b is any vector of the space.
         product: the product with ``along``, or for Woodbury's formula the quotient by the diagonal part; its result is
             called "product".
         function: what the function of this routine is called.
-        method: a key of `solves.ROUTES`, or `ENTRIES` for the diagonal.
+        method: a key of `solves.ROUTES`, or `ENTRIES` or `MATRIX`.
         tolerance: of an iteration, a name or a number.
         lefts, rights: the columns of outer products, for Woodbury's formula.
         matrix: what the dense matrix of the operator is called where several solves have one.
@@ -181,8 +181,8 @@ class SolveLet:
                 f"[{', '.join(called(v.name) for v in side)}]" for side in (self.lefts, self.rights)
             ]
             return "_woodbury", [self.function, *sides, b]
-        if self.method == ENTRIES:
-            return "_entries", [self.function, b]
+        if self.method in FORMED:
+            return f"_{self.method}", [self.function, b]
         if self.method in DENSE:
             return f"_{self.method}", [self.matrix or self.formed(called), b]
         return "_solve", [self.function, b, f"_{self.method}", scalar(self.tolerance)]
@@ -395,7 +395,7 @@ class Routine:
         calls = calls if not m else f"{calls}, {sweeps}" if n else sweeps
         guards = sum(isinstance(s, (ChooseLet, LoopLet)) for s in self.statements)
         calls += " beside those of its guards" * bool(guards)
-        k = sum(isinstance(s, SolveLet) and s.method != ENTRIES for s in self.statements)
+        k = sum(isinstance(s, SolveLet) and s.method not in FORMED for s in self.statements)
         return calls if not k else f"{calls}, one solve" if k == 1 else f"{calls}, {k} solves"
 
     def symbols(self) -> set[str]:

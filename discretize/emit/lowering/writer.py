@@ -34,6 +34,7 @@ from ....dynamics.algebra.windows import inner_gram_of, is_window, pushed
 from ....dynamics.maps import form_of
 from ....dynamics.solves.routes import (
     diagonal_by_products,
+    multiplied,
     solve_in,
     solve_of,
 )
@@ -293,12 +294,9 @@ class Writer(GuardWriter):
         if isinstance(a, Unary):
             return Unary(a.kind, self.atom(a.argument))
         if isinstance(a, Inverse):
-            return Inverse(self.vector(a.argument, "operator"), solve_of(a).route.name)
+            return Inverse(self.inverted(a.argument), solve_of(a).route.name)
         if isinstance(a, OracleDerivative):
-            raise NotCarried(
-                f"emitted code has no matrix of {a}: it has products with vectors; simulate the system, or give the "
-                "matrix as a map's value."
-            )
+            return self.matrix(a)
         if isinstance(a, Elementwise):
             if a in self.made or a in self.later:
                 return self.named(a, "w")
@@ -311,6 +309,16 @@ class Writer(GuardWriter):
             self.made[a] = target
             return target
         return a
+
+    def inverted(self, operator: Vector) -> Vector:
+        """An operator that is inverted as a matrix; the identity beside a product has the size of that product."""
+        if identity not in operator.terms or not any(
+            isinstance(a, Product) for a in operator.terms
+        ):
+            return self.vector(operator, "operator")
+        terms = operator.terms.items()
+        parts = [(self.named(a, "form") if isinstance(a, Product) else a, c) for a, c in terms]
+        return self.named(Vector.of(parts), "operator")
 
     def of_window(self, a: Product) -> VectorSymbol | None:
         """A product with a window, or a solve of the size of one, by its name."""
@@ -460,10 +468,12 @@ class Writer(GuardWriter):
     def node(self, e: ScalarNode) -> sp.Symbol:
         if e not in self.made:
             if e.kind == "inner":
-                sides = [self.named(v, "a") for v in e.arguments if v != identity]
-                if len(sides) < 2:
-                    raise NotCarried(f"emitted code has no traces, such as {e}.")
-                left, right = sides
+                if {*e.arguments} == {identity}:
+                    raise NotCarried(
+                        f"emitted code has no number of rows of the identity, {e}: give it as a parameter."
+                    )
+                hints = ("entries", "ones") if identity in e.arguments else ("a", "a")
+                left, right = map(self.named, multiplied(e), hints)
                 target = _scalar(self.table.fresh(f"{left.name}_dot_{right.name}"), left == right)
                 self.statements.append(InnerLet(target, left, right))
             else:
