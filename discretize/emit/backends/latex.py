@@ -121,7 +121,7 @@ class _Step:
             elif isinstance(i, Loop):
                 rows += self.repeat(i)
             else:
-                rows.append((self.target(i), "= " + self.call(i)))
+                rows.append((self.target(i), "= " + self.show(i.as_call())))
         return rows
 
     def choose(self, i: Choose) -> list[tuple[str, str]]:
@@ -183,21 +183,6 @@ class _Step:
             quotient = rf"= \frac{{{of}({moved}) - {of}({seen})}}{{{gap}}} \text{{ in }} s_i"
             rows.append((rf"\partial_i {of}", quotient))
         return rows
-
-    def call(self, i: CallOracle) -> str:
-        """An oracle call."""
-        if i.oracle.args or i.oracle.kind == "vjp":
-            return self.show(i.as_call())
-        point = self.show(i.point)
-        of = symbol_latex(i.oracle.of)
-        along = "[" + ", ".join(self.show(d) for d in i.directions) + "]" if i.directions else ""
-        if i.directions and i.oracle.form.orders:
-            head = rf"\nabla^{len(i.directions) + i.oracle.form.orders} {of}"
-        elif i.directions and i.oracle.form.field:
-            head = f"D{of}"
-        else:
-            head = i.oracle.latex(of, ", ".join(map(self.show, i.parameters)))
-        return f"{head}({point}){along}"
 
 
 def _letters(n: int) -> str:
