@@ -166,3 +166,18 @@ def test_a_matrix_beside_vectors_needs_a_start() -> None:
     np.testing.assert_allclose(found, START - 0.2 * slope(START), rtol=1e-12)
     turned = method.run(value, {x: START, J: np.diag([1.0, 3.0])}, 1, h=0.1).x[1]
     np.testing.assert_allclose(turned, START - 0.1 * np.array([1, 3]) * slope(START), rtol=1e-12)
+
+
+def test_a_start_that_no_block_takes_is_refused() -> None:
+    """Its values were dropped without a word; zeros only say the shape."""
+    q, g, h = od.blocks("q"), od.Objective("g"), od.parameters("h")
+    system = od.System({q: -g.grad(q)}, blocks=[od.Block("q")], output=q, name="from_zero")
+    method = od.Algorithm(system, "explicit_euler", step=h)
+    given = od.Objective("g", lambda p: jnp.sum((p - 1) ** 2) / 2)
+    sentence = r"does not begin at x0: q begins at 0; give starts by block, as \{q: ...\}, or write Block\('q', init="
+    with pytest.raises(od.OdescentError, match=sentence):
+        method.run(given, np.ones(2), 3, h=0.5)
+    with pytest.raises(od.OdescentError, match=f"^from_zero {sentence}"):
+        system.simulate(given, np.ones(2), 1.0)
+    np.testing.assert_allclose(method.run(given, np.zeros(2), 3, h=0.5).x[-1], 0.875)
+    np.testing.assert_allclose(method.run(given, {q: 2 * np.ones(2)}, 3, h=0.5).x[-1], 1.125)

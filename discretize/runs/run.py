@@ -21,7 +21,7 @@ from ..._support.errors import OdescentError, listed
 from ...dynamics.algebra.calculus import oracles_in
 from ...dynamics.algebra.vectors import ScalarNode
 from ...dynamics.flows.parameters import parameter_values
-from ...dynamics.flows.starts import by_block, starting_point
+from ...dynamics.flows.starts import by_block, check_used, starting_point
 from ...dynamics.flows.stepper import PointStepper, orbit
 from ...dynamics.flows.stopping import Until, at_start, conditions
 from ...dynamics.vector_fields.estimates import condition_of
@@ -168,13 +168,12 @@ def run(
             run file that is damaged or belongs to another run.
     """
     draws.check_generator(normals)
-    blocks = [b.symbol for b in algorithm.program.blocks]
     objective = {} if objective is None else objective  # a system without oracles needs none
     if groups is not None:
         if not isinstance(objective, (Objective, Mapping)):
             objective = _own_function(algorithm, objective, starting_point(x0), parameters)
         objective, x0 = in_groups(algorithm, objective, x0, groups)
-    starts = by_block(x0, blocks)
+    starts = by_block(x0, [b.symbol for b in algorithm.program.blocks])
     start = starting_point(x0) if starts is None else jax.tree.map(starting_point, starts)
     called = algorithm.program.oracles
     several = isinstance(objective, Objective) and bool(objective.args)
@@ -193,6 +192,7 @@ def run(
     algorithm = counted(algorithm if algorithm.size is None else algorithm.timed)
     made = algorithm_stepper(algorithm, objective, normals)
     if starts is None:
+        check_used(start, algorithm.program.blocks, made.name)
         check_shape(start, objective, made.population)
     cost = cost_of_run(algorithm, objective)
     bound = length(made.name, (steps, max_steps), cost, budget, until is not None)

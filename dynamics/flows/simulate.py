@@ -24,7 +24,7 @@ from . import adaptive
 from .fixed_step import SOLVERS, Noise, increments, solver_for, spacing, whole_steps
 from .parameters import numbers_for
 from .solution import Problem, Solution, SolverStopped, finite_prefix, objective_for, problem_of
-from .starts import by_block, starting_point
+from .starts import by_block, check_used, starting_point
 from .stepper import orbit, recorded
 from .stopping import StopCondition, Until, at_start, conditions, first_met
 
@@ -101,6 +101,8 @@ def simulate(
         raise OdescentError(f"a solution must have at least 2 points in time, not {points}.")
     starts = by_block(x0, [b.symbol for b in system.blocks])
     start: Any = _finite(x0) if starts is None else jax.tree.map(_finite, starts)
+    if starts is None:
+        check_used(start, system.blocks, system.name or "the system")
     with jax.enable_x64(True):
         begin = jax.tree.map(jnp.asarray, start)
         who = system.name or "the system"

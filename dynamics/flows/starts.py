@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..._support.errors import OdescentError, listed, unknown
-from ..algebra.calculus import Symbol
+from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.vectors import Vector
-from ..vector_fields.block import Block
+from ..vector_fields.block import Block, start
 from ..vector_fields.own_functions import refuse_torch
 
 
@@ -110,6 +110,31 @@ def by_block(x0: Any, blocks: Iterable[Symbol]) -> Starts | None:
         if s not in known:
             raise unknown("block to start", s, [str(b) for b in known])
     return Starts({str(s): v for s, v in x0.items()})
+
+
+def check_used(x0: Any, blocks: Iterable[Block], who: str) -> None:
+    """Refuse a starting point at which no block begins, as its values would not count; zeros only have a shape.
+
+    Args:
+        x0: an array or a pytree.
+        blocks: with their initial values.
+        who: the system or algorithm, for the message.
+
+    Raises:
+        OdescentError: each block begins elsewhere.
+    """
+    listed_blocks = list(blocks)
+    if any(start in symbols_of(b.init) for b in listed_blocks):
+        return
+    leaves = jax.tree.leaves(x0)
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves) or not any(map(np.any, leaves)):
+        return
+    own = listed([f"{b.name} begins at {b.init}" for b in listed_blocks])
+    first = listed_blocks[0].name
+    raise OdescentError(
+        f"{who} does not begin at x0: {own}; give starts by block, as {{{first}: ...}}, or write "
+        f"Block({first!r}, init=odescent.dynamics.start)."
+    )
 
 
 def _is_symbol(key: Any) -> bool:
