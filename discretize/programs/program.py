@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import sympy as sp
 
@@ -38,7 +38,7 @@ from ...dynamics.algebra.vectors import (
 )
 from ...dynamics.samples.mean import mean as mean_of
 from ...dynamics.vector_fields.block import Block
-from ...dynamics.vector_fields.spaces import Spaces
+from ...dynamics.vector_fields.spaces import Lengths, Spaces
 from .instructions import (
     Assign,
     CallOracle,
@@ -97,6 +97,9 @@ def _lowered(target: Symbol, e: Expr, taken: set[str]) -> list[Instruction]:
         answers: dict[Any, Any] = {c: called}
         e = change(e, answers.get)
     return [*found, Assign(target, e)]
+
+
+Read = TypeVar("Read", Spaces, Lengths)
 
 
 @dataclass(frozen=True)
@@ -321,24 +324,32 @@ class Program(Rendered):
         """The same where each argument of a function has a starting point of its own."""
         return self._spaces().apart(self.state)
 
+    @cached_property
+    def lengths(self) -> dict[str, tuple[int, int]]:
+        """Where it begins at a matrix, the axes of which its matrix blocks have the lengths; see `Lengths`."""
+        return self._read(Lengths()).of_start(self.blocks)
+
     def _spaces(self) -> Spaces:
         """Which of its vectors have one shape."""
-        spaces = Spaces()
+        return self._read(Spaces())
+
+    def _read(self, into: Read) -> Read:
+        """The classes of what is added and multiplied."""
         for i in self.every:
             if isinstance(i, CallOracle):
-                spaces.one(i.target, spaces.asked(i.oracle, i.point, i.directions))
+                into.called(i.target, i.oracle, i.point, i.directions)
             elif isinstance(i, Assign):
-                spaces.equate(i.target, i.value)
+                into.equate(i.target, i.value)
             elif isinstance(i, Draw) and isinstance(i.target, VectorSymbol):
-                spaces.one(i.target, i.like)
+                into.equate(i.target, i.like)
             elif isinstance(i, SweepCoordinates):
-                spaces.equate(i.target, i.start)
+                into.equate(i.target, i.start)
             elif isinstance(i, (Choose, Loop)):
                 for s, e in i.values():
-                    spaces.equate(s, e)
+                    into.equate(s, e)
         for s, e in self.next.items():
-            spaces.equate(s, e)
-        return spaces
+            into.equate(s, e)
+        return into
 
     def alive(self, *results: Expr) -> Program:
         """The program without the blocks and instructions on which none of the results depends."""

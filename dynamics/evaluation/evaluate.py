@@ -40,6 +40,7 @@ from ..vector_fields.block import start
 from ..vector_fields.functions import oracle_of, together
 from ..vector_fields.objective import Objective
 from ..vector_fields.own_functions import along_all
+from ..vector_fields.spaces import lengths_of
 from ..vector_fields.system import VectorFields
 from .differences import with_differences
 from .quadrature import quadrature
@@ -449,19 +450,21 @@ def initial_state(
         xp: NumPy or `jax.numpy`.
 
     Returns:
-        arrays of the shape of x0; a scalar block has the shape of its expression, a matrix two axes of the size of x0.
+        arrays of the shape of x0; a scalar block has the shape of its expression, a matrix two axes of the size of x0,
+        or where x0 is one of the lengths that its products say.
     """
     values: dict[Any, Any] = {**parameters, start: x0}
-    states = []
+    states, sides = [], lengths_of(system)
     for b in system.blocks:
         if b.keeps:
             length = int(evaluate(b.history, values, oracles, xp))
             at = xp.asarray(x0)
             states.append(xp.zeros((at.size, length), at.dtype))
             continue
-        if b.operates:  # the identity has the size of the starting point
+        if b.operates:  # the identity has the size of the starting point, or of its rows or columns
             at = xp.asarray(x0)
-            empty = xp.zeros((at.size, at.size), at.dtype)
+            shape = [at.shape[i] for i in sides[b.name]] if b.name in sides else (at.size, at.size)
+            empty = xp.zeros(tuple(shape), at.dtype)
             beside = VectorSymbol("empty", b.kind)
             own = Vector.of([*b.init.terms.items(), (beside, sp.S.One)])
             states.append(evaluate(own, {**values, beside: empty}, oracles, xp))

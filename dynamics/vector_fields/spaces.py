@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
+
+import sympy as sp
 
 from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.direct_sums import points_of, stack
 from ..algebra.operators import Inverse
 from ..algebra.oracles import Oracle
-from ..algebra.products import Elementwise, Part, Product, apply, identity, slots_of
+from ..algebra.products import Elementwise, Part, Product, Unary, apply, identity, slots_of
 from ..algebra.vectors import (
     COVECTOR,
     Atom,
@@ -22,25 +24,20 @@ from ..algebra.vectors import (
     by_slot,
 )
 from ..implicit.roots import RootScalar, RootVector
-from .block import start
+from .block import Block, start
 from .system import VectorFields
 
 _OUTPUT = ("sum", "output")
 
 
-class Spaces:
-    """Classes of vectors of one shape.
-
-    Two vectors are of one class where they are added, multiplied element by element or paired. A gradient is in the
-    space of its argument; the values of a map are in a space of their own.
-    """
+class _Classes:
+    """Classes of keys that are joined one by one."""
 
     def __init__(self) -> None:
         self._above: dict[Any, Any] = {}
-        self._solutions: dict[Vector, Vector] = {}  # by operator
 
     def of(self, key: Any) -> Any:
-        """The representative of a symbol's class."""
+        """The representative of a key's class."""
         while (above := self._above.get(key, key)) != key:
             key = above
         return key
@@ -50,6 +47,18 @@ class Spaces:
         a, b = self.of(a), self.of(b)
         self._above[a] = b
         return b
+
+
+class Spaces(_Classes):
+    """Classes of vectors of one shape.
+
+    Two vectors are of one class where they are added, multiplied element by element or paired. A gradient is in the
+    space of its argument; the values of a map are in a space of their own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._solutions: dict[Vector, Vector] = {}  # by operator
 
     def equate(self, target: Any, e: Expr) -> None:
         """Take the target and an expression as of one class, and read what is inside."""
@@ -79,14 +88,20 @@ class Spaces:
         for name, v in zip(names, points_of(oracle, point), strict=True):
             self.equate(("argument", oracle.of, name), v)
 
-    def asked(self, oracle: Oracle, point: Vector, directions: Iterable[Vector]) -> Any:
-        """The class of what an oracle returns; its arguments and directions are read.
+    def called(
+        self, target: Symbol, oracle: Oracle, point: Vector, directions: Iterable[Vector]
+    ) -> None:
+        """Take the target as of the class of what an oracle returns; its arguments and directions are read.
 
         Args:
+            target: the name of what it returns.
             oracle: what is called.
             point: where.
             directions: along which it is differentiated.
         """
+        self.one(target, self._asked(oracle, point, directions))
+
+    def _asked(self, oracle: Oracle, point: Vector, directions: Iterable[Vector]) -> Any:
         self._points(oracle, point)
         image = ("image", oracle.of)
         for d in directions:
@@ -99,7 +114,7 @@ class Spaces:
 
     def _atom(self, a: Any) -> Any:
         if isinstance(a, Call):
-            return self.asked(a.oracle, a.point, a.directions)
+            return self._asked(a.oracle, a.point, a.directions)
         if isinstance(a, Product) and a.kind == "hadamard":
             return self.one(self._atom(a.left), self._atom(a.right))
         if isinstance(a, Product) and not a.operates and (found := self._applied(a)) != a:
@@ -189,6 +204,115 @@ class Spaces:
             else numbers.setdefault(self.of(s) if self.of(s) in own else first, len(numbers))
             for s in blocks
         )
+
+
+Sides: TypeAlias = (
+    "tuple[Any, Any]"  # the classes of a matrix's rows and columns; of a vector the first
+)
+
+
+class Lengths(_Classes):
+    """Classes of sides of matrices, their rows and columns, of one length.
+
+    They are where matrices are added or multiplied. A gradient has the sides of its argument.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count = 0  # of identities, each of a length of its own
+
+    def equate(self, target: Symbol, e: Expr) -> None:
+        """Take the target and an expression as of the same sides, and read what is inside."""
+        own = self._vector(e) if isinstance(e, Vector) else self._scalar(e)
+        if own and isinstance(target, VectorSymbol):
+            self._join(self._atom(target), own)
+
+    def called(
+        self, target: Symbol, oracle: Oracle, point: Vector, directions: Iterable[Vector]
+    ) -> None:
+        """Take the target as of the sides of what an oracle returns; see `Spaces.called`."""
+        own = self._asked(oracle, point, directions)
+        if own and isinstance(target, VectorSymbol):
+            self._join(self._atom(target), own)
+
+    def _asked(self, oracle: Oracle, point: Vector, directions: Iterable[Vector]) -> Sides | None:
+        at = {slot: self._vector(v) for slot, v in by_slot(point).items()}
+        for d in directions:
+            for slot, v in by_slot(d).items():
+                at[slot] = self._join(at[slot], self._vector(v)) if slot in at else self._vector(v)
+        own = oracle.slot or (oracle.args or ("",))[0]
+        return at.get(own) if oracle.form.field else None
+
+    def _join(self, one: Sides, other: Sides) -> Sides:
+        return self.one(one[0], other[0]), self.one(one[1], other[1])
+
+    def _vector(self, e: Vector) -> Sides:
+        own: Sides = (("rows", e), ("columns", e))
+        for a, c in e.terms.items():
+            self._scalar(c)
+            own = self._join(own, self._atom(a))
+        return own
+
+    def _scalar(self, e: sp.Expr) -> None:
+        for node in e.atoms(ScalarNode):
+            sides = [self._vector(v) for v in node.arguments if isinstance(v, Vector)]
+            if node.oracle is None and len(sides) == 2:
+                self._join(*sides)
+
+    def _atom(self, a: Any) -> Sides:
+        own: Sides = (("rows", a), ("columns", a))
+        if a == identity or (isinstance(a, VectorSymbol) and a.kind == "symmetric"):
+            own = (self.one(*own),) * 2 if a != identity else self._fresh()
+        elif isinstance(a, Call):
+            own = self._asked(a.oracle, a.point, a.directions) or own
+        elif isinstance(a, Product):
+            left, right = self._atom(a.left), self._atom(a.right)
+            if a.kind == "hadamard":
+                own = self._join(left, right)
+            elif a.kind == "outer":
+                own = left[0], right[0]
+            else:
+                self.one(left[1], right[0])
+                own = left[0], right[1]
+        elif isinstance(a, Unary) and a.kind == "transpose":
+            own = self._vector(a.argument)[::-1]
+        elif isinstance(a, Unary):
+            rows = self._vector(a.argument)[0]
+            own = rows, (rows if a.kind == "diagonal" else own[1])
+        elif isinstance(a, Inverse):
+            own = (self.one(*self._vector(a.argument)),) * 2
+        elif isinstance(a, Elementwise):
+            for v in a.arguments:
+                own = self._join(own, self._vector(v))
+        return own
+
+    def _fresh(self) -> Sides:
+        self._count += 1
+        return (("identity", self._count),) * 2
+
+    def of_start(self, blocks: Iterable[Block]) -> dict[str, tuple[int, int]]:
+        """By matrix block, which axes of a starting point that is a matrix have the lengths of its rows and columns.
+
+        Empty where the starting point is a vector; a block of unknown lengths is left out.
+        """
+        listed = [b for b in blocks if isinstance(b.symbol, VectorSymbol) and b.operates]
+        if not any(start in symbols_of(b.init) for b in listed):
+            return {}
+        for b in listed:
+            self.equate(b.symbol, b.init)
+        rows, columns = map(self.of, self._atom(start))
+        axes = {columns: 1, rows: 0}
+        found = {b.name: tuple(axes.get(self.of(k)) for k in self._atom(b.symbol)) for b in listed}
+        return {name: (i, j) for name, (i, j) in found.items() if i is not None and j is not None}
+
+
+def lengths_of(system: VectorFields) -> dict[str, tuple[int, int]]:
+    """Of a system that begins at a matrix what `Lengths.of_start` says of its blocks."""
+    lengths = Lengths()
+    for f in system.fields.values():
+        for s, e in f.drift.items():
+            lengths.equate(s, e)
+    return lengths.of_start(system.blocks)
 
 
 def classes_of(system: VectorFields) -> tuple[int, ...]:

@@ -245,11 +245,13 @@ class JaxModule(ModuleWriter):
 
     def zeros(self, b: Block, like: str) -> str:
         if b.operates and like == "start":
-            return "jax.tree.map(lambda x: jnp.zeros((x.size, x.size), x.dtype), start)"
+            shape = ", ".join(self.shape(b, "x"))
+            return f"jax.tree.map(lambda x: jnp.zeros(({shape}), x.dtype), start)"
         return self.zero(like)
 
-    def eye(self, scale: str) -> str:
-        return f"jax.tree.map(lambda x: {scale}jnp.eye(x.size, dtype=x.dtype), start)"
+    def eye(self, b: Block, scale: str) -> str:
+        size = self.shape(b, "x")[0]
+        return f"jax.tree.map(lambda x: {scale}jnp.eye({size}, dtype=x.dtype), start)"
 
     def held(self, text: str, first: bool) -> str:
         made = "array" if first else "asarray"  # a state has buffers of its own

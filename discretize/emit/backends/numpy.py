@@ -154,11 +154,11 @@ class NumpyModule(ModuleWriter):
 
     def zeros(self, b: Block, like: str) -> str:
         if b.operates and like == "start":
-            return "np.zeros((start.size, start.size))"
+            return f"np.zeros(({', '.join(self.shape(b, 'start'))}))"
         return self.zero(like)
 
-    def eye(self, scale: str) -> str:
-        return f"{scale}np.eye(start.size, dtype=start.dtype)"
+    def eye(self, b: Block, scale: str) -> str:
+        return f"{scale}np.eye({self.shape(b, 'start')[0]}, dtype=start.dtype)"
 
     def held(self, text: str, first: bool) -> str:
         return f"float({text})" if first else text

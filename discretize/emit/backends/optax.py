@@ -20,9 +20,9 @@ from ...programs.program import Program
 from ...step.words import example
 from ..backend import POWERS, Backend
 from ..lowering.coefficients import in_order
-from ..lowering.lower import Lowering
+from ..lowering.lower import Lowering, routines
 from ..lowering.names import Naming
-from ..lowering.statements import Lowered, routines
+from ..lowering.statements import Lowered
 from ..modules.coefficient_function import traced_coefficients
 from ..modules.optax_helpers import HELPERS
 from ..modules.optax_notes import GROUPED, notes_on_blocks

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ...._support.errors import NotCarried
 from ..backend import POWERS, Backend, groups_of
 from ..lowering.domains import limits_of
+from ..lowering.lower import routines
 from ..lowering.names import Naming
-from ..lowering.statements import Lowered, routines
+from ..lowering.statements import Lowered
 from ..modules.text import assembled, description, map_functions
 from ..modules.torch_helpers import HELPERS, IMPORTS
 from ..printing.language import MATH

@@ -268,7 +268,7 @@ class Lowering:
         return Lowered(
             self.parameters, self.table, p.blocks, (p.counter or COUNTER) if counted else None, init,
             step, outputs, self.population, limits,
-            kept={n: k.draw.target.name for n, k in self.kept.items()},
+            kept={n: k.draw.target.name for n, k in self.kept.items()}, lengths=p.lengths,
         )  # fmt: skip
 
     def starts(self) -> dict[str, str]:
@@ -318,3 +318,8 @@ class Lowering:
     def _drawn(self, name: str, e: Expr) -> Expr:
         """What a routine leaves for a block: of the memory of a sample the draw, whose counter is kept."""
         return self.kept[name].draw.target if name in self.kept else e
+
+
+def routines(lowered: Lowered) -> dict[str, Routine]:
+    """All that is computed, by name."""
+    return {"init": lowered.init, "step": lowered.step, **lowered.outputs}

@@ -480,6 +480,7 @@ class Lowered:
         limits: bounds of parameters beside their signs, by name.
         starts: for blocks that need not have the shape of x0, the name of the starting point that has theirs.
         kept: for memories of a sample, the name of the draw of which the state holds the counter in their place.
+        lengths: where the start is a matrix, the axes of it whose lengths a matrix block has.
     """
 
     parameters: tuple[sp.Symbol, ...]
@@ -493,8 +494,4 @@ class Lowered:
     limits: Limits = field(default_factory=dict)
     starts: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[str, str] = field(default_factory=dict)
-
-
-def routines(lowered: Lowered) -> dict[str, Routine]:
-    """All that is computed, by name."""
-    return {"init": lowered.init, "step": lowered.step, **lowered.outputs}
+    lengths: Mapping[str, tuple[int, int]] = field(default_factory=dict)

@@ -44,10 +44,7 @@ Called: TypeAlias = Callable[[str], str]  # what a name is in the code
 
 
 def length_of(b: Block) -> int:
-    """How many values a window keeps, which has to be known.
-
-    Raises NotCarried where it is not.
-    """
+    """How many values a window keeps; NotCarried where that is no number."""
     if not (b.history.is_Integer and b.history.is_positive):
         raise NotCarried(
             f"the window {b.name} keeps {b.history} values, and code needs a number of them: give it, as in "
@@ -367,9 +364,14 @@ class ModuleWriter(ABC):
     def zeros(self, b: Block, like: str) -> str:
         """The zero of a block, in the shape of ``like``."""
 
-    def eye(self, scale: str) -> str:
-        """A multiple of the identity, of the size of the starting point; ``scale`` ends with the product's sign."""
+    def eye(self, b: Block, scale: str) -> str:
+        """A multiple of the identity as a block begins with it; ``scale`` ends with the product's sign."""
         raise self.without("the identity")
+
+    def shape(self, b: Block, start: str) -> list[str]:
+        """The lengths of a matrix block's axes: of a vector as its start the size, else of the start's axes."""
+        axes = self.low.lengths.get(b.name)
+        return [f"{start}.size"] * 2 if axes is None else [f"{start}.shape[{i}]" for i in axes]
 
     def held(self, text: str, first: bool) -> str:
         """A scalar as the state holds it."""
@@ -399,7 +401,7 @@ class ModuleWriter(ABC):
                 text = self.zeros(b, "start" if first else f"state.{b.name}")
             elif first and value.terms.keys() == {identity}:
                 scale = value.terms[identity]
-                text = self.eye("" if scale == 1 else f"{self.scalars._at_least(scale, MUL)} * ")
+                text = self.eye(b, "" if scale == 1 else f"{self.scalars._at_least(scale, MUL)} * ")
             else:
                 text, more = self.operand(value, f"{b.name}_{'0' if first else 'next'}", called)
                 lines += more
