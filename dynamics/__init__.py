@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from .algebra.scalars import parameters as parameters
     from .algebra.series import taylor as taylor
     from .algebra.vectors import Vector as Vector
-    from .algebra.vectors import blocks as blocks
     from .algebra.vectors import inner as inner
     from .algebra.vectors import zero as zero
     from .algebra.windows import push as push
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from .samples.sample import sample as sample
     from .stochastic.monte_carlo import monte_carlo as monte_carlo
     from .vector_fields.block import Block as Block
+    from .vector_fields.block import blocks as blocks
     from .vector_fields.block import start as start
     from .vector_fields.groups import Groups as Groups
     from .vector_fields.groups import Leaves as Leaves

@@ -18,7 +18,8 @@ from odescent.dynamics.algebra.calculus import (
 )
 from odescent.dynamics.algebra.products import apply, elementwise, hadamard, outer
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import ScalarNode, blocks, inner, zero
+from odescent.dynamics.algebra.vectors import ScalarNode, inner, zero
+from odescent.dynamics.vector_fields.block import blocks
 from odescent.dynamics.vector_fields.objective import Objective
 
 x, y, p, q = blocks("x y p q")

@@ -27,9 +27,10 @@ from odescent.dynamics.algebra.exact import (
     sample,
 )
 from odescent.dynamics.algebra.scalars import as_scalar, parameters
-from odescent.dynamics.algebra.vectors import blocks, inner
+from odescent.dynamics.algebra.vectors import inner
 from odescent.dynamics.numbers.factors import factors, is_irreducible
 from odescent.dynamics.numbers.fractions import fraction
+from odescent.dynamics.vector_fields.block import blocks
 
 x, y, z = sp.symbols("x y z", positive=True)
 half, third, quarter = sp.Rational(1, 2), sp.Rational(1, 3), sp.Rational(1, 4)

@@ -10,9 +10,9 @@ import odescent as od
 from odescent import OdescentError
 from odescent.dynamics.algebra.products import hadamard
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import blocks, inner, zero
+from odescent.dynamics.algebra.vectors import inner, zero
 from odescent.dynamics.flows.system import System
-from odescent.dynamics.vector_fields.block import Block, start
+from odescent.dynamics.vector_fields.block import Block, blocks, start
 from odescent.dynamics.vector_fields.objective import Objective
 from odescent.dynamics.vector_fields.system import Diffusion, Field, curvature
 

@@ -9,10 +9,10 @@ from odescent import OdescentError
 from odescent.dynamics.algebra.calculus import vanishes
 from odescent.dynamics.algebra.exact import is_zero
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import blocks, zero
+from odescent.dynamics.algebra.vectors import zero
 from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import REGISTRY, system, systems
-from odescent.dynamics.vector_fields.block import start
+from odescent.dynamics.vector_fields.block import blocks, start
 from odescent.dynamics.vector_fields.objective import Objective
 from odescent.dynamics.vector_fields.second_order import position as x
 from odescent.dynamics.vector_fields.second_order import velocity as xd

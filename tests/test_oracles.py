@@ -8,8 +8,8 @@ import sympy as sp
 
 from odescent.dynamics.algebra.oracles import Oracle
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import blocks
 from odescent.dynamics.flows.system import System
+from odescent.dynamics.vector_fields.block import blocks
 from odescent.dynamics.vector_fields.maps import Map
 from odescent.dynamics.vector_fields.objective import Objective
 

@@ -12,9 +12,10 @@ from odescent.dynamics.algebra.calculus import derivative, substitute, vanishes
 from odescent.dynamics.algebra.exact import is_zero
 from odescent.dynamics.algebra.products import elementwise, hadamard
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import blocks, inner, zero
+from odescent.dynamics.algebra.vectors import inner, zero
 from odescent.dynamics.library import system
 from odescent.dynamics.passivity import PassivityImmersion, external, modal_roots
+from odescent.dynamics.vector_fields.block import blocks
 from odescent.dynamics.vector_fields.objective import Objective
 from odescent.dynamics.vector_fields.system import curvature, mu
 

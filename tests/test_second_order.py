@@ -12,9 +12,10 @@ from odescent import OdescentError
 from odescent.dynamics.algebra.calculus import vanishes
 from odescent.dynamics.algebra.products import hadamard
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import blocks, inner
+from odescent.dynamics.algebra.vectors import inner
 from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import system
+from odescent.dynamics.vector_fields.block import blocks
 from odescent.dynamics.vector_fields.objective import Objective
 from odescent.dynamics.vector_fields.second_order import position as x
 from odescent.dynamics.vector_fields.second_order import second_order

@@ -11,7 +11,8 @@ from odescent.dynamics.algebra.calculus import vanishes
 from odescent.dynamics.algebra.products import elementwise, hadamard
 from odescent.dynamics.algebra.scalars import parameters
 from odescent.dynamics.algebra.series import taylor
-from odescent.dynamics.algebra.vectors import blocks, inner
+from odescent.dynamics.algebra.vectors import inner
+from odescent.dynamics.vector_fields.block import blocks
 from odescent.dynamics.vector_fields.objective import Objective
 
 x, y, p = blocks("x y p")

@@ -9,10 +9,11 @@ import sympy as sp
 from odescent.dynamics.algebra.exact import canonical
 from odescent.dynamics.algebra.products import apply, elementwise, hadamard, outer
 from odescent.dynamics.algebra.scalars import as_scalar, parameters
-from odescent.dynamics.algebra.vectors import blocks, inner, zero
+from odescent.dynamics.algebra.vectors import inner, zero
 from odescent.dynamics.library import system, systems
 from odescent.dynamics.notation.readable import Indicator, Remainder, readable
 from odescent.dynamics.notation.show import latex, symbol_latex, text
+from odescent.dynamics.vector_fields.block import blocks
 from odescent.dynamics.vector_fields.objective import Objective
 from odescent.dynamics.vector_fields.system import L, mu
 

@@ -15,10 +15,11 @@ from odescent.dynamics.algebra.calculus import modal, vanishes
 from odescent.dynamics.algebra.exact import is_zero
 from odescent.dynamics.algebra.products import hadamard
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import blocks, inner, zero
+from odescent.dynamics.algebra.vectors import inner, zero
 from odescent.dynamics.fast_slow.manifold import graph_discriminant
 from odescent.dynamics.flows.system import System
 from odescent.dynamics.library import system
+from odescent.dynamics.vector_fields.block import blocks
 from odescent.dynamics.vector_fields.objective import Objective
 from odescent.dynamics.vector_fields.system import curvature
 

@@ -23,15 +23,9 @@ from odescent.dynamics.algebra.calculus import (
 from odescent.dynamics.algebra.exact import canonical, is_zero
 from odescent.dynamics.algebra.products import apply, elementwise, hadamard, outer
 from odescent.dynamics.algebra.scalars import parameters
-from odescent.dynamics.algebra.vectors import (
-    ScalarNode,
-    Vector,
-    VectorSymbol,
-    blocks,
-    inner,
-    zero,
-)
+from odescent.dynamics.algebra.vectors import ScalarNode, Vector, VectorSymbol, inner, zero
 from odescent.dynamics.implicit.roots import roots_of
+from odescent.dynamics.vector_fields.block import blocks
 from odescent.dynamics.vector_fields.objective import Objective
 
 x, y, z, w = blocks("x y z w")

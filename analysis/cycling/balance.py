@@ -24,10 +24,11 @@ from ...discretize.routes.shared import after, method_step
 from ...dynamics import Objective, system
 from ...dynamics.algebra.calculus import derivative, substitute
 from ...dynamics.algebra.scalars import as_scalar, parameters
-from ...dynamics.algebra.vectors import blocks, inner
+from ...dynamics.algebra.vectors import inner
 from ...dynamics.library.second_order import ROUTE_A
 from ...dynamics.problems.lessard_recht_packard import GRADIENT
 from ...dynamics.problems.piecewise_quadratic import PiecewiseLinear
+from ...dynamics.vector_fields.block import blocks
 from ...dynamics.vector_fields.system import L, mu
 from ..certificates.lower_bounds.cycle import windings
 from .itineraries import branches, follow, piecewise_cycles

@@ -6,11 +6,11 @@ import sympy as sp
 
 from ..._support.errors import check_choice
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import Vector, VectorSymbol, blocks, inner
+from ...dynamics.algebra.vectors import Vector, VectorSymbol, inner
 from ...dynamics.flows.system import System
 from ...dynamics.library import system
 from ...dynamics.samples.sample import sample
-from ...dynamics.vector_fields.block import Block, start
+from ...dynamics.vector_fields.block import Block, blocks, start
 from ...dynamics.vector_fields.objective import Objective
 from .. import controllers
 from ..faces import Algorithm

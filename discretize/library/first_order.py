@@ -9,11 +9,11 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import Vector, blocks, inner
+from ...dynamics.algebra.vectors import Vector, inner
 from ...dynamics.flows.system import System
 from ...dynamics.library import system
 from ...dynamics.library.bilevel import F, G, hypergradient
-from ...dynamics.vector_fields.block import Block, start
+from ...dynamics.vector_fields.block import Block, blocks, start
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.system import L, mu
 from .. import controllers

@@ -7,8 +7,8 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import blocks
 from ...dynamics.library import system
+from ...dynamics.vector_fields.block import blocks
 from ...dynamics.vector_fields.system import L, mu
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Scheme

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sympy as sp
 
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import blocks
 from ...dynamics.library import system
 from ...dynamics.library.mirror import mirror_map
+from ...dynamics.vector_fields.block import blocks
 from ...dynamics.vector_fields.system import L
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Scheme

@@ -19,8 +19,9 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ...dynamics.algebra.exact import canonical
 from ...dynamics.algebra.scalars import as_scalar, parameters
-from ...dynamics.algebra.vectors import Vector, blocks
+from ...dynamics.algebra.vectors import Vector
 from ...dynamics.library.model_family import MEMBERS, family
+from ...dynamics.vector_fields.block import blocks
 from ...dynamics.vector_fields.system import L, mu
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Integrator, Let, Scheme

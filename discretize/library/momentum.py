@@ -12,8 +12,9 @@ from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ...dynamics.algebra.exact import canonical, is_zero
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import Vector, blocks
+from ...dynamics.algebra.vectors import Vector
 from ...dynamics.library import system
+from ...dynamics.vector_fields.block import blocks
 from ...dynamics.vector_fields.system import L, mu
 from ..faces import Algorithm
 from ..programs.substeps import Scheme

@@ -7,11 +7,11 @@ import sympy as sp
 from ...dynamics.algebra.operators import linear_solve
 from ...dynamics.algebra.products import apply, identity, transpose
 from ...dynamics.algebra.scalars import as_scalar, parameters
-from ...dynamics.algebra.vectors import blocks, inner
+from ...dynamics.algebra.vectors import inner
 from ...dynamics.algebra.windows import push
 from ...dynamics.flows.system import System
 from ...dynamics.library import system
-from ...dynamics.vector_fields.block import Block
+from ...dynamics.vector_fields.block import Block, blocks
 from ...dynamics.vector_fields.objective import Objective
 from .. import controllers
 from ..faces import Algorithm

@@ -7,10 +7,11 @@ import sympy as sp
 from ..._support.errors import check_choice
 from ..._support.numbers import check_whole
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import blocks, zero
+from ...dynamics.algebra.vectors import zero
 from ...dynamics.library import system
 from ...dynamics.library.sampled import fall_along, one_gradient, sketched
 from ...dynamics.samples.sample import sample
+from ...dynamics.vector_fields.block import blocks
 from ..faces import Algorithm
 from ..programs.stages import at
 from ..programs.substeps import Flow, Let, Scheme

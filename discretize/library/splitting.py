@@ -7,10 +7,9 @@ import sympy as sp
 from ..._support.errors import OdescentError, check_choice
 from ..._support.rendering.brief import short
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import blocks
 from ...dynamics.flows.system import System
 from ...dynamics.library import system
-from ...dynamics.vector_fields.block import Block, start
+from ...dynamics.vector_fields.block import Block, blocks, start
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.system import L
 from ..faces import Algorithm

@@ -7,9 +7,8 @@ import sympy as sp
 from ..._support.errors import OdescentError
 from ..._support.rendering.brief import short
 from ...dynamics.algebra.scalars import as_scalar, parameters
-from ...dynamics.algebra.vectors import blocks
 from ...dynamics.library import system
-from ...dynamics.vector_fields.block import Block, start
+from ...dynamics.vector_fields.block import Block, blocks, start
 from ..faces import Algorithm
 from ..programs.substeps import Flow, Let, Scheme
 from ..step.iteration import STEP

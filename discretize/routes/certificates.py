@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import sympy as sp
 
 from ...dynamics.algebra.calculus import Symbol, substitute, symbols_of
-from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, blocks, inner, zero
+from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, inner, zero
+from ...dynamics.vector_fields.block import blocks
 from ...dynamics.vector_fields.objective import Objective
 from ..faces import Algorithm
 from ..proof.steps import Claim, Equation, Step

@@ -14,12 +14,13 @@ import sympy as sp
 from ...dynamics.algebra.calculus import derivative, substitute, tidy
 from ...dynamics.algebra.named import taylor_terms
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import Vector, blocks, inner, zero
+from ...dynamics.algebra.vectors import Vector, inner, zero
 from ...dynamics.fast_slow.manifold import graph_discriminant, invariance_defect
 from ...dynamics.flows.system import System
 from ...dynamics.library import system
 from ...dynamics.library.second_order import ROUTE_A
 from ...dynamics.passivity import PassivityImmersion, modal_roots
+from ...dynamics.vector_fields.block import blocks
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.second_order import position, velocity
 from ...dynamics.vector_fields.system import L, curvature, mu

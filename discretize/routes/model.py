@@ -15,10 +15,11 @@ import sympy as sp
 
 from ...dynamics.algebra.calculus import derivative, substitute
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import Vector, blocks, inner
+from ...dynamics.algebra.vectors import Vector, inner
 from ...dynamics.library import system
 from ...dynamics.library.model_family import ROUTE_B
 from ...dynamics.passivity import PassivityImmersion
+from ...dynamics.vector_fields.block import blocks
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.second_order import position, velocity
 from ...dynamics.vector_fields.system import L, mu

@@ -11,8 +11,9 @@ import sympy as sp
 from ...dynamics.algebra.calculus import derivative, substitute
 from ...dynamics.algebra.named import taylor_terms
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import blocks, inner
+from ...dynamics.algebra.vectors import inner
 from ...dynamics.library.model_family import MEMBERS, family, model_family, riccati, time
+from ...dynamics.vector_fields.block import blocks
 from ...dynamics.vector_fields.objective import Objective
 from ...dynamics.vector_fields.second_order import position, velocity
 from ..faces import Algorithm

@@ -13,9 +13,10 @@ import sympy as sp
 from ...dynamics.algebra.calculus import Symbol, substitute
 from ...dynamics.algebra.named import taylor_terms
 from ...dynamics.algebra.scalars import parameters
-from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, blocks, inner
+from ...dynamics.algebra.vectors import Expr, Vector, VectorSymbol, inner
 from ...dynamics.stochastic.consensus import laplace_mean, prox_expansion
 from ...dynamics.stochastic.gaussians import normal_expectation
+from ...dynamics.vector_fields.block import blocks
 from ...dynamics.vector_fields.objective import Objective
 from ..faces import Algorithm
 from ..library import algorithm

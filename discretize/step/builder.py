@@ -208,7 +208,8 @@ class Builder:
 
     def _asked(self, node: Call, implicit: sp.Expr) -> VectorSymbol:
         """Append a call to the program; returns the name of its result."""
-        target = VectorSymbol(self.fresh(node.oracle.form.stem or node.oracle.kind, first=True))
+        name = self.fresh(node.oracle.form.stem or node.oracle.kind, first=True)
+        target = VectorSymbol(name, "array" if node.is_array else "vector")
         directions = tuple(map(self.with_gaps, node.directions))
         parameters = tuple(map(self.with_gaps, node.parameters))
         point = self.with_gaps(node.point)

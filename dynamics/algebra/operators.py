@@ -160,6 +160,7 @@ class Inverse(Atom):
     __slots__ = ("arguments", "method", "tolerance")
     made_of = ("argument", "method", "tolerance")
     operates = True
+    by_columns = property(lambda self: all(a.by_columns for a in self.argument.terms))
 
     def __init__(
         self, argument: Vector, method: str = "", tolerance: sp.Expr | None = None
@@ -267,10 +268,9 @@ def check_operator(what: str, *operators: Any) -> None:
     """Refuse, as WrongType, what is no operator."""
     _check_vectors(what, *operators)
     for v in operators:
-        if not v.terms or not all(a.operates for a in v.terms):
+        if not v.terms or not all(a.operates or a.is_array for a in v.terms):
             raise WrongType(
-                f"{what} takes an operator, which {v} is not: matrices, outer products, Hessians, Jacobians, "
-                "identity and their products are."
+                f"{what} takes an operator, which {v} is not: matrices, Hessians, Jacobians and their products are."
             )
 
 

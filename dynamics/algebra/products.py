@@ -14,6 +14,7 @@ from ..._support.rendering.brief import short
 from .scalars import as_scalar
 from .vectors import (
     Atom,
+    Call,
     Expr,
     Vector,
     VectorSymbol,
@@ -43,6 +44,15 @@ class Elementwise(Atom):
 
     def parts(self) -> tuple[Expr, ...]:
         return (self.body, *self.arguments)
+
+    @property
+    def is_array(self) -> bool:  # type: ignore[override]
+        return any(a.operates or a.is_array for v in self.arguments for a in v.terms)
+
+    def transposed(self) -> Vector:
+        if not self.is_array:
+            return super().transposed()
+        return _elementwise(self.body, tuple(map(transpose, self.arguments)))
 
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         return _elementwise(change(self.body), tuple(change(a) for a in self.arguments))
@@ -118,13 +128,23 @@ class Product(Atom):
             return self.right.operates
         return self.kind == "outer" or (self.left.operates and self.right.operates)
 
+    @property
+    def is_array(self) -> bool:  # type: ignore[override]
+        if self.kind == "hadamard" and not self.operates:
+            return any(a.operates or a.is_array for a in self.arguments)
+        return self.kind == "apply" and self.right.is_array
+
+    @property
+    def by_columns(self) -> bool:
+        return self.kind == "outer" or (self.left.by_columns and self.right.by_columns)
+
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         return _product(self.kind, change(self.left), change(self.right))
 
     def applied(self, other: Atom) -> Vector | None:
         """(u v^T) w = u <v, w>, and products associate to the right."""
         if self.kind == "outer":
-            if other.operates:
+            if other.operates or other.is_array:
                 return outer(self.left, apply(transpose(other), self.right))
             contracted: Vector = self.left * inner(self.right, other)
             return contracted
@@ -135,12 +155,14 @@ class Product(Atom):
     def transposed(self) -> Vector:
         if self.kind == "outer":
             return outer(self.right, self.left)
+        if self.kind == "apply" and self.right.is_array and not self.left.by_columns:
+            raise NotCarried(f"the transpose of {self} is not known.")
         one, other = transpose(self.left), transpose(self.right)
         return apply(other, one) if self.kind == "apply" else hadamard(one, other)
 
     def paired(self, other: Atom) -> sp.Expr | None:
         """<A u, v> = <u, A^T v>, <u v^T, A> = <u, A v>, and <a * b, c> = <a, b * c> element by element."""
-        if self.kind == "outer" and other.operates:
+        if self.kind == "outer" and (other.operates or other.is_array):
             return inner(self.left, apply(other, self.right))
         if isinstance(other, Identity) and self.kind == "apply":
             return _turned(self)
@@ -245,7 +267,8 @@ def _shared(a: Atom, b: Atom) -> sp.Expr | None:
 def _transposed(a: Atom) -> Vector:
     if isinstance(a, VectorSymbol) and a.operates:
         return a if a.kind == "symmetric" else Unary("transpose", a)
-    return a.transposed()
+    named = isinstance(a, (Call, VectorSymbol)) and a.is_array
+    return Unary("transpose", a) if named else a.transposed()
 
 
 def transpose(operator: Vector) -> Vector:
@@ -284,6 +307,10 @@ class Unary(Atom):
     def operates(self) -> bool:  # type: ignore[override]
         return self.kind != "entries"
 
+    @property
+    def by_columns(self) -> bool:
+        return self.kind == "diagonal" or (self.kind == "transpose" and self.argument.by_columns)
+
     def rebuild(self, change: Callable[[Any], Any]) -> Vector:
         argument = change(self.argument)
         return UNARY[self.kind](argument) if argument else zero
@@ -291,7 +318,7 @@ class Unary(Atom):
     def applied(self, other: Atom) -> Vector | None:
         if self.kind != "diagonal":
             return None
-        if not other.operates:
+        if not (other.operates or other.is_array):
             return hadamard(self.argument, other)
         if isinstance(other, Unary) and other.kind == "diagonal":
             return UNARY[self.kind](hadamard(self.argument, other.argument))
@@ -311,6 +338,7 @@ class Identity(Atom):
 
     __slots__ = ()
     operates = True
+    by_columns = property(lambda self: True)
 
     def __init__(self) -> None:
         super().__init__((5, "identity"))
@@ -384,7 +412,7 @@ def kronecker(left: Vector, right: Vector) -> Vector:
         WrongType: one of them is no operator.
     """
     for side in (left, right):
-        if not side.terms or not all(a.operates for a in side.terms):
+        if not side.terms or not all(a.operates or a.is_array for a in side.terms):
             raise WrongType(f"kronecker takes two operators, which {side} is not one of.")
     return kronecker_product(left, right)
 

@@ -15,13 +15,12 @@ from typing import Any, ClassVar, TypeAlias
 import sympy as sp
 from sympy.printing.precedence import PRECEDENCE
 
-from ..._support.arguments import checked
-from ..._support.errors import DividedByZero, NotCarried, OdescentError, WrongType, shown
+from ..._support.errors import DividedByZero, NotCarried, WrongType, shown
 from ..._support.held.base import Held
 from ..._support.work import rewriting
 from .exact import canonical
 from .oracles import Oracle
-from .scalars import as_scalar, names_in, nodes_of, told_apart
+from .scalars import as_scalar, nodes_of, told_apart
 
 # What prints vectors and scalars with oracles in them; `notation.show`, which is above, puts its own here.
 PRINTED: dict[str, Callable[[Any], str]] = {"text": object.__repr__, "latex": object.__repr__}
@@ -172,6 +171,7 @@ class Atom(Vector):
     key: tuple[Any, ...]  # identity and order
     arguments: tuple[Vector, ...] = ()
     operates: ClassVar[bool] = False  # whether it can be applied to a vector
+    is_array: ClassVar[bool] = False  # whether it has rows and columns, though it is no operator
     averages: ClassVar[bool] = False  # whether it is a mean, with which linear maps commute
     solving: bool  # whether it is an inverse or has one in it
 
@@ -188,6 +188,8 @@ class Atom(Vector):
 
     def __hash__(self) -> int:
         return self._hash or 0
+
+    by_columns = property(lambda self: self.is_array)  # made of matrices, which act on columns
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         return {s for argument in self.arguments for s in argument.free_symbols}
@@ -255,6 +257,8 @@ class VectorSymbol(Atom):
         super().__init__((0, name, kind))
 
     operates = property(lambda self: self.kind in (*OPERATORS, "window"))
+    is_array = property(lambda self: self.kind == "array")
+    by_columns = property(lambda self: self.kind in (*OPERATORS, "array"))
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         return {self}
@@ -295,6 +299,12 @@ class Call(Atom):
         function = (oracle.of, oracle.kind, oracle.slot, len(directions))
         along, given = tuple(d.key for d in self.directions), tuple(_text(p) for p in parameters)
         super().__init__((1, *function, _key(point), along, given))
+
+    @property
+    def is_array(self) -> bool:  # type: ignore[override]
+        """Whether it is the gradient of a function of a matrix, or another field there."""
+        at = by_slot(self.point).get(self.oracle.slot)
+        return bool(self.oracle.form.field and at and all(a.operates for a in at.terms))
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:
         return super().symbols().union(*map(scalar_symbols, self.parameters))
@@ -487,14 +497,3 @@ def scalar_calls(e: sp.Expr) -> set[Call]:
 
 
 zero = Vector({})
-
-
-@checked
-def blocks(names: str, kind: str = "vector") -> Any:
-    """Symbols for blocks of a state: ``x, v = blocks("x v")``; kind is vector, scalar, matrix, symmetric or pytree."""
-    if kind not in (kinds := ("vector", "scalar", *OPERATORS, "pytree")):
-        raise OdescentError(f"the kind of a block must be one of {', '.join(kinds)}, not {kind!r}.")
-    listed = names_in("blocks", names, "x v")
-    plain = kind == "scalar"
-    found = [sp.Symbol(n, real=True) if plain else VectorSymbol(n, kind) for n in listed]
-    return found[0] if len(found) == 1 else tuple(found)

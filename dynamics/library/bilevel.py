@@ -6,9 +6,10 @@ from ..algebra.calculus import substitute
 from ..algebra.direct_sums import jacobian
 from ..algebra.operators import linear_solve
 from ..algebra.scalars import parameters
-from ..algebra.vectors import Vector, blocks
+from ..algebra.vectors import Vector
 from ..flows.system import System
 from ..implicit.making import root
+from ..vector_fields.block import blocks
 from ..vector_fields.objective import Objective
 
 F, G = Objective("F", args=("x", "y")), Objective("G", args=("x", "y"))

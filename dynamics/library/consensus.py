@@ -7,9 +7,9 @@ import sympy as sp
 from ..._support.errors import OdescentError, check_choice
 from ..algebra.products import elementwise
 from ..algebra.scalars import parameters
-from ..algebra.vectors import Expr, Vector, blocks, inner
+from ..algebra.vectors import Expr, Vector, inner
 from ..flows.system import System
-from ..vector_fields.block import start
+from ..vector_fields.block import blocks, start
 from ..vector_fields.objective import Objective
 from ..vector_fields.processes import Diffusion, Jumps, Noise
 from ..vector_fields.system import Field

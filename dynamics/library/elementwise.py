@@ -6,8 +6,8 @@ import sympy as sp
 
 from ..algebra.products import elementwise, hadamard
 from ..algebra.scalars import parameters
-from ..algebra.vectors import blocks
 from ..flows.system import System
+from ..vector_fields.block import blocks
 from ..vector_fields.objective import Objective
 from .sampled import gradient_of_batch
 

@@ -6,9 +6,9 @@ from ..algebra.direct_sums import jacobian, part, stack
 from ..algebra.gradients import gradient
 from ..algebra.operators import linear_solve
 from ..algebra.scalars import parameters
-from ..algebra.vectors import Expr, VectorSymbol, blocks, inner, zero
+from ..algebra.vectors import Expr, VectorSymbol, inner, zero
 from ..flows.system import System
-from ..vector_fields.block import Block, start
+from ..vector_fields.block import Block, blocks, start
 from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
 

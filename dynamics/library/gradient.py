@@ -11,9 +11,9 @@ from ..._support.rendering.brief import short
 from ..algebra.operators import linear_solve
 from ..algebra.products import elementwise, identity
 from ..algebra.scalars import as_scalar, parameters
-from ..algebra.vectors import Vector, blocks, inner, zero
+from ..algebra.vectors import Vector, inner, zero
 from ..flows.system import System
-from ..vector_fields.block import Block, start
+from ..vector_fields.block import Block, blocks, start
 from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import Field

@@ -6,8 +6,8 @@ import sympy as sp
 
 from ..._support.errors import check_choice
 from ..algebra.scalars import parameters
-from ..algebra.vectors import blocks
 from ..flows.system import System
+from ..vector_fields.block import blocks
 from ..vector_fields.maps import Map
 from ..vector_fields.objective import Objective
 from ..vector_fields.processes import Diffusion

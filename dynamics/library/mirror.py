@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from ..._support.errors import check_choice
 from ..algebra.scalars import parameters
-from ..algebra.vectors import Vector, blocks
+from ..algebra.vectors import Vector
 from ..flows.system import System
 from ..maps import form_of, named_maps
-from ..vector_fields.block import start
+from ..vector_fields.block import blocks, start
 from ..vector_fields.maps import Map, named_map
 from ..vector_fields.objective import Objective
 

@@ -18,9 +18,9 @@ import sympy as sp
 from ..._support.errors import OdescentError, check_choice
 from ..algebra.exact import canonical, is_zero
 from ..algebra.scalars import as_scalar, parameters
-from ..algebra.vectors import blocks, zero
+from ..algebra.vectors import zero
 from ..flows.system import System
-from ..vector_fields.block import Block, start
+from ..vector_fields.block import Block, blocks, start
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import mu
 

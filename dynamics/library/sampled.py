@@ -11,10 +11,10 @@ from ..._support.numbers import check_whole
 from ..algebra.calculus import derivative
 from ..algebra.products import elementwise, hadamard
 from ..algebra.scalars import parameters
-from ..algebra.vectors import Vector, blocks, inner, zero
+from ..algebra.vectors import Vector, inner, zero
 from ..flows.system import System
 from ..samples.sample import sample
-from ..vector_fields.block import Block
+from ..vector_fields.block import Block, blocks
 from ..vector_fields.maps import named_map
 from ..vector_fields.objective import Objective
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sympy as sp
 
 from ..algebra.scalars import parameters
-from ..algebra.vectors import blocks, inner, zero
+from ..algebra.vectors import inner, zero
 from ..flows.system import System
-from ..vector_fields.block import Block, start
+from ..vector_fields.block import Block, blocks, start
 from ..vector_fields.objective import Objective
 from ..vector_fields.system import mu
 

@@ -110,7 +110,8 @@ def solved(
         if slots_of(inverted.argument)[0]:
             system = BlockSystem(inverted.argument, right, number, xp)
             return system.parts(_by_products(how, system.product, system.right, number, xp))
-        by_column = isinstance(right, Atom) and right.operates
+        whole = isinstance(right, Atom) and right.is_array and inverted.by_columns
+        by_column = whole or (isinstance(right, Atom) and right.operates)
         b = xp.asarray(number(right, {}))
         b = b if xp.issubdtype(b.dtype, xp.floating) else b.astype(float)
 

@@ -240,7 +240,7 @@ def _with_tolerance(how: Solve, inverted: Inverse) -> Solve:
 
 def from_products(a: Product) -> bool:
     """Whether an inverse is applied to a vector by a route that takes products of its operator with vectors alone."""
-    if not isinstance(a.left, Inverse) or a.operates:
+    if not isinstance(a.left, Inverse) or a.operates or (a.is_array and a.left.by_columns):
         return False
     how = solve_of(a.left)
     dense = how.route.name in ("lu", "cholesky")

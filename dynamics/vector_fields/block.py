@@ -14,7 +14,7 @@ from ..._support.errors import OdescentError, WrongType
 from ..._support.rendering.rendered import Rendered
 from ..algebra.calculus import Symbol, substitute, symbols_of
 from ..algebra.products import Elementwise, Kronecker, Product, Unary
-from ..algebra.scalars import as_scalar, bounded, check_name, nodes_of
+from ..algebra.scalars import as_scalar, bounded, check_name, names_in, nodes_of
 from ..algebra.vectors import OPERATORS, Atom, Call, Expr, ScalarNode, Vector, VectorSymbol, zero
 from ..algebra.windows import WINDOW, check_length
 from ..implicit.search import START
@@ -194,6 +194,17 @@ def _operates(a: Atom) -> bool | None:
     if isinstance(a, Unary) and a.kind == "entries":
         return False
     return True if a.operates else None
+
+
+@checked
+def blocks(names: str, kind: str = "vector") -> Any:
+    """Symbols for blocks of a state: ``x, v = blocks("x v")``; kind is vector, scalar, matrix, symmetric or pytree."""
+    if kind not in (kinds := ("vector", "scalar", *OPERATORS, "pytree")):
+        raise OdescentError(f"the kind of a block must be one of {', '.join(kinds)}, not {kind!r}.")
+    listed = names_in("blocks", names, "x v")
+    plain = kind == "scalar"
+    found = [sp.Symbol(n, real=True) if plain else VectorSymbol(n, kind) for n in listed]
+    return found[0] if len(found) == 1 else tuple(found)
 
 
 def begun(blocks: list[Block]) -> tuple[Block, ...]:

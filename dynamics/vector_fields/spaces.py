@@ -12,7 +12,16 @@ from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.direct_sums import points_of, stack
 from ..algebra.operators import Inverse
 from ..algebra.oracles import Oracle
-from ..algebra.products import Elementwise, Part, Product, Unary, apply, identity, slots_of
+from ..algebra.products import (
+    Elementwise,
+    Kronecker,
+    Part,
+    Product,
+    Unary,
+    apply,
+    identity,
+    slots_of,
+)
 from ..algebra.vectors import (
     COVECTOR,
     Atom,
@@ -206,9 +215,7 @@ class Spaces(_Classes):
         )
 
 
-Sides: TypeAlias = (
-    "tuple[Any, Any]"  # the classes of a matrix's rows and columns; of a vector the first
-)
+Sides: TypeAlias = "tuple[Any, Any]"  # the classes of rows and columns; a vector has rows alone
 
 
 class Lengths(_Classes):
@@ -219,7 +226,7 @@ class Lengths(_Classes):
 
     def __init__(self) -> None:
         super().__init__()
-        self._count = 0  # of identities, each of a length of its own
+        self._new = itertools.count()
 
     def equate(self, target: Symbol, e: Expr) -> None:
         """Take the target and an expression as of the same sides, and read what is inside."""
@@ -247,7 +254,7 @@ class Lengths(_Classes):
         return self.one(one[0], other[0]), self.one(one[1], other[1])
 
     def _vector(self, e: Vector) -> Sides:
-        own: Sides = (("rows", e), ("columns", e))
+        own: Sides = (next(self._new), next(self._new))  # two multiples of the identity differ
         for a, c in e.terms.items():
             self._scalar(c)
             own = self._join(own, self._atom(a))
@@ -261,8 +268,10 @@ class Lengths(_Classes):
 
     def _atom(self, a: Any) -> Sides:
         own: Sides = (("rows", a), ("columns", a))
-        if a == identity or (isinstance(a, VectorSymbol) and a.kind == "symmetric"):
-            own = (self.one(*own),) * 2 if a != identity else self._fresh()
+        if a == identity:
+            own = (next(self._new),) * 2
+        elif isinstance(a, VectorSymbol) and a.kind == "symmetric":
+            own = (self.one(*own),) * 2
         elif isinstance(a, Call):
             own = self._asked(a.oracle, a.point, a.directions) or own
         elif isinstance(a, Product):
@@ -271,6 +280,9 @@ class Lengths(_Classes):
                 own = self._join(left, right)
             elif a.kind == "outer":
                 own = left[0], right[0]
+            elif isinstance(a.left, Kronecker):
+                one, other = self._atom(a.left.left), self._atom(a.left.right)
+                own = self._join((one[1], other[1]), right) and (one[0], other[0])
             else:
                 self.one(left[1], right[0])
                 own = left[0], right[1]
@@ -285,10 +297,6 @@ class Lengths(_Classes):
             for v in a.arguments:
                 own = self._join(own, self._vector(v))
         return own
-
-    def _fresh(self) -> Sides:
-        self._count += 1
-        return (("identity", self._count),) * 2
 
     def of_start(self, blocks: Iterable[Block]) -> dict[str, tuple[int, int]]:
         """By matrix block, which axes of a starting point that is a matrix have the lengths of its rows and columns.

@@ -12,8 +12,9 @@ from ....dynamics.algebra.named import taylor_terms
 from ....dynamics.algebra.operators import linear_solve
 from ....dynamics.algebra.products import apply
 from ....dynamics.algebra.scalars import parameters
-from ....dynamics.algebra.vectors import Vector, blocks, inner
+from ....dynamics.algebra.vectors import Vector, inner
 from ....dynamics.library.bilevel import F, G
+from ....dynamics.vector_fields.block import blocks
 from ...controllers import accurate, error_per_unit_step
 from ...faces import Algorithm, Derivation
 from ...library.first_order import implicit_bilevel as by_adjoint

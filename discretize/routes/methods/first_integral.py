@@ -16,8 +16,9 @@ from ....dynamics.algebra.calculus import derivative, tidy, vanishes
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.products import Elementwise, _elementwise, slots
 from ....dynamics.algebra.scalars import parameters
-from ....dynamics.algebra.vectors import ScalarNode, Vector, blocks, inner
+from ....dynamics.algebra.vectors import ScalarNode, Vector, inner
 from ....dynamics.flows.system import System
+from ....dynamics.vector_fields.block import blocks
 from ....dynamics.vector_fields.objective import Objective
 from ...expansion.backward_error import modified_equation
 from ...faces import Algorithm, Derivation

@@ -10,7 +10,8 @@ import sympy as sp
 from ....dynamics.algebra.calculus import change, derivative, substitute
 from ....dynamics.algebra.products import apply, identity, outer
 from ....dynamics.algebra.scalars import parameters
-from ....dynamics.algebra.vectors import Vector, blocks, inner
+from ....dynamics.algebra.vectors import Vector, inner
+from ....dynamics.vector_fields.block import blocks
 from ...faces import Derivation
 from ...library.riccati import iterative_newton as newton_method
 from ...library.riccati import mkor as mkor_method

@@ -13,8 +13,8 @@ from typing import Any
 
 from ....dynamics.algebra.calculus import derivative, tidy
 from ....dynamics.algebra.scalars import parameters
-from ....dynamics.algebra.vectors import blocks
 from ....dynamics.library import system
+from ....dynamics.vector_fields.block import blocks
 from ....dynamics.vector_fields.objective import Objective
 from ...faces import Algorithm, Derivation
 from ...library.sampled import hessian_aided_momentum as aided

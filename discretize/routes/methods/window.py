@@ -11,9 +11,9 @@ from ....dynamics.algebra.calculus import change, derivative, substitute
 from ....dynamics.algebra.operators import linear_solve
 from ....dynamics.algebra.products import apply, identity, outer, transpose
 from ....dynamics.algebra.scalars import parameters
-from ....dynamics.algebra.vectors import Vector, blocks, inner, zero
+from ....dynamics.algebra.vectors import Vector, inner, zero
 from ....dynamics.algebra.windows import UnitPlace, push
-from ....dynamics.vector_fields.block import Block
+from ....dynamics.vector_fields.block import Block, blocks
 from ...faces import Derivation
 from ...library.riccati import m_fac as method_of
 from ...programs.program import Assign
