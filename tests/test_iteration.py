@@ -87,7 +87,9 @@ def test_unknown_and_misspelt_symbols() -> None:
 @pytest.mark.untyped
 def test_the_step_is_a_symbol_or_its_value() -> None:
     assert od.Algorithm(od.System(FIELDS), EULER, 0.1).tuning == {h: sp.Rational(1, 10)}
-    with pytest.raises(od.OdescentError, match="step of Algorithm must be an Expr or a number"):
+    with pytest.raises(
+        od.OdescentError, match="step of Algorithm must be a number or SymPy expression"
+    ):
         od.Algorithm(od.System(FIELDS), EULER, "0.1")
 
 

@@ -482,7 +482,7 @@ def test_a_system_is_one_field_and_a_step_a_number():
         ),
         (
             lambda: euler(step=x),
-            "step of Algorithm must be an Expr or a number, not an object of type VectorSymbol",
+            "step of Algorithm must be a number or SymPy expression, not an object of type VectorSymbol",
         ),
     ],
 )

@@ -154,6 +154,7 @@ class Iteration(Worded):
                 "the clock of a method whose step depends on the state is the sum of its steps; leave clock= out."
             )
         meant = {s.name: s for s in (self.step, COUNTER)}
+        clock = as_scalar(clock)
         clock = clock.xreplace({s: meant[s.name] for s in clock.free_symbols if s.name in meant})
         check_constant({COUNTER: clock}, self._moving)
         advance = canonical(clock.xreplace({COUNTER: COUNTER + 1}) - clock)

@@ -32,6 +32,7 @@ _WORDS: dict[Any, str] = {
     float: "a number", int: "a whole number", str: "a text", bool: "True or False",
     Mapping: "a mapping of names to values", dict: "a mapping of names to values", type(None): "None",
 }  # fmt: skip
+_EXPRESSION = "a number or SymPy expression"
 
 
 def checked(function: F) -> F:
@@ -420,7 +421,10 @@ def _is_key(value: Any) -> bool:
 
 
 def _words(hint: Any) -> str:
-    return " or ".join(dict.fromkeys(_word(h) for h in _choices(hint)))
+    found = dict.fromkeys(_word(h) for h in _choices(hint))
+    if _EXPRESSION in found:  # numbers are among them
+        found.pop(_WORDS[float], None)
+    return " or ".join(found)
 
 
 def _word(hint: Any) -> str:
@@ -439,7 +443,7 @@ def _word(hint: Any) -> str:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _WORDS[Mapping]
     if isinstance(origin, type) and _is_expression(origin):
-        return "a number or SymPy expression"
+        return _EXPRESSION
     if isinstance(origin, type) and origin.__module__ == "collections.abc":
         return "a function" if name == "Callable" else "a list"
     return f"{'an' if name[:1] in 'AEIOU' else 'a'} {name}"
