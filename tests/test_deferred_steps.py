@@ -23,7 +23,7 @@ def test_the_deferred_form_is_proved_to_make_the_same_points(options):
     for one, other in ((plain, deferred), (deferred, plain)):
         found = one.equivalent(other)
         assert found.verdict == "proved" and found.same_output
-        assert "c*m + x, obeys the recursion of the other, for the same draws" in found.reason
+        assert "x + c*m, obeys the recursion of the other, for the same draws" in found.reason
     assert od.recognize(deferred).name == "zeroth_order" or options
 
 

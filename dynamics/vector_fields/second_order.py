@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import sympy as sp
@@ -30,17 +30,20 @@ class SecondOrder(Rendered):
         tail = (
             "0" if self.small is None or self.order is None else f"O({self.small}^{self.order + 1})"
         )
-        return f"x'' + {text(_by_derivative(self.lhs))} = {tail}".replace("x_dot", "x'").replace(
-            "+ -", "- "
-        )
+        return f"x'' + {self._sum(text)} = {tail}".replace("x_dot", "x'").replace("+ -", "- ")
 
     __repr__ = __str__
+
+    def _sum(self, show: Callable[[Vector], str]) -> str:
+        """The left side after x'', with its terms in their order, whatever their signs."""
+        terms = _by_derivative(self.lhs).terms.items()
+        return " + ".join(show(Vector({a: c})) for a, c in terms) or "0"
 
     def latex(self) -> str:
         tail = "0"
         if self.small is not None and self.order is not None:
             tail = rf"O({symbol_latex(self.small.name)}^{{{self.order + 1}}})"
-        return rf"\ddot{{x}} + {latex(_by_derivative(self.lhs))} = {tail}".replace("+ -", "- ")
+        return rf"\ddot{{x}} + {self._sum(latex)} = {tail}".replace("+ -", "- ")
 
 
 def _by_derivative(e: Vector) -> Vector:
