@@ -131,7 +131,7 @@ class Product(Atom):
     @property
     def is_array(self) -> bool:  # type: ignore[override]
         if self.kind == "hadamard" and not self.operates:
-            return any(a.operates or a.is_array for a in self.arguments)
+            return any(a.operates or a.is_array for a in (self.left, self.right))
         return self.kind == "apply" and self.right.is_array
 
     @property

@@ -230,9 +230,10 @@ class Lengths(_Classes):
 
     def equate(self, target: Symbol, e: Expr) -> None:
         """Take the target and an expression as of the same sides, and read what is inside."""
-        own = self._vector(e) if isinstance(e, Vector) else self._scalar(e)
-        if own and isinstance(target, VectorSymbol):
-            self._join(self._atom(target), own)
+        if not isinstance(e, Vector):
+            self._scalar(e)
+        elif isinstance(target, VectorSymbol):
+            self._join(self._atom(target), self._vector(e))
 
     def called(
         self, target: Symbol, oracle: Oracle, point: Vector, directions: Iterable[Vector]
@@ -282,7 +283,8 @@ class Lengths(_Classes):
                 own = left[0], right[0]
             elif isinstance(a.left, Kronecker):
                 one, other = self._atom(a.left.left), self._atom(a.left.right)
-                own = self._join((one[1], other[1]), right) and (one[0], other[0])
+                self._join((one[1], other[1]), right)
+                own = one[0], other[0]
             else:
                 self.one(left[1], right[0])
                 own = left[0], right[1]

@@ -380,7 +380,7 @@ def _is_array(origin: Any) -> bool:
 
 def _is_expression(origin: Any) -> bool:
     """Whether a hint is SymPy's expressions; SymPy may not be loaded."""
-    return origin.__name__ == "Expr" and origin.__module__.startswith("sympy.")
+    return (origin.__module__.partition(".")[0], origin.__name__) == ("sympy", "Expr")
 
 
 def _is_key_hint(origin: Any) -> bool:

@@ -15,7 +15,7 @@ import sympy as sp
 
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.products import Elementwise
-from ....dynamics.algebra.vectors import Expr, ScalarNode, Vector, VectorSymbol
+from ....dynamics.algebra.vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol
 from ....dynamics.numbers.factors import in_factors
 from ..accuracy.cancellation import accurate, at_zero
 from ..accuracy.power_series import PowerSeries
@@ -60,7 +60,7 @@ def presented(e: Expr) -> Expr:
     """A vector or scalar with its coefficients and functions of entries in readable forms."""
     if not isinstance(e, Vector):
         return presentable(e)
-    terms: list[tuple[Vector, sp.Expr]] = []
+    terms: list[tuple[Atom, sp.Expr]] = []
     for a, c in e.terms.items():
         if isinstance(a, Elementwise):
             a = Elementwise(presentable_body(a.body), a.arguments)
