@@ -215,3 +215,19 @@ def test_random_products_have_the_values_of_their_matrices(seed: int) -> None:
         np.testing.assert_allclose(number(turned), value.T, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(number(pair), np.sum(value * beside), rtol=1e-9, atol=1e-12)
     assert compared
+
+
+@pytest.mark.parametrize(
+    ("scheme", "ratio"), [("explicit_euler", 1.9), ("heun", 3.5), ("adams_bashforth", 2.8)]
+)
+def test_schemes_keep_their_order(scheme: str, ratio: float) -> None:
+    """Stages, and a gradient that is kept from the step before, are matrices as well."""
+    square = od.apply(G, od.transpose(G))
+    field = {W: -od.apply(square, W) - G, L: square - L}
+    system = od.System({"all": field}, output=W, init={W: start, L: od.identity})
+    method, given = od.Algorithm(system, scheme, step=h), od.Objective("f", loss)
+    exact = system.simulate(given, START, 0.2, rtol=1e-10, atol=1e-12).x[-1]
+    coarse, fine = (
+        np.abs(method.run(given, START, n, h=0.2 / n).x[-1] - exact).max() for n in (40, 80)
+    )
+    assert coarse > ratio * fine

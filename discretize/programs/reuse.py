@@ -89,10 +89,12 @@ def _kept(
 ) -> tuple[Program, VectorSymbol]:
     """The program that has what ``now`` is in this step as the result of ``again`` in the next, and its memory."""
     taken |= {s.name for s in (*program.state, *program.parameters, *program.defined)}
-    kept = VectorSymbol(next(n for n in _candidates(f"{again.target.name}_kept") if n not in taken))
+    name = next(n for n in _candidates(f"{again.target.name}_kept") if n not in taken)
+    array = isinstance(again.target, VectorSymbol) and again.target.is_array
+    kept = VectorSymbol(name, "matrix" if array else "vector")
     initial = {b.symbol: b.init for b in program.blocks}
     asked = substitute(again.as_call(), program.held)
-    block = Block(kept.name, "vector", "memory", substitute(asked, initial))
+    block = Block(kept.name, kept.kind, "memory", substitute(asked, initial))
     others = tuple(i for i in program.instructions if again.target not in i.targets)
     trimmed = replace(program, instructions=others)
     renamed = trimmed.bind({again.target: kept})
