@@ -151,6 +151,17 @@ def test_flows_begin_at_a_matrix() -> None:
     assert str(plain.derivative(f.value(W))) == "-|grad f(W)|^2"
 
 
+@pytest.mark.parametrize("x0", [np.ones(3), np.ones((2, 2, 2)), 1.0])
+def test_a_matrix_begins_at_two_axes(x0: Any) -> None:
+    """A flow ended in an IndexError otherwise."""
+    plain = od.System({W: -G}, output=W, init={W: start}, name="plain")
+    sentence = r"the matrix W of .* begins at x0, which must have two axes, not the shape"
+    with pytest.raises(od.OdescentError, match=sentence):
+        plain.simulate(od.Objective("f", loss), x0, 1.0)
+    with pytest.raises(od.OdescentError, match=sentence):
+        od.Algorithm(plain, "explicit_euler", step=h).run(lambda w: jnp.sum(w**2), x0, 2, h=0.1)
+
+
 def test_the_transpose_of_what_acts_on_whole_matrices_is_refused() -> None:
     """(H^-1 G)^T is not G^T H^-1, nor is that of A G B^T the product in turn."""
     for whole in (

@@ -113,24 +113,28 @@ def by_block(x0: Any, blocks: Iterable[Symbol]) -> Starts | None:
 
 
 def check_used(x0: Any, blocks: Iterable[Block], who: str) -> None:
-    """Refuse a starting point at which no block begins, as its values would not count; zeros only have a shape.
+    """Refuse a starting point that is none of the blocks': where none begins at it, or where a matrix does.
 
     Args:
-        x0: an array or a pytree.
+        x0: an array or a pytree; zeros, where no block begins at them, say the shape alone.
         blocks: with their initial values.
         who: the system or algorithm, for the message.
 
     Raises:
-        OdescentError: each block begins elsewhere.
+        OdescentError: its values would not count, or it has not two axes for a matrix that begins at it.
     """
-    listed_blocks = list(blocks)
-    if any(start in symbols_of(b.init) for b in listed_blocks):
+    every, leaves = list(blocks), jax.tree.leaves(x0)
+    for b in every:
+        shape = next((np.shape(leaf) for leaf in leaves if np.ndim(leaf) != 2), None)
+        if b.operates and b.init == start and shape is not None:
+            raise OdescentError(
+                f"the matrix {b.name} of {who} begins at x0, which must have two axes, not the shape {shape}."
+            )
+    if any(start in symbols_of(b.init) for b in every):
         return
-    leaves = jax.tree.leaves(x0)
     if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves) or not any(map(np.any, leaves)):
         return
-    own = listed([f"{b.name} begins at {b.init}" for b in listed_blocks])
-    first = listed_blocks[0].name
+    own, first = listed([f"{b.name} begins at {b.init}" for b in every]), every[0].name
     raise OdescentError(
         f"{who} does not begin at x0: {own}; give starts by block, as {{{first}: ...}}, or write "
         f"Block({first!r}, init=odescent.dynamics.start)."
