@@ -306,7 +306,7 @@ class Lengths(_Classes):
         Empty where the starting point is a vector; a block of unknown lengths is left out.
         """
         listed = [b for b in blocks if isinstance(b.symbol, VectorSymbol) and b.operates]
-        if not any(start in symbols_of(b.init) for b in listed):
+        if not any(isinstance(b.init, Vector) and start in b.init.terms for b in listed):
             return {}
         for b in listed:
             self.equate(b.symbol, b.init)
