@@ -90,8 +90,7 @@ def _kept(
     """The program that has what ``now`` is in this step as the result of ``again`` in the next, and its memory."""
     taken |= {s.name for s in (*program.state, *program.parameters, *program.defined)}
     name = next(n for n in _candidates(f"{again.target.name}_kept") if n not in taken)
-    array = isinstance(again.target, VectorSymbol) and again.target.is_array
-    kept = VectorSymbol(name, "matrix" if array else "vector")
+    kept = VectorSymbol(name, "matrix" if again.target.is_array else "vector")
     initial = {b.symbol: b.init for b in program.blocks}
     asked = substitute(again.as_call(), program.held)
     block = Block(kept.name, kept.kind, "memory", substitute(asked, initial))
