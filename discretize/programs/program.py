@@ -38,7 +38,7 @@ from ...dynamics.algebra.vectors import (
 )
 from ...dynamics.samples.mean import mean as mean_of
 from ...dynamics.vector_fields.block import Block
-from ...dynamics.vector_fields.spaces import Lengths, Spaces
+from ...dynamics.vector_fields.spaces import Lengths, Spaces, lengths_of
 from .instructions import (
     Assign,
     CallOracle,
@@ -326,8 +326,8 @@ class Program(Rendered):
 
     @cached_property
     def lengths(self) -> dict[str, tuple[int, int]]:
-        """Where it begins at a matrix, the axes of which its matrix blocks have the lengths; see `Lengths`."""
-        return self._read(Lengths()).of_start(self.blocks)
+        """Where it begins at a matrix, the axes of which its matrix blocks have the lengths; see `lengths_of`."""
+        return lengths_of(self.blocks, self._read)
 
     def _spaces(self) -> Spaces:
         """Which of its vectors have one shape."""

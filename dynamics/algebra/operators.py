@@ -268,7 +268,7 @@ def check_operator(what: str, *operators: Any) -> None:
     """Refuse, as WrongType, what is no operator."""
     _check_vectors(what, *operators)
     for v in operators:
-        if not v.terms or not all(a.operates or a.is_array for a in v.terms):
+        if not v.terms or not all(a.is_matrix for a in v.terms):
             raise WrongType(
                 f"{what} takes an operator, which {v} is not: matrices, Hessians, Jacobians and their products are."
             )

@@ -47,7 +47,7 @@ class Elementwise(Atom):
 
     @property
     def is_array(self) -> bool:  # type: ignore[override]
-        return any(a.operates or a.is_array for v in self.arguments for a in v.terms)
+        return any(a.is_matrix for v in self.arguments for a in v.terms)
 
     def transposed(self) -> Vector:
         if not self.is_array:
@@ -131,7 +131,7 @@ class Product(Atom):
     @property
     def is_array(self) -> bool:  # type: ignore[override]
         if self.kind == "hadamard" and not self.operates:
-            return any(a.operates or a.is_array for a in (self.left, self.right))
+            return any(a.is_matrix for a in (self.left, self.right))
         return self.kind == "apply" and self.right.is_array
 
     @property
@@ -144,7 +144,7 @@ class Product(Atom):
     def applied(self, other: Atom) -> Vector | None:
         """(u v^T) w = u <v, w>, and products associate to the right."""
         if self.kind == "outer":
-            if other.operates or other.is_array:
+            if other.is_matrix:
                 return outer(self.left, apply(transpose(other), self.right))
             contracted: Vector = self.left * inner(self.right, other)
             return contracted
@@ -162,7 +162,7 @@ class Product(Atom):
 
     def paired(self, other: Atom) -> sp.Expr | None:
         """<A u, v> = <u, A^T v>, <u v^T, A> = <u, A v>, and <a * b, c> = <a, b * c> element by element."""
-        if self.kind == "outer" and (other.operates or other.is_array):
+        if self.kind == "outer" and other.is_matrix:
             return inner(self.left, apply(other, self.right))
         if isinstance(other, Identity) and self.kind == "apply":
             return _turned(self)
@@ -318,7 +318,7 @@ class Unary(Atom):
     def applied(self, other: Atom) -> Vector | None:
         if self.kind != "diagonal":
             return None
-        if not (other.operates or other.is_array):
+        if not other.is_matrix:
             return hadamard(self.argument, other)
         if isinstance(other, Unary) and other.kind == "diagonal":
             return UNARY[self.kind](hadamard(self.argument, other.argument))
@@ -412,7 +412,7 @@ def kronecker(left: Vector, right: Vector) -> Vector:
         WrongType: one of them is no operator.
     """
     for side in (left, right):
-        if not side.terms or not all(a.operates or a.is_array for a in side.terms):
+        if not side.terms or not all(a.is_matrix for a in side.terms):
             raise WrongType(f"kronecker takes two operators, which {side} is not one of.")
     return kronecker_product(left, right)
 

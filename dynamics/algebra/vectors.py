@@ -189,6 +189,7 @@ class Atom(Vector):
     def __hash__(self) -> int:
         return self._hash or 0
 
+    is_matrix = property(lambda self: self.operates or self.is_array)
     by_columns = property(lambda self: self.is_array)  # made of matrices, which act on columns
 
     def symbols(self) -> set[sp.Symbol | VectorSymbol]:

@@ -40,7 +40,7 @@ from ..vector_fields.block import start
 from ..vector_fields.functions import oracle_of, together
 from ..vector_fields.objective import Objective
 from ..vector_fields.own_functions import along_all
-from ..vector_fields.spaces import lengths_of
+from ..vector_fields.spaces import lengths_in
 from ..vector_fields.system import VectorFields
 from .differences import with_differences
 from .quadrature import quadrature
@@ -454,7 +454,7 @@ def initial_state(
         or where x0 is one of the lengths that its products say.
     """
     values: dict[Any, Any] = {**parameters, start: x0}
-    states, sides = [], lengths_of(system)
+    states, sides = [], lengths_in(system)
     for b in system.blocks:
         if b.keeps:
             length = int(evaluate(b.history, values, oracles, xp))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -16,6 +17,7 @@ from ..algebra.calculus import Symbol, symbols_of
 from ..algebra.vectors import Vector
 from ..vector_fields.block import Block, start
 from ..vector_fields.own_functions import refuse_torch
+from ..vector_fields.spaces import at_start
 
 
 @jax.tree_util.register_dataclass
@@ -124,11 +126,10 @@ def check_used(x0: Any, blocks: Iterable[Block], who: str) -> None:
         OdescentError: its values would not count, or it has not two axes for a matrix that begins at it.
     """
     every, leaves = list(blocks), jax.tree.leaves(x0)
-    for b in every:
-        shape = next((np.shape(leaf) for leaf in leaves if np.ndim(leaf) != 2), None)
-        if b.operates and b.init == start and shape is not None:
+    for b, leaf in itertools.product(at_start(every), leaves):
+        if np.ndim(leaf) != 2:
             raise OdescentError(
-                f"the matrix {b.name} of {who} begins at x0, which must have two axes, not the shape {shape}."
+                f"the matrix {b.name} of {who} begins at x0, which must have two axes, not the shape {np.shape(leaf)}."
             )
     if any(start in symbols_of(b.init) for b in every):
         return

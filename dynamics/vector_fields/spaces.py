@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import sympy as sp
@@ -228,7 +229,7 @@ class Lengths(_Classes):
         super().__init__()
         self._new = itertools.count()
 
-    def equate(self, target: Symbol, e: Expr) -> None:
+    def equate(self, target: Any, e: Expr) -> None:
         """Take the target and an expression as of the same sides, and read what is inside."""
         if not isinstance(e, Vector):
             self._scalar(e)
@@ -300,38 +301,52 @@ class Lengths(_Classes):
                 own = self._join(own, self._vector(v))
         return own
 
-    def of_start(self, blocks: Iterable[Block]) -> dict[str, tuple[int, int]]:
-        """By matrix block, which axes of a starting point that is a matrix have the lengths of its rows and columns.
-
-        Empty where the starting point is a vector; a block of unknown lengths is left out.
-        """
-        listed = [b for b in blocks if isinstance(b.symbol, VectorSymbol) and b.operates]
-        if not any(isinstance(b.init, Vector) and start in b.init.terms for b in listed):
-            return {}
-        for b in listed:
+    def axes(self, blocks: Iterable[Block]) -> dict[str, tuple[int, int]]:
+        """By matrix block, which axes of a matrix to start from have the lengths of its rows and columns, if known."""
+        matrices = [b for b in blocks if b.operates]
+        for b in matrices:
             self.equate(b.symbol, b.init)
         rows, columns = map(self.of, self._atom(start))
-        axes = {columns: 1, rows: 0}
-        found = {b.name: tuple(axes.get(self.of(k)) for k in self._atom(b.symbol)) for b in listed}
-        return {name: (i, j) for name, (i, j) in found.items() if i is not None and j is not None}
+        number = {columns: 1, rows: 0}
+        sides = {b.name: [number.get(self.of(k)) for k in self._atom(b.symbol)] for b in matrices}
+        return {n: (i, j) for n, (i, j) in sides.items() if i is not None and j is not None}
 
 
-def lengths_of(system: VectorFields) -> dict[str, tuple[int, int]]:
-    """Of a system that begins at a matrix what `Lengths.of_start` says of its blocks."""
-    lengths = Lengths()
-    for f in system.fields.values():
-        for s, e in f.drift.items():
-            lengths.equate(s, e)
-    return lengths.of_start(system.blocks)
+def at_start(blocks: Iterable[Block]) -> list[Block]:
+    """The matrix blocks that begin at a multiple of the starting point, which is then a matrix, too."""
+    return [b for b in blocks if b.operates and start in b.init.terms]
+
+
+def lengths_of(
+    blocks: Sequence[Block], read: Callable[[Lengths], object]
+) -> dict[str, tuple[int, int]]:
+    """Where the starting point is a matrix what `Lengths.axes` says of the blocks; nothing where it is a vector.
+
+    Args:
+        blocks: with their initial values.
+        read: tells the classes what is added and multiplied.
+    """
+    if not at_start(blocks):
+        return {}
+    read(lengths := Lengths())
+    return lengths.axes(blocks)
+
+
+def lengths_in(system: VectorFields) -> dict[str, tuple[int, int]]:
+    """The same of a system."""
+    return lengths_of(system.blocks, functools.partial(_read, system))
 
 
 def classes_of(system: VectorFields) -> tuple[int, ...]:
     """Which blocks of a system have one shape, as numbers in block order; -1 for scalars."""
-    spaces = Spaces()
+    _read(system, spaces := Spaces())
+    return spaces.classes({b.symbol: b.init for b in system.blocks}, system.output)
+
+
+def _read(system: VectorFields, into: Spaces | Lengths) -> None:
     for f in system.fields.values():
         for s, e in f.drift.items():
-            spaces.equate(s, e)
+            into.equate(s, e)
         for s, noise in f.noise.items():
             for e in noise.expressions:
-                spaces.equate(s if isinstance(e, Vector) else ("noise", s), e)
-    return spaces.classes({b.symbol: b.init for b in system.blocks}, system.output)
+                into.equate(s if isinstance(e, Vector) else ("noise", s), e)
