@@ -234,10 +234,11 @@ def _next(kept: Any, seen: Any, k: Array, bad: Array) -> Any:
 
 def summary(carry: Any, statistics: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The statistics by name, each of x and (where there are values) of f."""
-    kept, count = carry["statistics"], carry["k"] + (carry["bad"] < 0).astype(carry["k"].dtype)
-    found, divisor = {}, jnp.maximum(count - 1, 1)
+    kept, found = carry["statistics"], {}
     for name in statistics:
         if name == "variance":
+            count = carry["k"] + (carry["bad"] < 0).astype(carry["k"].dtype)
+            divisor = jnp.maximum(count - 1, 1)
             x, f = jax.tree.map(lambda v: v / divisor.astype(v.dtype), kept["squares"])
         else:
             x, f = kept[name]
@@ -312,7 +313,8 @@ def in_chunks(
             ahead = advance(job.c, job.key, kept.carry, request.every, end, request.ends)
             carry, records, n, hit = jax.block_until_ready(ahead)  # type: ignore[no-untyped-call]
             asked, took = True, time.monotonic() - began
-            new = jax.tree.map(lambda a: np.asarray(a[: int(n)]), records)  # noqa: B023
+            # cut by NumPy: JAX would compile a cut of each length
+            new = jax.tree.map(lambda a: np.asarray(a)[: int(n)].copy(), records)  # noqa: B023
             kept = Kept(carry, (*kept.records, new) if int(n) else kept.records, int(hit))
             if request.chunk is None:
                 faster = np.clip(_CHUNK_SECONDS / max(took, 1e-9), 0.5, 10.0)

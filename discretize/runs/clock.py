@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import sympy as sp
 
 from ...dynamics.evaluation.evaluate import evaluate
@@ -45,13 +46,15 @@ class RunClock:
         """
         if self.blocks:
             return states[self.blocks[0]]
-        steps = jnp.asarray(k)
-        counted = steps.astype(float)
         free = self.expression.free_symbols
-        known = {s: counted if s == COUNTER else self.values.get(s.name) for s in free}
-        if any(v is None for v in known.values()):
-            return counted
-        return jnp.broadcast_to(evaluate(self.expression, known, {}, jnp), steps.shape)
+        known = {s: k if s == COUNTER else self.values.get(s.name) for s in free}
+        traced = any(isinstance(v, jax.core.Tracer) for v in (k, *known.values()))
+        xp: Any = jnp if traced else np  # JAX would compile for each number of records
+        time = counted = xp.asarray(k).astype(jnp.result_type(float))
+        if not any(v is None for v in known.values()):
+            numbers = {s: counted if s == COUNTER else xp.asarray(v) for s, v in known.items()}
+            time = xp.broadcast_to(evaluate(self.expression, numbers, {}, xp), counted.shape)
+        return time if traced else jax.device_put(time)
 
 
 def clock_of(algorithm: Iteration, values: Mapping[str, Any]) -> RunClock:

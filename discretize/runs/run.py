@@ -204,6 +204,7 @@ def run(
     of_jax = any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(start))
 
     def finished(t: Trajectory) -> Trajectory:
+        t = t if of_jax or _traced(t) else t.to_numpy()
         kept = cut(t, lambda states: _check_positive(algorithm, states))
         size = _refused(job, kept)
         kept = with_counts(kept, cost, clock)
@@ -214,8 +215,6 @@ def run(
             size,
         ]
         kept = replace(kept, remark="\n".join(filter(None, said)))
-        if not (of_jax or _traced(kept)):
-            return kept.to_numpy()
         return lasting(kept) if single else kept
 
     with _precision(start, values):
@@ -242,7 +241,7 @@ def run(
             done = _long(job, asked, clock, bound, who, finished)
         else:
             x, states, f, diverged_at, last = _whole(made)(job.c, start, own, bound.steps)
-            k = jnp.arange(bound.steps + 1)
+            k = jax.device_put(np.arange(bound.steps + 1))
             k = k if made.taken is None else jnp.where(last < 0, k, jnp.minimum(k, last))
             done = Trajectory(x, states, clock.at(k, states), f, diverged_at, k)
             hit = jnp.where(last < 0, last, jnp.zeros_like(last))

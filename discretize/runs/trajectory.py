@@ -85,7 +85,7 @@ class Trajectory(Rendered):
     @property
     def steps(self) -> Any:
         """The number of steps to the last state that is kept: an integer, or an array for a batch."""
-        last = self.k[..., -1]
+        last = (self.k if _is_traced(self.k) else np.asarray(self.k))[..., -1]
         if self.diverged_at is None or isinstance(self.diverged_at, int):
             return int(last) if np.ndim(last) == 0 and not _is_traced(last) else last
         at = self.diverged_at
@@ -182,7 +182,8 @@ def cut(
     end = -1 if trajectory.end is None else int(trajectory.end)
     if step < 0:
         # where records repeat the last one, only the first of these is kept
-        rows = int(np.searchsorted(np.asarray(trajectory.k), trajectory.k[-1])) + 1
+        k = np.asarray(trajectory.k)
+        rows = int(np.searchsorted(k, k[-1])) + 1
         return _rows(trajectory, rows, diverged_at=None, end=end)
     if step == 0:
         if started is not None:
