@@ -218,7 +218,7 @@ class PreparedFlow:
 
         def at(t: float, z: Any) -> Any:
             with jax.enable_x64(True):
-                return np.asarray(rates(t, z, values))
+                return np.asarray(rates(float(t), z, values))
 
         def observed(t: Any, z: Any) -> list[np.ndarray]:
             return in_rows(lambda t, z: seen(t, z, values), np.broadcast_to(t, len(z)), z)

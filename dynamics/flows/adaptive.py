@@ -84,13 +84,14 @@ def solve(
     more: dict[str, Any] = {"dense": None}
     if dense:
         more["dense"] = _Interpolant(problem, solved.interpolation, values)
-    t, cut = when[:kept], tuple(s[:kept] for s in states)
+    # cut by NumPy: JAX would compile a cut of each length
+    t, cut = when[:kept], tuple(np.asarray(s)[:kept] for s in states)
     if bool(happened):
         at = tuple(s[0] for s in last)
         x, named = problem.output(end, at, values), problem.named(at)
         more["stopped"] = min(stops, key=lambda name: float(stops[name](end, x, named)))
         t = np.append(t, end)
-        cut = tuple(jnp.concatenate([c, e]) for c, e in zip(cut, last, strict=True))
+        cut = tuple(np.concatenate([c, e]) for c, e in zip(cut, last, strict=True))
     done = problem.solution(t, cut, values, counts, **more)
     if kept < len(when) and not bool(happened):
         raise SolverStopped(_why(solver, dt, t0, t1, t, state, last, counts, max_steps), done)

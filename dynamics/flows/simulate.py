@@ -316,7 +316,8 @@ def _fixed(
     if int(hit) >= 0:
         k = int(at)
         keep = int(np.searchsorted(ks, k))
-        states = jax.tree.map(lambda s, e: jnp.concatenate([s[:keep], e[None]]), states, last)
+        whole = lambda s, e: np.concatenate([np.asarray(s)[:keep], np.asarray(e)[None]])
+        states = jax.tree.map(whole, states, last)
         t, n = np.append(t[:keep], t0 + k * dt), k
     stopped = list(stops)[int(hit)] if int(hit) >= 0 else None
     done = problem.solution(t, states, values, (n, 0), stopped=stopped)

@@ -119,7 +119,7 @@ class Problem:
             **more: further fields of `Solution`.
         """
         t = np.asarray(t, np.float64)
-        x = np.asarray(jax.vmap(lambda t, s: self.output(t, s, values))(jnp.asarray(t), states))
+        x = np.asarray(jax.vmap(lambda t, s: self.output(t, s, values))(jax.device_put(t), states))
         named = {n: np.asarray(s) for n, s in self.named(states).items()}
         return Solution(t, x, named, more.pop("dense", None), steps, **more)
 
