@@ -99,12 +99,50 @@ CALLS: dict[str, Callable[[], Any]] = {
 }
 
 
+ELSEWHERE: dict[str, Callable[[float], Any]] = {  # with other numbers, and results of other lengths
+    "run until": lambda a: DESCENT.run(Q, a * POINT, int(99 * a), until={"gradient": 1e-3 / a}),
+    "run every": lambda a: DESCENT.run(Q, a * POINT, int(99 * a), every=7),
+    "run statistics": lambda a: DESCENT.run(Q, a * POINT, int(99 * a), statistics=["variance"]),
+    "simulate": lambda a: FLOW.simulate(Q, a * POINT, 3 * a),
+    "simulate until": lambda a: FLOW.simulate(Q, a * POINT, 30 * a, until={"gradient": 0.1 / a}),
+    "simulate steps until": lambda a: FLOW.simulate(
+        Q, a * POINT, 9.0, dt=0.1, until={"gradient": 0.1}
+    ),
+    "lyapunov": lambda a: A.lyapunov(DESCENT, WELLS, x0=POINT / a, steps=int(100 * a)),
+    "continuation": lambda a: A.continuation(
+        F, WELLS, parameter="L", interval=(5.0, 20.0 * a), x0=[1.0]
+    ),
+    "recurrences": lambda a: A.recurrences(DESCENT, WELLS, x0=POINT / a, states=50),
+    "edge_state": lambda a: A.edge_state(DESCENT, WELLS, between=([-1.0, 1.0], [1.0, a])),
+    "minimize": lambda a: od.particles.minimize(away, POINT, steps=50, seed=int(9 * a)),
+}
+
+
+def compiled(caplog: pytest.LogCaptureFixture, *calls: Callable[[], Any]) -> list[str]:
+    """What JAX says it compiles during some calls."""
+    with jax.log_compiles(), caplog.at_level("WARNING"):
+        for call in calls:
+            call()
+    return [r.getMessage() for r in caplog.records if r.message.startswith("Compiling")]
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_that_is_made_again_compiles_nothing(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     CALLS[name]()
-    CALLS[name]()  # what is cut out of a result is compiled by its shape
-    with jax.log_compiles(), caplog.at_level("WARNING"):
-        CALLS[name]()
-    assert not [r.getMessage() for r in caplog.records if r.message.startswith("Compiling")]
+    assert not compiled(caplog, CALLS[name])
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_other_numbers_compile_nothing(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    call = ELSEWHERE[name]
+    call(1.0)
+    assert not compiled(caplog, lambda: call(1.3), lambda: call(1.1))
+
+
+def test_a_search_compiles_its_loop_once(caplog: pytest.LogCaptureFixture) -> None:
+    """What it begins with has the types of what a step returns: weak ones would be another program."""
+    fun = lambda x: jnp.sum((x + 1) ** 2)
+    search = lambda: od.particles.minimize(fun, POINT, steps=100, seed=0)
+    assert sum("together" in message for message in compiled(caplog, search)) == 1

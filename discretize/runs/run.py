@@ -61,7 +61,7 @@ def _failed(
     """What a solve says that failed, where a run ended and its last step but one was kept."""
     if done.diverged_at is None or int(done.k[-1]) != done.diverged_at - 1:
         return ""
-    states = {n: jax.tree.map(lambda a: a[-1], s) for n, s in done.states.items()}
+    states = {n: jax.tree.map(lambda a: np.asarray(a[-1]), s) for n, s in done.states.items()}
     return failed_solves.fault(algorithm, objective, values, states, done.diverged_at)
 
 

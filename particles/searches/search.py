@@ -127,9 +127,7 @@ def beginning(plan: SearchPlan) -> Callable[..., SearchState]:
         state = _begun(plan, one, seed, run, points)
         nothing = jnp.asarray(jnp.nan, one.dtype)
         nowhere = jnp.full(plan.dimension, nothing)  # of the type after a step: compiled once
-        blank = Record(
-            nowhere, nowhere, nothing, nothing, nothing, None, jnp.zeros((), jnp.int64)
-        )
+        blank = Record(nowhere, nowhere, nothing, nothing, nothing, None, jnp.zeros((), jnp.int64))
         zero, most = jnp.zeros((), jnp.int64), jnp.asarray(jnp.inf, one.dtype)
         return SearchState(
             state, blank, k=zero, best_value=most, best_point=blank.best_point, nonfinite=zero, mark=most, since=zero,
