@@ -239,7 +239,7 @@ def summary(carry: Any, statistics: Sequence[str]) -> dict[str, dict[str, Any]]:
         if name == "variance":
             count = carry["k"] + (carry["bad"] < 0).astype(carry["k"].dtype)
             divisor = jnp.maximum(count - 1, 1)
-            x, f = jax.tree.map(lambda v: v / divisor.astype(v.dtype), kept["squares"])
+            x, f = jax.tree.map(lambda v: v / divisor.astype(v.dtype), kept["squares"])  # noqa: B023
         else:
             x, f = kept[name]
         found[name] = {"x": x} if f is None else {"x": x, "f": f}
