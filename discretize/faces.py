@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -335,7 +335,7 @@ def method(
     *,
     output: Expr,
     init: Mapping[Any, Any] | None = None,
-    before: Mapping[Any, Any] | None = None,
+    before: Mapping[Any, Any] | Sequence[Mapping[Any, Any]] | None = None,
     tuning: Mapping[sp.Symbol, object] | None = None,
     name: str = "",
     reference: str = "",
@@ -349,14 +349,16 @@ def method(
         output: the iterate, as an expression in the blocks.
         init: initial values in x0; by default blocks start at x0, those in the space of a map's values at zero;
             matrices beside vectors need one.
-        before: assignments made before ``updates``, such as the point of the gradient.
+        before: assignments made before ``updates``, such as the point of the gradient: one mapping, whose values are
+            assigned simultaneously, too, or a list of them, each of which reads what those before it assign.
         tuning: values of parameters in terms of mu and L.
         name: of the algorithm.
         reference: its source, with DOI or arXiv number.
 
     Raises OdescentError for a matrix beside vectors without an initial value.
     """
-    lets = (*((Let(before),) if before else ()), Let(updates))
+    earlier = [before] if isinstance(before, Mapping) else before or ()
+    lets = (*(Let(assigned) for assigned in earlier if assigned), Let(updates))
     symbols = list(dict.fromkeys(s for let in lets for s in let.assign))
     vectors = [s for s in symbols if isinstance(s, VectorSymbol)]
     begin = {str(getattr(s, "name", s)): e for s, e in (init or {}).items()}

@@ -105,9 +105,11 @@ def oracles_of(alg, xp):
 
 
 def problem_of(xp, problem, alg=None):
-    """The oracles and the start: of the quadratic, or of ``(slope, curvatures, start)``."""
+    """The oracles and the start: those given, of the quadratic, or of ``(slope, curvatures, start)``."""
     if problem is None:
         return oracles(xp) if alg is None else oracles_of(alg, xp)
+    if len(problem) == 2:
+        return problem
     slope, curvatures, x0 = problem
     curvatures = xp.asarray(curvatures)
     return {"grad": lambda x: slope(xp.exp, x, curvatures)}, xp.asarray(x0)

@@ -83,10 +83,10 @@ def readable(e: sp.Expr) -> sp.Expr:
     for term in sp.Add.make_args(e) if e.has(sp.ceiling) else ():
         if (made := _rounded_down(e, term)) is not None:
             return made
-    return _with_fewer_exponentials(_other_cases(e.func(*[readable(a) for a in e.args])))
+    return with_fewer_exponentials(_other_cases(e.func(*[readable(a) for a in e.args])))
 
 
-def _with_fewer_exponentials(e: sp.Expr) -> sp.Expr:
+def with_fewer_exponentials(e: sp.Expr) -> sp.Expr:
     """exp(-a) (exp(a) - 1) as 1 - exp(-a), also under a root."""
     if not (e.is_Mul and e.has(sp.exp)):
         return e
@@ -99,7 +99,7 @@ def _with_fewer_exponentials(e: sp.Expr) -> sp.Expr:
                 made = sp.Add(*(t * within for t in base.args)) ** power
                 found.append(sp.Mul(*(f for f in e.args if f not in (outer, other)), made))
     least = min(found, key=lambda m: int(m.count_ops()))
-    return e if least == e else _with_fewer_exponentials(least)
+    return e if least == e else with_fewer_exponentials(least)
 
 
 def _other_cases(e: sp.Expr) -> sp.Expr:

@@ -16,6 +16,7 @@ import sympy as sp
 from ....dynamics.algebra.exact import canonical
 from ....dynamics.algebra.products import Elementwise
 from ....dynamics.algebra.vectors import Atom, Expr, ScalarNode, Vector, VectorSymbol
+from ....dynamics.notation.readable import with_fewer_exponentials
 from ....dynamics.numbers.factors import in_factors
 from ..accuracy.cancellation import accurate, at_zero
 from ..accuracy.power_series import PowerSeries
@@ -36,6 +37,10 @@ def presentable(e: sp.Expr) -> sp.Expr:
     if e.is_Rational or e.is_Symbol:
         return e
     e = e.replace(lambda n: isinstance(n, sp.exp), _exponential)
+    if e.has(sp.exp):
+        e = e.replace(lambda n: n.is_Add and n.has(sp.exp), _led)
+        e = e.replace(lambda n: n.is_Mul and n.has(sp.exp), with_fewer_exponentials)
+        e = e.replace(lambda n: n.is_Mul and n.has(sp.exp), _joined)
     plain = not e.has(sp.Function, ScalarNode) and all(p.exp.is_Rational for p in e.atoms(sp.Pow))
     if not (plain and e.free_symbols):
         return e
@@ -75,6 +80,29 @@ def _exponential(e: sp.Expr) -> sp.Expr:
     if len(logs) == 1:
         return logs[0].args[0] ** (exponent / logs[0])
     return sp.exp(exponent)
+
+
+def _led(e: sp.Expr) -> sp.Expr:
+    """a exp(u) + b exp(v) is exp(u) (a + b exp(v - u)) where u and v are values, which may be large and alike."""
+    parts = [_split(t) for t in e.args]
+    lead = next((u for _, u in parts if u.has(ScalarNode)), sp.S.Zero)
+    if not lead or not all(u for _, u in parts):
+        return e
+    return sp.exp(lead) * sp.Add(*(a * sp.exp(u - lead) for a, u in parts))
+
+
+def _joined(e: sp.Expr) -> sp.Expr:
+    """exp(u) exp(v) is exp(u + v), which may be a moderate number where either is none."""
+    rest, whole = _split(e)
+    one = sum(isinstance(f, sp.exp) for f in e.args) < 2
+    return e if one else rest * _exponential(sp.exp(whole))
+
+
+def _split(e: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
+    """a and u of a exp(u)."""
+    factors = sp.Mul.make_args(e)
+    powers = [f.args[0] for f in factors if isinstance(f, sp.exp)]
+    return sp.Mul(*(f for f in factors if not isinstance(f, sp.exp))), sp.Add(*powers)
 
 
 def minus(e: sp.Expr) -> sp.Expr:

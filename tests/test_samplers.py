@@ -1,0 +1,118 @@
+"""Samplers that accept or reject, as a user writes them: the law they sample, each step by hand, and their memory."""
+
+import inspect
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import sympy as sp
+from emitted_runs import RUNNERS
+from hypothesis import given
+from hypothesis import strategies as st
+
+import odescent as od
+from odescent.discretize.emit import load, source
+
+PRECISION = np.array([1.0, 4.0])
+OFFSET = 2000.0  # of the energy, which no probability depends on: exp(2000) is no number in double precision
+STEPS, LEAPS = 6000, 3
+
+x, proposed, p, q = od.blocks("x proposed p q")
+z, u = od.sample("z", "normal", like=x), od.sample("u", law="uniform")
+f, h = od.Objective("f"), od.parameters("h")
+
+
+def accepted(probability, point):
+    return {x: x + sp.Piecewise((1, u < probability), (0, True)) * (point - x)}
+
+
+def mala():
+    """Roberts and Tweedie, Bernoulli 2 (1996), doi:10.2307/3318418."""
+    back = x - proposed + h * f.grad(proposed)
+    ratio = f.value(x) - f.value(proposed) + od.inner(z, z) / 2 - od.inner(back, back) / (4 * h)
+    before = {proposed: x - h * f.grad(x) + sp.sqrt(2 * h) * z}
+    update = accepted(sp.Min(1, sp.exp(ratio)), proposed)
+    return od.method(update, before=before, output=x, name="mala").bind(h=0.3)
+
+
+def hmc():
+    """Duane, Kennedy, Pendleton, Roweth, Phys. Lett. B 195 (1987), doi:10.1016/0370-2693(87)91197-X."""
+    leap = [{p: p - h / 2 * f.grad(q)}, {q: q + h * p}, {p: p - h / 2 * f.grad(q)}]
+    ratio = f.value(x) + od.inner(z, z) / 2 - f.value(q) - od.inner(p, p) / 2
+    before = [{q: x, p: z}, *leap * LEAPS]
+    update = accepted(sp.exp(ratio), q)
+    return od.method(update, before=before, output=x, name="hmc").bind(h=0.4)
+
+
+def energy(v):
+    return float(PRECISION @ v**2) / 2 + OFFSET
+
+
+def by_hand(name, v, normals, h):
+    """The point after a step with these standard normals: two for the coin, and a vector."""
+    one, two, z = normals
+    coin = np.exp(-(one**2) / 2 - two**2 / 2)
+    if name == "mala":
+        new = v - h * PRECISION * v + np.sqrt(2 * h) * z
+        back = v - new + h * PRECISION * new
+        log = energy(v) - energy(new) + z @ z / 2 - back @ back / (4 * h)
+    else:
+        new, m = v, z
+        for _ in range(LEAPS):
+            m = m - h / 2 * PRECISION * new
+            new = new + h * m
+            m = m - h / 2 * PRECISION * new
+        log = energy(v) + z @ z / 2 - energy(new) - m @ m / 2
+    return new if coin < np.exp(min(log, 0)) else v
+
+
+SAMPLERS = {"mala": mala(), "hmc": hmc()}
+
+
+@pytest.mark.parametrize("target", RUNNERS)
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_they_sample_the_law_whatever_its_constant(name, target):
+    xp = jnp if target in ("jax", "optax") else np
+    known = {"grad": lambda v: xp.asarray(PRECISION) * v,
+             "value": lambda v: xp.asarray(PRECISION) @ v**2 / 2 + OFFSET}  # fmt: skip
+    seen = np.asarray(RUNNERS[target](SAMPLERS[name], STEPS, (known, xp.zeros(2))))[500:]
+    np.testing.assert_allclose(seen.var(0) * PRECISION, 1, atol=0.15)
+    np.testing.assert_allclose(seen.mean(0), 0, atol=0.15)
+    kept = (seen[1:] == seen[:-1]).all(1).mean()
+    assert 0.01 < kept < 0.5
+
+
+@given(seed=st.integers(0, 2**32))
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_each_step_is_the_one_by_hand(name, seed):
+    module, h = load(SAMPLERS[name], "numpy"), 0.3 if name == "mala" else 0.4
+    drawn = np.random.default_rng(seed)
+    expected = [np.array([1.0, -0.5])]
+    for _ in range(30):
+        normals = drawn.standard_normal(), drawn.standard_normal(), drawn.standard_normal(2)
+        expected.append(by_hand(name, expected[-1], normals, h))
+    oracles = {"grad": lambda v: PRECISION * v, "value": energy}
+    taken = {n: oracles[n] for n in inspect.signature(module.run).parameters if n in oracles}
+    found = module.run(**taken, x0=expected[0], steps=30, rng=np.random.default_rng(seed))
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_they_keep_nothing_but_the_parameters(name):
+    """What a step computes anew is no memory, though the number that is drawn has no block for a shape."""
+    assert "self.state[param]" not in source(SAMPLERS[name], "torch")
+    text = source(SAMPLERS[name], "optax")
+    fields = text.partition("class ")[2].partition("def ")[0]
+    assert not any(
+        f"{b}: " in text.partition("State(NamedTuple)")[2].partition("def ")[0] for b in "pq"
+    )
+    assert "proposed:" not in fields
+
+
+def test_assignments_before_a_step_are_simultaneous_and_a_list_of_them_one_after_the_other():
+    a, b = od.blocks("a b")
+    once = od.method({x: b}, before={a: 2 * x, b: 3 * a}, output=x)
+    after = od.method({x: b}, before=[{a: 2 * x}, {b: 3 * a}], output=x)
+    start = np.array([1.0, 2.0])
+    np.testing.assert_allclose(once.run(None, start, 1).x[-1], 3 * start)
+    np.testing.assert_allclose(after.run(None, start, 1).x[-1], 6 * start)
