@@ -1,5 +1,6 @@
 """Samplers that accept or reject, as a user writes them: the law they sample, each step by hand, and their memory."""
 
+import functools
 import inspect
 
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ import odescent as od
 from odescent.discretize.emit import load, source
 
 PRECISION = np.array([1.0, 4.0])
-OFFSET = 2000.0  # of the energy, which no probability depends on: exp(2000) is no number in double precision
+OFFSET = 2000  # of the energy, which no probability depends on: exp(2000) is no number in double precision
 STEPS, LEAPS = 6000, 3
 
 x, proposed, p, q = od.blocks("x proposed p q")
@@ -107,6 +108,53 @@ def test_they_keep_nothing_but_the_parameters(name):
         f"{b}: " in text.partition("State(NamedTuple)")[2].partition("def ")[0] for b in "pq"
     )
     assert "proposed:" not in fields
+
+
+d = f.value(q) - f.value(x)
+w = 1 / (1 + sp.exp(d))  # Barker's probability
+LENGTHS = {
+    "a product": w * (1 - w),
+    "a quotient": w**2 / (1 + w),
+    "of two sums": w / (2 + sp.exp(d)),
+    "of exponentials": sp.exp(d) * sp.exp(-2 * d) / (1 + w),
+    "a root": w * sp.sqrt(w),
+    "of an exponential": 1 / (1 + sp.exp(-sp.exp(d))),
+    "a difference": (sp.exp(d) - 1) / (sp.exp(d) + 1),
+    "its size": sp.Abs(sp.exp(d) - 2) / (1 + sp.exp(d)),
+    "the larger": sp.Max(0, sp.exp(d) - w) / (1 + sp.exp(2 * d)),
+    "pieces": sp.Piecewise((w, d < 1), (w**2 / (1 + w), True)),
+    "a sum": (w + sp.exp(d)) / (w + 2 * sp.exp(d)),
+    "weights": sp.exp(-f.value(x)) / (sp.exp(-f.value(x)) + sp.exp(-f.value(q))),
+    "a logarithm": sp.log(sp.exp(f.value(x)) + sp.exp(f.value(q))) / 10000,
+}
+
+
+@functools.cache
+def scaled(length):
+    """Gradient descent whose step is multiplied by this length, which reads the values at both ends of another."""
+    ahead = {q: x - h * f.grad(x)}
+    update = {x: x - f.grad(x) * LENGTHS[length]}
+    return od.method(update, before=ahead, output=x, name="scaled").bind(h=0.3)
+
+
+@pytest.mark.parametrize("offset", [OFFSET, -OFFSET])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_what_reads_differences_of_values_does_not_overflow(length, offset):
+    step, start, first = LENGTHS[length], np.array([0.3, -0.2]), np.array([1.0, 0.0])
+    values = {
+        f.value(x): offset + sp.Rational("0.3") ** 2,
+        f.value(q): offset + sp.Rational("0.12") ** 2,
+    }
+    expected = start - 2 * first * start * float(sp.N(step.xreplace(values), 30))
+    alg = scaled(length)
+    for target, run in RUNNERS.items():
+        xp = jnp if target in ("jax", "optax") else np
+        known = {
+            "grad": lambda v, xp=xp: 2 * xp.asarray(first) * v,
+            "value": lambda v, xp=xp: xp.asarray(first) @ v**2 + offset,
+        }
+        found = run(alg, 1, (known, xp.asarray(start)))[-1]
+        np.testing.assert_allclose(found, expected, rtol=1e-6, err_msg=target)
 
 
 def test_assignments_before_a_step_are_simultaneous_and_a_list_of_them_one_after_the_other():

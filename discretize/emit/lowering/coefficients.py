@@ -93,9 +93,11 @@ def _led(e: sp.Expr) -> sp.Expr:
 
 def _joined(e: sp.Expr) -> sp.Expr:
     """exp(u) exp(v) is exp(u + v), which may be a moderate number where either is none."""
+    if sum(isinstance(f, sp.exp) for f in sp.Mul.make_args(e)) < 2:
+        return e
     rest, whole = _split(e)
-    one = sum(isinstance(f, sp.exp) for f in e.args) < 2
-    return e if one else rest * _exponential(sp.exp(whole))
+    made = sp.exp(whole)
+    return rest * (_exponential(made) if isinstance(made, sp.exp) else made)
 
 
 def _split(e: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
