@@ -122,7 +122,7 @@ LENGTHS = {
     "a difference": (sp.exp(d) - 1) / (sp.exp(d) + 1),
     "its size": sp.Abs(sp.exp(d) - 2) / (1 + sp.exp(d)),
     "the larger": sp.Max(0, sp.exp(d) - w) / (1 + sp.exp(2 * d)),
-    "pieces": sp.Piecewise((w, d < 1), (w**2 / (1 + w), True)),
+    "pieces": sp.Piecewise((w, d < 1), (w**2, True)),
     "a sum": (w + sp.exp(d)) / (w + 2 * sp.exp(d)),
     "weights": sp.exp(-f.value(x)) / (sp.exp(-f.value(x)) + sp.exp(-f.value(q))),
     "a logarithm": sp.log(sp.exp(f.value(x)) + sp.exp(f.value(q))) / 10000,
