@@ -53,7 +53,9 @@ class RunClock:
         time = counted = xp.asarray(k).astype(jnp.result_type(float))
         if not any(v is None for v in known.values()):
             numbers = {s: counted if s == COUNTER else xp.asarray(v) for s, v in known.items()}
-            time = xp.broadcast_to(evaluate(self.expression, numbers, {}, xp), counted.shape)
+            with np.errstate(all="ignore"):
+                time = evaluate(self.expression, numbers, {}, xp)
+            time = xp.broadcast_to(time, counted.shape)
         return time if traced else jax.device_put(time)
 
 

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 
 _GUARD = ("<", r"\le", r"\text{ and }", r"\text{ or }", r"\left(", r"\right)")
+_PRIMES = 3  # more are written as a number
 
 
 class _Step:
@@ -65,7 +66,9 @@ class _Step:
                 accent = "" if half else rf"^{{\mathrm{{{stage}}}}}"
                 self.names[name] = _indexed(symbol_latex(block) + accent, "k+1/2" if half else "k")
             else:
-                self.names[name] = _indexed(symbol_latex(stem) + "'" * int(number or 0), "k")
+                times = int(number or 0)
+                primes = "'" * times if times <= _PRIMES else f"^{{({times})}}"
+                self.names[name] = _indexed(symbol_latex(stem) + primes, "k")
 
     def show(self, e: Expr) -> str:
         """An expression with the step numbers on its symbols."""

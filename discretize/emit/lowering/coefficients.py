@@ -83,12 +83,17 @@ def _exponential(e: sp.Expr) -> sp.Expr:
 
 
 def _led(e: sp.Expr) -> sp.Expr:
-    """a exp(u) + b exp(v) is exp(u) (a + b exp(v - u)) where u and v are values, which may be large and alike."""
-    parts = [_split(t) for t in e.args]
-    lead = next((u for _, u in parts if u.has(ScalarNode)), sp.S.Zero)
-    if not lead or not all(u for _, u in parts):
+    """a exp(u) + b exp(v) is exp(u) (a + b exp(v - u)) where u and v are data, which may be large and alike."""
+    parts: dict[sp.Expr, sp.Expr] = {}
+    for t in e.args:
+        a, u = _split(t)
+        parts[u] = parts.get(u, sp.S.Zero) + a
+    varying = lambda u: u.has(ScalarNode) or not all(s.is_positive for s in u.free_symbols)
+    data = [u for u in parts if varying(u)]
+    if not data or sp.S.Zero in parts:
         return e
-    return sp.exp(lead) * sp.Add(*(a * sp.exp(u - lead) for a, u in parts))
+    lead = max(data, key=lambda u: not parts[u].is_number)  # p - exp(v - u), for a comparison
+    return sp.exp(lead) * sp.Add(*(a * sp.exp(u - lead) for u, a in parts.items()))
 
 
 def _joined(e: sp.Expr) -> sp.Expr:
