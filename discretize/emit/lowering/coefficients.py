@@ -88,8 +88,7 @@ def _led(e: sp.Expr) -> sp.Expr:
     for t in e.args:
         a, u = _split(t)
         parts[u] = parts.get(u, sp.S.Zero) + a
-    varying = lambda u: u.has(ScalarNode) or not all(s.is_positive for s in u.free_symbols)
-    data = [u for u in parts if varying(u)]
+    data = [u for u in parts if u.has(ScalarNode) or not all(v.is_positive for v in u.free_symbols)]
     if not data or sp.S.Zero in parts:
         return e
     lead = max(data, key=lambda u: not parts[u].is_number)  # p - exp(v - u), for a comparison
