@@ -35,6 +35,12 @@ QUICK = (Phase.explicit, Phase.generate)  # a failing example is small enough as
 CLASSES = st.tuples(st.floats(0.1, 5), st.floats(1.5, 30), st.floats(0, 1), st.floats(-3, 3))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def own_models():
+    """What other files have compiled under settings of their own is not counted here."""
+    model.cache_clear()
+
+
 @settings(max_examples=25, phases=QUICK)
 @given(CLASSES)
 def test_iterates_rate_and_gap_are_the_textbooks_for_any_numbers_and_nothing_is_compiled_again(
