@@ -118,6 +118,11 @@ class Draw(Instructed):
     law: str = ""
 
     @property
+    def reads(self) -> set[Symbol]:
+        # a number has no shape
+        return {self.like} if isinstance(self.target, VectorSymbol) else set()
+
+    @property
     def operates(self) -> bool:
         """Whether a matrix is drawn."""
         return isinstance(self.target, VectorSymbol) and self.target.operates

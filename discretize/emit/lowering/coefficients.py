@@ -39,8 +39,7 @@ def presentable(e: sp.Expr) -> sp.Expr:
     e = e.replace(lambda n: isinstance(n, sp.exp), _exponential)
     if e.has(sp.exp):
         e = e.replace(lambda n: n.is_Add and n.has(sp.exp), _led)
-        e = e.replace(lambda n: n.is_Mul and n.has(sp.exp), with_fewer_exponentials)
-        e = e.replace(lambda n: n.is_Mul and n.has(sp.exp), _joined)
+        e = e.replace(lambda n: n.is_Mul, _joined)
     plain = not e.has(sp.Function, ScalarNode) and all(p.exp.is_Rational for p in e.atoms(sp.Pow))
     if not (plain and e.free_symbols):
         return e
@@ -97,6 +96,7 @@ def _led(e: sp.Expr) -> sp.Expr:
 
 def _joined(e: sp.Expr) -> sp.Expr:
     """exp(u) exp(v) is exp(u + v), which may be a moderate number where either is none."""
+    e = with_fewer_exponentials(e)
     if sum(isinstance(f, sp.exp) for f in sp.Mul.make_args(e)) < 2:
         return e
     rest, whole = _split(e)

@@ -19,7 +19,7 @@ from ...programs.program import Assign, CallOracle, Program
 from ..backend import needs
 from ..lowering.lower import solve_implicit
 from ..transform.linear import plan
-from ..transform.plan import PARAMS, numbers_at_params
+from ..transform.plan import PARAMS
 
 _GRADIENTS = {"grad", "operator"}
 
@@ -191,7 +191,6 @@ def _general(program: Program, explicit: list[CallOracle]) -> Layout:
         after = {**p.next, PARAMS: substitute(output, program.next)}
         p = replace(p, next=after, outputs={**p.outputs, "x": PARAMS})
         holds = "the algorithm's output"
-    p = replace(p, instructions=numbers_at_params(p.instructions))
     p = p.alive(p.next[PARAMS], p.outputs["x"])
     asked = [c for c in p.asked if _is_gradient(c)]
     at_params = bool(asked) and asked[0].point == PARAMS

@@ -48,7 +48,7 @@ from ...programs.program import (
 )
 from ..lowering.lower import solve_implicit
 from ..printing.lines import bare
-from .plan import PARAMS, Plan, numbers_at_params
+from .plan import PARAMS, Plan
 
 
 def plan_at_home(program: Program) -> Plan:
@@ -175,7 +175,7 @@ class _Home:
             elif isinstance(i, Draw) and PARAMS in symbols_of(self.rename.get(i.like, i.like)):
                 i = replace(i, like=PARAMS)
             kept.append(i.changed(lambda e: substitute(e, self.rename)))
-        return [*numbers_at_params(kept)]
+        return kept
 
     def plan(self) -> Plan:
         """The transformation."""

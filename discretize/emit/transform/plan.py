@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ....dynamics.algebra.calculus import Symbol
 from ....dynamics.algebra.oracles import Oracle
 from ....dynamics.algebra.vectors import Expr, Vector, VectorSymbol
-from ...programs.program import Draw, Instruction, Program
+from ...programs.program import Program
 
 PARAMS = VectorSymbol("params")
-
-
-def numbers_at_params(instructions: Iterable[Instruction]) -> tuple[Instruction, ...]:
-    """Instructions that draw numbers beside the parameters: these have no shape, for which a block would be kept."""
-    return tuple(
-        replace(i, like=PARAMS)
-        if isinstance(i, Draw) and not isinstance(i.target, VectorSymbol)
-        else i
-        for i in instructions
-    )
 
 
 @dataclass(frozen=True)
